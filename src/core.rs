@@ -1,0 +1,15 @@
+//! The blind core: what is known about a checkout, and what follows from it.
+//!
+//! Pure values and functions over `std` and serde's derives. No clock, I/O, async, chance,
+//! logging or environment; time is an argument called `now`, every answer is a value.
+
+pub mod checkout;
+pub mod fact;
+pub mod ids;
+pub mod lattice;
+pub mod money;
+pub mod order;
+pub mod payment;
+pub mod plan;
+pub mod policy;
+pub mod time;

@@ -1,0 +1,203 @@
+//! An order: what a shop owes, and every word the shop said about it.
+//!
+//! A statement is one word at one moment; an `Order` is the join of all of them, of which the
+//! last ones are kept. Nothing here knows payments beyond their names, or decisions.
+
+use super::ids::{PaymentRef, Reference};
+use super::lattice::{Join, Stamped, keep_last, keep_max};
+use super::money::Money;
+use super::time::{Span, Time};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// Statements kept per order; the latest ones decide, older ones are in the journal.
+pub const STATEMENTS_MAX: usize = 24;
+/// Amounts kept per order, latest first in importance.
+pub const AMOUNTS_MAX: usize = 16;
+/// Payments a shop may name as started for one order.
+pub const CLAIMS_MAX: usize = 64;
+
+/// How an order stands, in the shop's own words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OrderStatus {
+    /// No such order.
+    Unknown,
+    /// Not paid yet, or "not yet, ask again".
+    Pending,
+    /// Given up: will not be delivered.
+    Cancelled,
+    /// Paid and accepted.
+    Confirmed,
+}
+
+/// Which of our questions, or which of the shop's own messages, a statement came with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Via {
+    /// The shop told us by itself.
+    Event,
+    /// Answer to `order.lookup`.
+    LookUp,
+    /// Answer to `order.confirm`.
+    Confirm,
+    /// Answer to `order.release`.
+    Release,
+}
+
+/// One word of the shop about one order.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Statement {
+    /// The source's clock, never later than our own when it reached us. First, so that
+    /// statements sort by time.
+    pub as_of: Time,
+    /// When our question left; absent for the shop's own messages.
+    pub asked_at: Option<Time>,
+    /// What it came with.
+    pub via: Via,
+    /// How the order stands.
+    pub status: OrderStatus,
+    /// The payments the shop counts as having paid it.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub paid_by: BTreeSet<PaymentRef>,
+    /// True when goods left or a service was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub is_fulfilled: Option<bool>,
+    /// The shop's reason, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The shop asks not to be asked again before this long.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<Span>,
+}
+
+/// What one message or answer of the shop says about one order. Absent means "not said".
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderSnapshot {
+    /// Which order.
+    pub reference: Reference,
+    /// The source's clock, clamped to ours.
+    pub as_of: Time,
+    /// Our clock when it reached us.
+    pub observed_at: Time,
+    /// How it stands, if said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub statement: Option<Statement>,
+    /// What is owed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amount: Option<Money>,
+    /// When the shop gives it up if unpaid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Time>,
+    /// Payments the shop started for it.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub claims: BTreeSet<PaymentRef>,
+    /// The customer's language, for notices.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub locale: Option<String>,
+}
+
+/// Everything known about an order: the join of all snapshots.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Order {
+    /// The shop's latest statements, oldest first.
+    pub statements: BTreeSet<Statement>,
+    /// Amounts owed, by the moment they were said.
+    pub amounts: BTreeSet<Stamped<Money>>,
+    /// When the shop gives it up if unpaid.
+    pub expires_at: Option<Stamped<Time>>,
+    /// Payments the shop started for it.
+    pub claims: BTreeSet<PaymentRef>,
+    /// The customer's language.
+    pub locale: Option<Stamped<String>>,
+    /// When the shop last answered any question about this order.
+    pub last_answer_at: Option<Time>,
+    /// When a question about this order last failed to get an answer.
+    pub last_failure_at: Option<Time>,
+}
+
+impl Order {
+    /// What one snapshot alone says.
+    pub fn from_snapshot(snapshot: &OrderSnapshot) -> Order {
+        let at = snapshot.as_of;
+        let answered = snapshot
+            .statement
+            .as_ref()
+            .is_some_and(|said| said.via != Via::Event);
+        Order {
+            statements: snapshot.statement.iter().cloned().collect(),
+            amounts: snapshot
+                .amount
+                .iter()
+                .map(|amount| Stamped::new(at, *amount))
+                .collect(),
+            expires_at: snapshot.expires_at.map(|value| Stamped::new(at, value)),
+            claims: snapshot.claims.clone(),
+            locale: snapshot.locale.clone().map(|value| Stamped::new(at, value)),
+            last_answer_at: answered.then_some(snapshot.observed_at),
+            last_failure_at: None,
+        }
+    }
+
+    /// The shop's latest word.
+    pub fn latest(&self) -> Option<&Statement> {
+        self.statements.last()
+    }
+
+    /// The shop's latest word on how the order stands.
+    pub fn status(&self) -> Option<OrderStatus> {
+        self.latest().map(|statement| statement.status)
+    }
+
+    /// True once the shop has told us of the order: by an event, or by an answer other than
+    /// `unknown`.
+    pub fn is_known(&self) -> bool {
+        let said = self
+            .statements
+            .iter()
+            .any(|said| said.status != OrderStatus::Unknown);
+        said || !self.amounts.is_empty() || self.expires_at.is_some() || !self.claims.is_empty()
+    }
+
+    /// The unbroken run of `unknown` answers at the end: first and last, by when they were said.
+    pub fn unknown_run(&self) -> Option<(Time, Time)> {
+        let mut run = self
+            .statements
+            .iter()
+            .rev()
+            .take_while(|said| said.status == OrderStatus::Unknown && said.via != Via::Event)
+            .map(|said| said.as_of);
+        let last = run.next()?;
+        Some((run.last().unwrap_or(last), last))
+    }
+
+    /// The amount in force at a moment: the latest said by then, else the first ever said.
+    pub fn amount_at(&self, moment: Time) -> Option<Money> {
+        let by_then = self.amounts.iter().rev().find(|said| said.as_of <= moment);
+        by_then
+            .or_else(|| self.amounts.first())
+            .map(|said| said.value)
+    }
+
+    /// The latest amount.
+    pub fn amount(&self) -> Option<Money> {
+        self.amounts.last().map(|said| said.value)
+    }
+
+    /// True when the last thing that happened with the shop was a failure to answer.
+    pub fn is_shop_silent(&self) -> bool {
+        self.last_failure_at > self.last_answer_at
+    }
+}
+
+impl Join for Order {
+    fn join(&mut self, other: &Order) {
+        keep_last(&mut self.statements, &other.statements, STATEMENTS_MAX);
+        keep_last(&mut self.amounts, &other.amounts, AMOUNTS_MAX);
+        keep_max(&mut self.expires_at, &other.expires_at);
+        keep_last(&mut self.claims, &other.claims, CLAIMS_MAX);
+        keep_max(&mut self.locale, &other.locale);
+        keep_max(&mut self.last_answer_at, &other.last_answer_at);
+        keep_max(&mut self.last_failure_at, &other.last_failure_at);
+    }
+}

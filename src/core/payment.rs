@@ -1,0 +1,439 @@
+//! A payment: what one PSP said about money that came, or may come, in.
+//!
+//! A snapshot is one source's statement at one moment; a `Payment` is the join of all of them.
+//! Amounts taken only grow, "money taken" outranks "failed", refunds are a lattice of their own.
+//! Nothing here knows orders, shops or decisions.
+
+use super::ids::{ActionKey, ExternalRef, PaymentRef, Reference};
+use super::lattice::{Join, Stamped, join_maps, keep_max, keep_min};
+use super::money::{Currency, Money, MoneyError};
+use super::time::Time;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Where a snapshot came from, and so how much it may carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "source")]
+pub enum Source {
+    /// A delivery whose signature was checked. May lead to a confirm, never to a refund.
+    Signed,
+    /// A list or a single payment read with our own credentials, asked for at this moment.
+    Read {
+        /// When the request left; what it shows is at least this fresh.
+        asked_at: Time,
+    },
+}
+
+/// Whether a payment is ours to act on, decided from the configuration before any matching.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ownership {
+    /// Carries no reference of this shop on an account that serves others too.
+    Unclaimed,
+    /// Ours.
+    Ours,
+    /// Ours by reference, but the PSP account also serves another shop, and nothing on the
+    /// payment says which: an unknown order proves nothing.
+    Shared,
+    /// Older than the account's `since`.
+    BeforeSince,
+    /// Of the other mode (test at a live account, or live at a test account).
+    WrongMode,
+    /// Of a kind that is not a checkout payment (a renewal, a transfer): never refunded by itself.
+    UnknownKind,
+}
+
+/// How far a payment has come, apart from money taken, which the amounts say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Progress {
+    /// Created or waiting for the payer; may still succeed.
+    Waiting,
+    /// Under way at the bank; may still succeed or fail.
+    InFlight,
+    /// Authorised, not captured.
+    Authorised,
+    /// Fully taken.
+    Taken,
+    /// Failed, expired or cancelled for good at the PSP.
+    Dead,
+}
+
+/// A refund's way at the PSP. Later states outrank earlier ones; `Failed` is last because a
+/// refund that was reported succeeded can still fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefundState {
+    /// Accepted, not yet paid out (also: waiting for balance).
+    Pending,
+    /// Paid out.
+    Succeeded,
+    /// Came to nothing: failed, cancelled or reversed; the money is not with the customer.
+    Failed,
+}
+
+/// A dispute's way at the PSP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DisputeState {
+    /// Open in any form, inquiries included: no refund may leave.
+    Open,
+    /// Decided for the shop: the money stays or came back.
+    Won,
+    /// Decided for the payer: the money is gone.
+    Lost,
+}
+
+/// One refund as the PSP shows it, whoever asked for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refund {
+    /// How much goes back.
+    pub amount: Money,
+    /// How far it is.
+    pub state: RefundState,
+    /// The key of our own decision, where the PSP shows our mark.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mark: Option<ActionKey>,
+    /// True while it waits for the shop's balance at the PSP.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits_for_balance: Option<Stamped<bool>>,
+}
+
+/// One dispute or chargeback as the PSP shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dispute {
+    /// How much is disputed.
+    pub amount: Money,
+    /// How far it is.
+    pub state: DisputeState,
+}
+
+/// One source's statement about one payment at one moment. Absent means "not said".
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentSnapshot {
+    /// Which payment.
+    pub payment: PaymentRef,
+    /// The source's clock: the event's creation, or the moment we asked.
+    pub as_of: Time,
+    /// Our clock when it reached us.
+    pub observed_at: Time,
+    /// Signed or read.
+    pub source: Source,
+    /// Ours or not; absent when the snapshot does not show enough to tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ownership: Option<Ownership>,
+    /// The order reference on the payment, shape checked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<Reference>,
+    /// When the PSP made the payment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_at: Option<Time>,
+    /// The means of payment in the PSP's words (`ideal`, `card`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
+    /// How far it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Progress>,
+    /// What the payer was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requested: Option<Money>,
+    /// Held on the payer's means and still capturable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authorised: Option<Money>,
+    /// When the authorisation lapses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authorised_until: Option<Time>,
+    /// Taken from the payer so far, before refunds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub captured: Option<Money>,
+    /// The PSP's own sum of refunds, pending ones included.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refunded: Option<Money>,
+    /// Refunds shown by this snapshot.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub refunds: BTreeMap<ExternalRef, Refund>,
+    /// True when `refunds` is the whole list as of `source`.
+    #[serde(default)]
+    pub is_refund_list_whole: bool,
+    /// Disputes shown by this snapshot.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub disputes: BTreeMap<ExternalRef, Dispute>,
+    /// The PSP's bare "this payment is disputed" where it names no dispute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub is_disputed: Option<bool>,
+    /// False when this means of payment cannot be refunded through the PSP.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub is_refundable: Option<bool>,
+}
+
+impl PaymentSnapshot {
+    /// A statement that says nothing yet; adapters fill in what they read.
+    pub fn new(payment: PaymentRef, as_of: Time, observed_at: Time, source: Source) -> Self {
+        PaymentSnapshot {
+            payment,
+            as_of,
+            observed_at,
+            source,
+            ownership: None,
+            reference: None,
+            created_at: None,
+            method: None,
+            progress: None,
+            requested: None,
+            authorised: None,
+            authorised_until: None,
+            captured: None,
+            refunded: None,
+            refunds: BTreeMap::new(),
+            is_refund_list_whole: false,
+            disputes: BTreeMap::new(),
+            is_disputed: None,
+            is_refundable: None,
+        }
+    }
+}
+
+/// How far a payment is, all statements taken together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PaymentStatus {
+    /// Nobody has said yet; it must be read.
+    Unknown,
+    /// Waiting for the payer or the bank.
+    Pending,
+    /// Authorised, not captured.
+    Authorised,
+    /// Money was taken.
+    Captured,
+    /// Failed, expired or cancelled, and no money was taken.
+    Failed,
+}
+
+/// Everything known about one payment: the join of all snapshots.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Payment {
+    /// Our clock when we first heard of it.
+    pub first_seen_at: Option<Time>,
+    /// Our clock when we first knew that money was taken or held.
+    pub first_money_at: Option<Time>,
+    /// When the last read that we asked for left.
+    pub read_at: Option<Time>,
+    /// Ours or not, as last judged.
+    pub ownership: Option<Stamped<Ownership>>,
+    /// The reference it carries.
+    pub reference: Option<Stamped<Reference>>,
+    /// When the PSP made it.
+    pub created_at: Option<Time>,
+    /// The means of payment.
+    pub method: Option<Stamped<String>>,
+    /// How far it is, while it may still go both ways.
+    pub progress: Option<Stamped<Progress>>,
+    /// Set once the PSP said it is dead for good.
+    pub died_at: Option<Time>,
+    /// What the payer was asked for.
+    pub requested: Option<Stamped<Money>>,
+    /// Held and still capturable.
+    pub authorised: Option<Stamped<Money>>,
+    /// When the authorisation lapses.
+    pub authorised_until: Option<Time>,
+    /// Taken, the most ever said, per currency (more than one is an anomaly that is held).
+    pub captured: BTreeMap<Currency, i64>,
+    /// The PSP's own sum of refunds.
+    pub refunded: Option<Stamped<Money>>,
+    /// Refunds by the PSP's id.
+    pub refunds: BTreeMap<ExternalRef, Refund>,
+    /// When the last read left that showed the whole list of refunds.
+    pub refunds_listed_at: Option<Time>,
+    /// Disputes by the PSP's id.
+    pub disputes: BTreeMap<ExternalRef, Dispute>,
+    /// The PSP's bare word on whether it is disputed.
+    pub is_disputed: Option<Stamped<bool>>,
+    /// Whether it can be refunded through the PSP.
+    pub is_refundable: Option<Stamped<bool>>,
+}
+
+impl Payment {
+    /// What one snapshot alone says.
+    pub fn from_snapshot(snapshot: &PaymentSnapshot) -> Payment {
+        let at = snapshot.as_of;
+        let asked_at = match snapshot.source {
+            Source::Signed => None,
+            Source::Read { asked_at } => Some(asked_at),
+        };
+        let captured: BTreeMap<Currency, i64> = snapshot
+            .captured
+            .filter(|money| money.is_positive())
+            .map(|money| (money.currency(), money.minor()))
+            .into_iter()
+            .collect();
+        let has_money = !captured.is_empty() || snapshot.authorised.is_some_and(Money::is_positive);
+        let is_dead = snapshot.progress == Some(Progress::Dead);
+        Payment {
+            first_seen_at: Some(snapshot.observed_at),
+            first_money_at: has_money.then_some(snapshot.observed_at),
+            read_at: asked_at,
+            ownership: snapshot.ownership.map(|value| Stamped::new(at, value)),
+            reference: snapshot
+                .reference
+                .clone()
+                .map(|value| Stamped::new(at, value)),
+            created_at: snapshot.created_at,
+            method: snapshot.method.clone().map(|value| Stamped::new(at, value)),
+            progress: snapshot
+                .progress
+                .filter(|_| !is_dead)
+                .map(|value| Stamped::new(at, value)),
+            died_at: is_dead.then_some(at),
+            requested: snapshot.requested.map(|value| Stamped::new(at, value)),
+            authorised: snapshot.authorised.map(|value| Stamped::new(at, value)),
+            authorised_until: snapshot.authorised_until,
+            captured,
+            refunded: snapshot.refunded.map(|value| Stamped::new(at, value)),
+            refunds: snapshot.refunds.clone(),
+            refunds_listed_at: asked_at.filter(|_| snapshot.is_refund_list_whole),
+            disputes: snapshot.disputes.clone(),
+            is_disputed: snapshot.is_disputed.map(|value| Stamped::new(at, value)),
+            is_refundable: snapshot.is_refundable.map(|value| Stamped::new(at, value)),
+        }
+    }
+
+    /// How far it is, all statements taken together.
+    pub fn status(&self) -> PaymentStatus {
+        if !self.captured.is_empty() {
+            return PaymentStatus::Captured;
+        }
+        if self.died_at.is_some() {
+            return PaymentStatus::Failed;
+        }
+        match self.progress.as_ref().map(|stamped| stamped.value) {
+            None => PaymentStatus::Unknown,
+            Some(Progress::Waiting | Progress::InFlight | Progress::Taken) => {
+                PaymentStatus::Pending
+            }
+            Some(Progress::Authorised) => PaymentStatus::Authorised,
+            Some(Progress::Dead) => PaymentStatus::Failed,
+        }
+    }
+
+    /// The money taken, when it is in exactly one currency.
+    pub fn captured(&self) -> Option<Money> {
+        let mut amounts = self
+            .captured
+            .iter()
+            .map(|(currency, minor)| Money::new(*minor, *currency));
+        let first = amounts.next();
+        if amounts.next().is_some() {
+            None
+        } else {
+            first
+        }
+    }
+
+    /// The money held and still capturable, while the payment is authorised.
+    pub fn authorised(&self) -> Option<Money> {
+        let amount = self.authorised.as_ref().map(|stamped| stamped.value);
+        amount.filter(|money| self.status() == PaymentStatus::Authorised && money.is_positive())
+    }
+
+    /// Sums the refunds in one of these states, in the payment's currency.
+    pub fn refunds_in(&self, wanted: impl Fn(RefundState) -> bool) -> Result<Money, MoneyError> {
+        let currency = match self.captured() {
+            Some(money) => money.currency(),
+            None => return Ok(Money::zero(Currency::EUR)),
+        };
+        let chosen = self.refunds.values().filter(|refund| wanted(refund.state));
+        chosen
+            .map(|refund| refund.amount)
+            .try_fold(Money::zero(currency), Money::plus)
+    }
+
+    /// Gone back or going back by the PSP's word: the listed refunds that have not failed, and
+    /// never less than the PSP's own latest sum.
+    pub fn returned_or_returning(&self) -> Result<Money, MoneyError> {
+        let listed = self.refunds_in(|state| state != RefundState::Failed)?;
+        match self.refunded.as_ref().map(|stamped| stamped.value) {
+            Some(sum) if sum.currency() != listed.currency() => Err(MoneyError::CurrencyMismatch),
+            Some(sum) if sum > listed => Ok(sum),
+            Some(_) | None => Ok(listed),
+        }
+    }
+
+    /// The refund that carries this mark of ours, if the PSP has shown one.
+    pub fn refund_marked(&self, key: &ActionKey) -> Option<&Refund> {
+        self.refunds
+            .values()
+            .find(|refund| refund.mark.as_ref() == Some(key))
+    }
+
+    /// True while any dispute is open, or the PSP says so without naming one.
+    pub fn has_open_dispute(&self) -> bool {
+        let named_open = self
+            .disputes
+            .values()
+            .any(|dispute| dispute.state == DisputeState::Open);
+        let bare = self
+            .is_disputed
+            .as_ref()
+            .is_some_and(|stamped| stamped.value);
+        named_open || (bare && self.disputes.is_empty())
+    }
+
+    /// Taken back through disputes that are open or lost.
+    pub fn charged_back(&self) -> Result<Money, MoneyError> {
+        let currency = match self.captured() {
+            Some(money) => money.currency(),
+            None => return Ok(Money::zero(Currency::EUR)),
+        };
+        let lost = self
+            .disputes
+            .values()
+            .filter(|dispute| dispute.state == DisputeState::Lost);
+        lost.map(|dispute| dispute.amount)
+            .try_fold(Money::zero(currency), Money::plus)
+    }
+}
+
+impl Join for Refund {
+    fn join(&mut self, other: &Refund) {
+        // A refund's amount does not change; should a source say otherwise, the greater one
+        // counts, because it leaves less to pay out.
+        self.amount = self.amount.max(other.amount);
+        self.state = self.state.max(other.state);
+        keep_max(&mut self.mark, &other.mark);
+        keep_max(&mut self.waits_for_balance, &other.waits_for_balance);
+    }
+}
+
+impl Join for Dispute {
+    fn join(&mut self, other: &Dispute) {
+        self.amount = self.amount.max(other.amount);
+        self.state = self.state.max(other.state);
+    }
+}
+
+impl Join for Payment {
+    fn join(&mut self, other: &Payment) {
+        keep_min(&mut self.first_seen_at, &other.first_seen_at);
+        keep_min(&mut self.first_money_at, &other.first_money_at);
+        keep_max(&mut self.read_at, &other.read_at);
+        keep_max(&mut self.ownership, &other.ownership);
+        keep_max(&mut self.reference, &other.reference);
+        keep_min(&mut self.created_at, &other.created_at);
+        keep_max(&mut self.method, &other.method);
+        keep_max(&mut self.progress, &other.progress);
+        keep_min(&mut self.died_at, &other.died_at);
+        keep_max(&mut self.requested, &other.requested);
+        keep_max(&mut self.authorised, &other.authorised);
+        keep_max(&mut self.authorised_until, &other.authorised_until);
+        for (currency, minor) in &other.captured {
+            let known = self.captured.entry(*currency).or_insert(*minor);
+            *known = (*known).max(*minor);
+        }
+        keep_max(&mut self.refunded, &other.refunded);
+        join_maps(&mut self.refunds, &other.refunds);
+        keep_max(&mut self.refunds_listed_at, &other.refunds_listed_at);
+        join_maps(&mut self.disputes, &other.disputes);
+        keep_max(&mut self.is_disputed, &other.is_disputed);
+        keep_max(&mut self.is_refundable, &other.is_refundable);
+    }
+}
