@@ -202,7 +202,9 @@ fn branches(tree: &[Token<'_>], prefix: &[&str], module: &[&str], found: &mut Ve
     while let [first, tail @ ..] = rest {
         if first.is("{") {
             let inner = group(rest);
-            let inner = &inner[1..inner.len().saturating_sub(1)];
+            let inner = inner
+                .get(1..inner.len().saturating_sub(1))
+                .unwrap_or_default();
             return commas(inner).for_each(|tree| branches(tree, &segments, module, found));
         }
         if first.is("as") {
