@@ -5,11 +5,16 @@
 
 pub mod checkout;
 pub mod fact;
+pub mod guard;
 pub mod ids;
+pub mod invariants;
 pub mod lattice;
+pub mod matching;
 pub mod money;
 pub mod order;
 pub mod payment;
 pub mod plan;
 pub mod policy;
+pub mod reconcile;
+pub mod retry;
 pub mod time;

@@ -44,6 +44,9 @@ pub struct Ask {
     /// When it was done, if it ever was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub done_at: Option<Time>,
+    /// The latest attempt that was done; 0 for none.
+    #[serde(default)]
+    pub done_attempt: u32,
 }
 
 /// The end of one attempt. Ordered by attempt, then a definite outcome over an unclear one.
@@ -79,6 +82,12 @@ impl Ask {
         self.done_at.is_some()
     }
 
+    /// Attempts in a row that ended without being done.
+    pub fn failures(&self) -> u32 {
+        let ended = self.ended.as_ref().map_or(0, |ended| ended.attempt);
+        ended.saturating_sub(self.done_attempt)
+    }
+
     /// The other side's word, when the latest attempt was explicitly declined.
     pub fn refusal(&self) -> Option<&str> {
         match self.ended.as_ref().map(|ended| &ended.outcome) {
@@ -101,6 +110,7 @@ impl Join for Ask {
         keep_max(&mut self.ended, &other.ended);
         keep_max(&mut self.unclear_at, &other.unclear_at);
         keep_min(&mut self.done_at, &other.done_at);
+        self.done_attempt = self.done_attempt.max(other.done_attempt);
     }
 }
 
@@ -293,6 +303,7 @@ impl Ask {
             ended: None,
             unclear_at: None,
             done_at: None,
+            done_attempt: 0,
         }
     }
 
@@ -301,6 +312,11 @@ impl Ask {
         Ask {
             unclear_at: ended.outcome.is_unclear().then_some(at),
             done_at: (ended.outcome == Outcome::Done).then_some(at),
+            done_attempt: if ended.outcome == Outcome::Done {
+                ended.attempt
+            } else {
+                0
+            },
             ..Ask::sent(kind, ended.attempt, ended.sent_at, None, None)
         }
         .with_end(ended)

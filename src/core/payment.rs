@@ -97,6 +97,30 @@ pub struct Refund {
     /// True while it waits for the shop's balance at the PSP.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waits_for_balance: Option<Stamped<bool>>,
+    /// Our clock when it was first seen failed; filled in by the payment, not by adapters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed_at: Option<Time>,
+}
+
+impl Refund {
+    /// A refund as a PSP shows it.
+    pub fn new(amount: Money, state: RefundState, mark: Option<ActionKey>) -> Refund {
+        Refund {
+            amount,
+            state,
+            mark,
+            waits_for_balance: None,
+            failed_at: None,
+        }
+    }
+
+    fn seen_at(&self, observed_at: Time) -> Refund {
+        let failed_at = (self.state == RefundState::Failed).then_some(observed_at);
+        Refund {
+            failed_at,
+            ..self.clone()
+        }
+    }
 }
 
 /// One dispute or chargeback as the PSP shows it.
@@ -289,7 +313,11 @@ impl Payment {
             authorised_until: snapshot.authorised_until,
             captured,
             refunded: snapshot.refunded.map(|value| Stamped::new(at, value)),
-            refunds: snapshot.refunds.clone(),
+            refunds: snapshot
+                .refunds
+                .iter()
+                .map(|(id, refund)| (id.clone(), refund.seen_at(snapshot.observed_at)))
+                .collect(),
             refunds_listed_at: asked_at.filter(|_| snapshot.is_refund_list_whole),
             disputes: snapshot.disputes.clone(),
             is_disputed: snapshot.is_disputed.map(|value| Stamped::new(at, value)),
@@ -401,6 +429,7 @@ impl Join for Refund {
         self.state = self.state.max(other.state);
         keep_max(&mut self.mark, &other.mark);
         keep_max(&mut self.waits_for_balance, &other.waits_for_balance);
+        keep_min(&mut self.failed_at, &other.failed_at);
     }
 }
 

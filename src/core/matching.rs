@@ -1,0 +1,179 @@
+//! Which money pays the order, and which money is too much.
+//!
+//! Pure arithmetic over one order and the positions of its payments. It decides no action and
+//! knows no clock; whether the order is alive is asked elsewhere.
+
+use super::ids::PaymentRef;
+use super::money::{Money, MoneyError};
+use super::order::{Order, OrderStatus};
+use super::plan::{PaidPart, Reason};
+use super::policy::Policy;
+use super::reconcile::position::Position;
+use super::time::Time;
+
+/// Money that does not pay the order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Excess {
+    /// The payment it came with.
+    pub payment: PaymentRef,
+    /// How much of it.
+    pub amount: Money,
+    /// `duplicate` or `overpaid`.
+    pub why: Reason,
+}
+
+/// How the money fits the order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Match {
+    /// What pays the order.
+    pub kept: Vec<PaidPart>,
+    /// What is too much.
+    pub excess: Vec<Excess>,
+    /// True when the kept money is less than the order's amount, beyond the tolerance.
+    pub is_short: bool,
+    /// Something that no rule should decide.
+    pub anomaly: Option<Reason>,
+}
+
+impl Match {
+    /// The sum of what pays the order; none when nothing does.
+    pub fn kept_sum(&self) -> Result<Option<Money>, MoneyError> {
+        let mut amounts = self.kept.iter().map(|part| part.amount);
+        match amounts.next() {
+            None => Ok(None),
+            Some(first) => amounts.try_fold(first, Money::plus).map(Some),
+        }
+    }
+}
+
+/// Fits payments that hold money to an order. The amount in force when the first of them came
+/// in counts, so that an order edited afterwards changes nothing.
+pub fn match_money(
+    order: &Order,
+    money: &[Position<'_>],
+    policy: &Policy,
+) -> Result<Match, MoneyError> {
+    let mut sorted: Vec<&Position<'_>> = money.iter().filter(|one| one.net.is_positive()).collect();
+    sorted.sort_by_key(|one| (one.money_at(), one.payment.clone()));
+    let named = named_by_shop(order, &sorted);
+    let (kept, duplicates): (Vec<_>, Vec<_>) = match named {
+        Some(named) => sorted.iter().partition(|one| named.contains(&one.payment)),
+        None => (sorted, Vec::new()),
+    };
+    let mut result = Match::default();
+    for one in duplicates {
+        result.set_aside(one, one.net, Reason::Duplicate);
+    }
+    let first_at = kept.first().map_or(Time::default(), |one| one.money_at());
+    let Some(owed) = order.amount_at(first_at) else {
+        result.kept = kept.iter().map(|one| one.part()).collect();
+        return Ok(result);
+    };
+    if kept.iter().any(|one| one.net.currency() != owed.currency()) {
+        result.kept = kept.iter().map(|one| one.part()).collect();
+        result.anomaly = Some(Reason::CurrencyMismatch);
+        return Ok(result);
+    }
+    let slack = slack(policy, owed);
+    result.cover(&kept, owed, slack)?;
+    result.find_anomaly(order, owed)?;
+    Ok(result)
+}
+
+/// The payments by which the shop says the order was paid, when it names any of them or
+/// confirmed the order with others.
+fn named_by_shop<'a>(
+    order: &'a Order,
+    sorted: &[&Position<'_>],
+) -> Option<&'a std::collections::BTreeSet<PaymentRef>> {
+    let latest = order.latest()?;
+    let says_by_whom = latest.status == OrderStatus::Confirmed && !latest.paid_by.is_empty();
+    (says_by_whom && !sorted.is_empty()).then_some(&latest.paid_by)
+}
+
+/// The tolerance in the order's currency; it counts only in its own.
+fn slack(policy: &Policy, owed: Money) -> Money {
+    if policy.tolerance.currency() == owed.currency() {
+        policy.tolerance
+    } else {
+        Money::zero(owed.currency())
+    }
+}
+
+impl Match {
+    fn set_aside(&mut self, one: &Position<'_>, amount: Money, why: Reason) {
+        self.excess.push(Excess {
+            payment: one.payment.clone(),
+            amount,
+            why,
+        });
+    }
+
+    /// One payment that fits alone wins; else payments count in the order they came, until the
+    /// order is covered.
+    fn cover(
+        &mut self,
+        kept: &[&Position<'_>],
+        owed: Money,
+        slack: Money,
+    ) -> Result<(), MoneyError> {
+        let least = owed.minus(slack)?;
+        let most = owed.plus(slack)?;
+        let exact = kept
+            .iter()
+            .position(|one| one.net >= least && one.net <= most);
+        let mut sum = Money::zero(owed.currency());
+        for (index, one) in kept.iter().enumerate() {
+            let takes = match exact {
+                Some(exact) => index == exact,
+                None => sum < least || sum.is_zero(),
+            };
+            if takes {
+                sum = sum.plus(one.net)?;
+                self.kept.push(one.part());
+            } else {
+                self.set_aside(one, one.net, Reason::Duplicate);
+            }
+        }
+        self.is_short = sum < least;
+        if sum > most
+            && let (Some(last), Some(part)) = (kept_last(kept, &self.kept), self.kept.last_mut())
+        {
+            let excess = sum.minus(owed)?;
+            part.amount = part.amount.minus(excess)?;
+            self.set_aside(last, excess, Reason::Overpaid);
+        }
+        Ok(())
+    }
+
+    /// What smells of a bug or of fraud rather than of a customer who paid in parts.
+    fn find_anomaly(&mut self, order: &Order, owed: Money) -> Result<(), MoneyError> {
+        let Some(sum) = self.kept_sum()? else {
+            return Ok(());
+        };
+        let overpaid = self.excess.iter().filter(|one| one.why == Reason::Overpaid);
+        let paid = overpaid.map(|one| one.amount).try_fold(sum, Money::plus)?;
+        let differs_by = |factor: i64| {
+            paid.minor().checked_mul(factor) == Some(owed.minor())
+                || owed.minor().checked_mul(factor) == Some(paid.minor())
+        };
+        if owed.is_positive() && [10, 100, 1000].into_iter().any(differs_by) {
+            self.anomaly = Some(Reason::AmountOffByPowerOfTen);
+        } else if self.is_short {
+            let doubled = paid.minor().checked_mul(2).ok_or(MoneyError::Overflow)?;
+            let all_claimed = self
+                .kept
+                .iter()
+                .all(|part| order.claims.contains(&part.payment));
+            if doubled < owed.minor() && !all_claimed {
+                self.anomaly = Some(Reason::AmountSuspicious);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn kept_last<'a, 'b>(kept: &[&'a Position<'b>], parts: &[PaidPart]) -> Option<&'a Position<'b>> {
+    let last = parts.last()?;
+    kept.iter().find(|one| one.payment == last.payment).copied()
+}

@@ -1,0 +1,44 @@
+//! What follows from what is known: `checkout.reconcile(now, &policy) -> Plan`.
+//!
+//! Pure and repeatable: it looks only at the checkout, the policy and `now`, and says the same
+//! when asked twice. Read the stages in this order: `draft` (how a plan is put together),
+//! `position` (where a payment's money is), `stand` (which stage a checkout is in), then
+//! `waiting`, `confirm`, `give_back`, `refund` and `notices`.
+
+mod confirm;
+mod draft;
+mod give_back;
+mod notices;
+pub mod position;
+mod refund;
+pub mod ruling;
+mod stand;
+mod waiting;
+
+use super::checkout::Checkout;
+use super::plan::Plan;
+use super::policy::Policy;
+use super::time::{Span, Time};
+use draft::Draft;
+
+/// Payments that are not finished are read again for this long; SEPA and bank transfers may
+/// take weeks.
+pub const WATCH_PAYMENTS_FOR: Span = Span::from_days(45);
+/// A last look older than this no longer lets a refund leave.
+pub const LOOK_IS_FRESH_FOR: Span = Span::from_minutes(5);
+/// A checkout that is held for the shop's silence or indecision asks again this often.
+pub const ASK_WHILE_HELD_EVERY: Span = Span::from_hours(1);
+/// Nobody captured an authorisation: held this long before it lapses.
+pub const HOLD_BEFORE_LAPSE: Span = Span::from_hours(24);
+/// A notice that the shop does not take is given up after this many attempts in a row.
+pub const NOTICE_ATTEMPTS_MAX: u32 = 40;
+
+impl Checkout {
+    /// The plan for this checkout at this moment.
+    pub fn reconcile(&self, now: Time, policy: &Policy) -> Plan {
+        let mut draft = Draft::new(self, now, policy);
+        let stand = stand::decide(&mut draft);
+        notices::plan(&mut draft, &stand);
+        draft.into_plan(stand)
+    }
+}

@@ -1,0 +1,260 @@
+//! How a plan is put together: the view of the checkout and the actions wanted so far.
+//!
+//! Gives every action its key and its due time, keeps what the mode does not permit apart, and
+//! works out the money in suspense. Makes no decision.
+
+use crate::core::checkout::{Ask, Checkout};
+use crate::core::fact::Outcome;
+use crate::core::ids::{ActionKey, PaymentRef};
+use crate::core::money::{Currency, Money, MoneyError};
+use crate::core::payment::{Ownership, Payment};
+use crate::core::plan::{Action, ActionKind, Plan, Planned, Reason, Verdict};
+use crate::core::policy::{Mode, Policy};
+use crate::core::retry;
+use crate::core::time::Time;
+use std::collections::BTreeMap;
+
+/// Where a checkout stands, and which part of its money is settled.
+#[derive(Clone, Debug)]
+pub(super) struct Stand {
+    pub(super) verdict: Verdict,
+    pub(super) reason: Reason,
+    /// Money that pays a confirmed order.
+    pub(super) settled: Vec<Money>,
+}
+
+impl Stand {
+    pub(super) fn new(verdict: Verdict, reason: Reason) -> Stand {
+        Stand {
+            verdict,
+            reason,
+            settled: Vec::new(),
+        }
+    }
+
+    pub(super) fn held(reason: Reason) -> Stand {
+        Stand::new(Verdict::Held, reason)
+    }
+}
+
+/// A plan in the making.
+pub(super) struct Draft<'a> {
+    pub(super) checkout: &'a Checkout,
+    pub(super) now: Time,
+    pub(super) policy: &'a Policy,
+    pub(super) actions: Vec<Planned>,
+    pub(super) withheld: Vec<Planned>,
+    pub(super) wake_at: Option<Time>,
+}
+
+impl<'a> Draft<'a> {
+    pub(super) fn new(checkout: &'a Checkout, now: Time, policy: &'a Policy) -> Draft<'a> {
+        Draft {
+            checkout,
+            now,
+            policy,
+            actions: Vec::new(),
+            withheld: Vec::new(),
+            wake_at: None,
+        }
+    }
+
+    /// The payments that are ours to act on.
+    pub(super) fn our_payments(&self) -> impl Iterator<Item = (&'a PaymentRef, &'a Payment)> {
+        let checkout = self.checkout;
+        checkout
+            .own_payments()
+            .filter(move |(payment, state)| is_ours(checkout, payment, state))
+    }
+
+    /// Look again at this moment at the latest.
+    pub(super) fn wake(&mut self, at: Time) {
+        self.wake_at = Some(self.wake_at.map_or(at, |known| known.min(at)));
+    }
+
+    /// What is known of an ask under this key.
+    pub(super) fn ask(&self, key: &ActionKey) -> Option<&'a Ask> {
+        self.checkout.asks.get(key)
+    }
+
+    /// Wants an action, not before `earliest` and not before its own retry schedule permits.
+    pub(super) fn want(&mut self, key: &str, action: Action, earliest: Time) {
+        let Ok(key) = ActionKey::parse(key) else {
+            return;
+        };
+        let ask = self.ask(&key);
+        let due = match ask {
+            Some(ask) => earliest.max(self.next_attempt(&key, ask)),
+            None => earliest,
+        };
+        let attempts = ask.map_or(0, |ask| ask.sent);
+        let kind = action.kind();
+        let planned = Planned {
+            key,
+            action,
+            due,
+            attempts,
+        };
+        let wanted = if permits(self.policy.mode, kind) {
+            &mut self.actions
+        } else {
+            &mut self.withheld
+        };
+        match wanted.iter_mut().find(|known| known.key == planned.key) {
+            Some(known) => known.due = known.due.min(due),
+            None => wanted.push(planned),
+        }
+    }
+
+    /// When the next attempt of an ask may leave, by how the latest one ended; at once when an
+    /// operator said so since.
+    fn next_attempt(&self, key: &ActionKey, ask: &Ask) -> Time {
+        let Some(ended) = ask.ended.as_ref() else {
+            return Time::from_micros(i64::MIN);
+        };
+        let by_schedule = match &ended.outcome {
+            Outcome::Done => ended.at,
+            Outcome::Throttled { until } => return (*until).max(ended.at),
+            Outcome::NotSent { .. }
+            | Outcome::Unclear { .. }
+            | Outcome::Unauthorized { .. }
+            | Outcome::Malformed { .. }
+            | Outcome::Refused { .. } => ended
+                .at
+                .plus(retry::delay(ask.failures().max(1), key.as_str())),
+        };
+        match super::ruling::retry_at(self.checkout) {
+            Some(at) if at > ended.at => at,
+            Some(_) | None => by_schedule,
+        }
+    }
+
+    /// Asks the shop how the order stands.
+    pub(super) fn look_up(&mut self, earliest: Time) {
+        if let Some(reference) = self.checkout.reference.clone() {
+            self.want("lookup", Action::LookUp { reference }, earliest);
+        }
+    }
+
+    /// Reads a payment at the PSP.
+    pub(super) fn fetch(&mut self, payment: &PaymentRef, earliest: Time) {
+        let key = format!("fetch-{}", payment.id);
+        self.want(
+            &key,
+            Action::Fetch {
+                payment: payment.clone(),
+            },
+            earliest,
+        );
+    }
+
+    /// Reads a payment again on the look-again schedule, counted from `since`.
+    pub(super) fn watch(&mut self, payment: &PaymentRef, since: Time) {
+        let key = format!("fetch-{}", payment.id);
+        let ask = ActionKey::parse(&key).ok().and_then(|key| self.ask(&key));
+        let reads = ask.map_or(0, |ask| ask.done_attempt);
+        let last = ask
+            .and_then(|ask| ask.ended.as_ref())
+            .map_or(since, |ended| ended.at);
+        let next = last.max(since).plus(retry::recheck(reads, &key));
+        self.fetch(payment, next);
+    }
+
+    /// True when the account can be asked about single payments.
+    pub(super) fn can_read(&self, payment: &PaymentRef) -> bool {
+        self.policy
+            .accounts
+            .get(&payment.account)
+            .is_none_or(|account| account.can_read)
+    }
+
+    /// The plan, with the money in suspense worked out.
+    pub(super) fn into_plan(self, stand: Stand) -> Plan {
+        let in_suspense = in_suspense(&self, &stand).unwrap_or_else(|_| everything(&self));
+        let wants_nothing = self.actions.is_empty() && self.wake_at.is_none();
+        // What the mode keeps from acting looks again in an hour; only rest and holds wait for
+        // news alone.
+        let may_sleep = stand.verdict.is_at_rest() || stand.verdict == Verdict::Held;
+        let must_wake = wants_nothing && !may_sleep;
+        let wake_at = if must_wake {
+            Some(self.now.plus(super::ASK_WHILE_HELD_EVERY))
+        } else {
+            self.wake_at
+        };
+        Plan {
+            verdict: stand.verdict,
+            reason: stand.reason,
+            actions: self.actions,
+            withheld: self.withheld,
+            wake_at,
+            in_suspense,
+            safe_to_retry: self.checkout.safe_to_retry(),
+        }
+    }
+}
+
+/// Ours by the account's rules, or because the order names it. Age and mode are stronger than
+/// the order's word.
+fn is_ours(checkout: &Checkout, payment: &PaymentRef, state: &Payment) -> bool {
+    match state.ownership.as_ref().map(|stamped| stamped.value) {
+        None | Some(Ownership::Ours | Ownership::Shared | Ownership::UnknownKind) => true,
+        Some(Ownership::Unclaimed) => checkout.order.claims.contains(payment),
+        Some(Ownership::BeforeSince | Ownership::WrongMode) => false,
+    }
+}
+
+fn permits(mode: Mode, kind: ActionKind) -> bool {
+    let least = match kind {
+        ActionKind::Fetch | ActionKind::LookUp => Mode::Observe,
+        ActionKind::Confirm => Mode::Confirm,
+        ActionKind::Release | ActionKind::Refund | ActionKind::Void | ActionKind::Notify => {
+            Mode::Full
+        }
+    };
+    mode >= least
+}
+
+/// Captured less returned, charged back and settled, per currency.
+fn in_suspense(draft: &Draft<'_>, stand: &Stand) -> Result<Vec<Money>, MoneyError> {
+    let mut sums: BTreeMap<Currency, Money> = BTreeMap::new();
+    let nothing_waits = match stand.verdict {
+        Verdict::Foreign => true,
+        Verdict::Settled => stand.reason == Reason::OperatorSettled,
+        Verdict::Open
+        | Verdict::Matching
+        | Verdict::Confirming
+        | Verdict::Releasing
+        | Verdict::Refunding
+        | Verdict::Returned
+        | Verdict::Held
+        | Verdict::Closed => false,
+    };
+    if nothing_waits {
+        return Ok(Vec::new());
+    }
+    for (payment, state) in draft.our_payments() {
+        let position = super::position::Position::new(draft.checkout, payment, state)?;
+        let left = position
+            .captured
+            .minus(position.returned)?
+            .minus(position.charged_back)?;
+        let sum = sums
+            .entry(left.currency())
+            .or_insert(Money::zero(left.currency()));
+        *sum = sum.plus(left)?;
+    }
+    for settled in &stand.settled {
+        if let Some(sum) = sums.get_mut(&settled.currency()) {
+            *sum = sum.minus(*settled)?;
+        }
+    }
+    Ok(sums.into_values().filter(|sum| sum.is_positive()).collect())
+}
+
+/// Everything ever captured: what is shown when the amounts do not add up.
+fn everything(draft: &Draft<'_>) -> Vec<Money> {
+    let amounts = draft.our_payments().flat_map(|(_, state)| &state.captured);
+    amounts
+        .map(|(currency, minor)| Money::new(*minor, *currency))
+        .collect()
+}

@@ -1,0 +1,389 @@
+//! The way back of money: evidence, release, delay, last look, and only then the refund.
+//!
+//! The order of the steps is promise 2. Each step asks for what it needs and stops there; a shop
+//! that says `confirmed` at any of them takes the checkout out of this file.
+
+use super::confirm::{self, IN_FLIGHT_WAKE, fingerprint};
+use super::draft::{Draft, Stand};
+use super::position::{Position, RefundStand};
+use super::{ASK_WHILE_HELD_EVERY, LOOK_IS_FRESH_FOR, refund, ruling, waiting};
+use crate::core::checkout::Ask;
+use crate::core::fact::BrakeCause;
+use crate::core::ids::{ActionKey, PaymentRef};
+use crate::core::matching::Excess;
+use crate::core::money::{Money, MoneyError};
+use crate::core::order::{OrderStatus, Via};
+use crate::core::payment::PaymentStatus;
+use crate::core::plan::{Action, PaidPart, Reason, Verdict};
+use crate::core::retry;
+use crate::core::time::Time;
+
+/// What goes back, why, and since when that is decided.
+pub(super) struct GiveBack {
+    pub(super) amounts: Vec<(PaymentRef, Money)>,
+    pub(super) voids: Vec<PaymentRef>,
+    pub(super) why: Reason,
+    pub(super) since: Time,
+    /// False when the order stands and only what is too much goes back.
+    pub(super) gives_order_up: bool,
+}
+
+impl GiveBack {
+    /// All money that is still here.
+    pub(super) fn everything(
+        money: &[Position<'_>],
+        why: Reason,
+        since: Time,
+    ) -> Result<GiveBack, MoneyError> {
+        let left = money.iter().filter(|one| one.net.is_positive());
+        let amounts = left.map(|one| (one.payment.clone(), one.net)).collect();
+        Ok(GiveBack {
+            amounts,
+            voids: Vec::new(),
+            why,
+            since,
+            gives_order_up: true,
+        })
+    }
+
+    /// Only what is too much.
+    pub(super) fn excess(due: Vec<Excess>, since: Time) -> GiveBack {
+        let why = due.first().map_or(Reason::Overpaid, |one| one.why);
+        let amounts = due
+            .into_iter()
+            .map(|one| (one.payment, one.amount))
+            .collect();
+        GiveBack {
+            amounts,
+            voids: Vec::new(),
+            why,
+            since,
+            gives_order_up: false,
+        }
+    }
+
+    fn payments(&self) -> impl Iterator<Item = &PaymentRef> {
+        self.amounts
+            .iter()
+            .map(|(payment, _)| payment)
+            .chain(&self.voids)
+    }
+}
+
+/// When the shop's present run of `cancelled` began.
+pub(super) fn since(draft: &Draft<'_>) -> Time {
+    let statements = draft.checkout.order.statements.iter().rev();
+    let run = statements.take_while(|said| said.status == OrderStatus::Cancelled);
+    run.last().map_or(draft.now, |said| said.as_of)
+}
+
+/// Money that is on its way back, or all back, while the order is not confirmed.
+pub(super) fn gone_or_going(
+    draft: &mut Draft<'_>,
+    money: &[Position<'_>],
+) -> Result<Option<Stand>, MoneyError> {
+    if let Some(stand) = refund::follow(draft, money) {
+        return Ok(Some(stand));
+    }
+    if money.iter().any(|one| one.net.is_positive()) {
+        return Ok(None);
+    }
+    if confirm::asks(draft).any(|ask| ask.is_in_flight() || ask.is_unclear())
+        && draft.checkout.order.last_answer_at < confirm::last_sent_at(draft)
+    {
+        let sent = confirm::last_sent_at(draft).unwrap_or(draft.now);
+        draft.look_up(sent.plus(retry::delay(1, "lookup")));
+        return Ok(Some(Stand::new(
+            Verdict::Confirming,
+            Reason::ConfirmUnclear,
+        )));
+    }
+    let mut was_charged_back = false;
+    for one in money {
+        was_charged_back = was_charged_back || one.charged_back.is_positive();
+    }
+    let reason = if was_charged_back {
+        Reason::ChargedBack
+    } else {
+        Reason::Refunded
+    };
+    Ok(Some(Stand::new(Verdict::Returned, reason)))
+}
+
+/// Excess that is on its way back while the order stands; or, when the order's own money is,
+/// a hold, since the shop confirmed what we are giving back.
+pub(super) fn excess_going(
+    draft: &mut Draft<'_>,
+    money: &[Position<'_>],
+) -> Result<Option<Stand>, MoneyError> {
+    let confirmed_since = confirm::confirmed_since(draft);
+    let began_before = money.iter().any(|one| {
+        one.refunds.iter().any(|(_, ask, stand)| {
+            let counts = match stand {
+                RefundStand::InFlight
+                | RefundStand::Unclear { .. }
+                | RefundStand::Pending
+                | RefundStand::Succeeded => true,
+                RefundStand::Free | RefundStand::Refused { .. } | RefundStand::Failed { .. } => {
+                    false
+                }
+            };
+            counts && ask.first_sent_at < confirmed_since && is_named(draft, &one.payment)
+        })
+    });
+    let followed = refund::follow(draft, money);
+    if began_before {
+        return Ok(Some(Stand::held(Reason::ConfirmedAfterRefund)));
+    }
+    Ok(followed)
+}
+
+/// The shop counts this payment as having paid the order, or does not say.
+fn is_named(draft: &Draft<'_>, payment: &PaymentRef) -> bool {
+    let latest = draft.checkout.order.latest();
+    latest.is_some_and(|said| said.paid_by.is_empty() || said.paid_by.contains(payment))
+}
+
+/// Releases authorisations of an order that is given up.
+pub(super) fn void(draft: &mut Draft<'_>, why: Reason, since: Time) -> Stand {
+    let voids: Vec<PaymentRef> = draft
+        .our_payments()
+        .filter(|(_, state)| state.status() == PaymentStatus::Authorised)
+        .map(|(payment, _)| payment.clone())
+        .collect();
+    let give = GiveBack {
+        amounts: Vec::new(),
+        voids,
+        why,
+        since,
+        gives_order_up: true,
+    };
+    run(draft, &[], give).unwrap_or_else(|_| Stand::held(Reason::AmountsInconsistent))
+}
+
+/// The steps of promise 2, in order.
+pub(super) fn run(
+    draft: &mut Draft<'_>,
+    money: &[Position<'_>],
+    give: GiveBack,
+) -> Result<Stand, MoneyError> {
+    if give.payments().next().is_none() {
+        return Ok(Stand::new(Verdict::Returned, Reason::Refunded));
+    }
+    if let Some(reason) = forbidden(draft, money, &give) {
+        return Ok(Stand::held(reason));
+    }
+    if let Some(stand) = confirm_not_ended(draft) {
+        return Ok(stand);
+    }
+    let order = &draft.checkout.order;
+    let asks_shop = draft.checkout.reference.is_some();
+    if asks_shop && waiting::silent_too_long(draft, give.since) {
+        let failed = order.last_failure_at.unwrap_or(give.since);
+        draft.look_up(failed.plus(ASK_WHILE_HELD_EVERY));
+        return Ok(Stand::held(Reason::OutagePatienceExhausted));
+    }
+    let mut base = give.since;
+    if give.gives_order_up && asks_shop {
+        match released_at(draft, money, &give) {
+            Some(released) => base = base.max(released),
+            None => return Ok(ask_release(draft, money, &give)),
+        }
+    }
+    let base = Some(base).max(order.last_failure_at).unwrap_or(base);
+    let due = base.plus(draft.policy.refund_delay);
+    if draft.now < due {
+        last_look(draft, &give, due);
+        return Ok(Stand::new(Verdict::Refunding, Reason::RefundDelayed));
+    }
+    if last_look(draft, &give, due) {
+        return Ok(Stand::new(Verdict::Refunding, Reason::LastLook));
+    }
+    Ok(refund::send(draft, money, &give, due))
+}
+
+/// What keeps money from leaving whatever the evidence.
+fn forbidden(draft: &Draft<'_>, money: &[Position<'_>], give: &GiveBack) -> Option<Reason> {
+    let given = money
+        .iter()
+        .filter(|one| give.payments().any(|payment| *payment == one.payment));
+    let mut given = given.peekable();
+    if given.clone().any(Position::is_disputed) {
+        return Some(Reason::Disputed);
+    }
+    let refusable = |one: &Position<'_>| {
+        one.state
+            .is_refundable
+            .as_ref()
+            .is_some_and(|stamped| !stamped.value)
+    };
+    if given.any(refusable) {
+        return Some(Reason::NotRefundable);
+    }
+    if let Some(reason) = braked(draft) {
+        return Some(reason);
+    }
+    is_above_limit(draft, give).then_some(Reason::AboveAutoRefundLimit)
+}
+
+/// The brake that stands, unless an operator released it later or overrides its cause.
+fn braked(draft: &Draft<'_>) -> Option<Reason> {
+    let brake = draft.checkout.brake.as_ref()?;
+    let released = draft
+        .checkout
+        .brake_released_at
+        .max(ruling::resumed_at(draft.checkout));
+    if released >= Some(brake.as_of) || ruling::overrides(draft.checkout, brake.value.code()) {
+        return None;
+    }
+    Some(match brake.value {
+        BrakeCause::RefundCount | BrakeCause::RefundSum | BrakeCause::RefundShare => {
+            Reason::GuardRefunds
+        }
+        BrakeCause::UnknownRunaway => Reason::GuardUnknownRunaway,
+        BrakeCause::EpochWentBack => Reason::GuardEpochWentBack,
+    })
+}
+
+fn is_above_limit(draft: &Draft<'_>, give: &GiveBack) -> bool {
+    let limit = draft.policy.auto_refund_limit;
+    let sum = give
+        .amounts
+        .iter()
+        .map(|(_, amount)| *amount)
+        .try_fold(Money::zero(limit.currency()), Money::plus);
+    let is_above = sum.map_or(true, |sum| sum > limit);
+    is_above && !give.amounts.is_empty() && !ruling::overrides(draft.checkout, "auto_refund_limit")
+}
+
+/// A confirm that is in flight blocks any way back until its end is recorded.
+fn confirm_not_ended(draft: &mut Draft<'_>) -> Option<Stand> {
+    let sent = confirm::asks(draft)
+        .filter(|ask| ask.is_in_flight())
+        .filter_map(|ask| ask.last_sent_at);
+    let sent = sent.max()?;
+    draft.wake(
+        sent.plus(IN_FLIGHT_WAKE)
+            .max(draft.now.plus(IN_FLIGHT_WAKE)),
+    );
+    Some(Stand::new(Verdict::Confirming, Reason::ConfirmDue))
+}
+
+/// When the shop explicitly gave the order up: asked after the last confirm left and after all
+/// this money was here, and nothing but `cancelled` or `unknown` said since.
+fn released_at(draft: &Draft<'_>, money: &[Position<'_>], give: &GiveBack) -> Option<Time> {
+    let statements = draft.checkout.order.statements.iter().rev();
+    let given_up = statements.take_while(|said| {
+        said.status == OrderStatus::Cancelled || said.status == OrderStatus::Unknown
+    });
+    let not_before = not_before(draft, money, give);
+    given_up
+        .filter(|said| said.via == Via::Release)
+        .find(|said| said.asked_at.is_some_and(|asked| asked >= not_before))
+        .map(|said| said.as_of)
+}
+
+fn not_before(draft: &Draft<'_>, money: &[Position<'_>], give: &GiveBack) -> Time {
+    let arrived = money
+        .iter()
+        .map(Position::money_at)
+        .max()
+        .unwrap_or_default();
+    let authorised = give
+        .voids
+        .iter()
+        .filter_map(|payment| draft.checkout.payments.get(payment));
+    let held = authorised
+        .filter_map(|state| state.first_money_at)
+        .max()
+        .unwrap_or_default();
+    let confirmed = confirm::last_sent_at(draft).unwrap_or_default();
+    arrived.max(held).max(confirmed)
+}
+
+/// Wants the release. Its key names the payments and the confirms sent before it, so that a
+/// confirm in between makes it a new question.
+fn ask_release(draft: &mut Draft<'_>, money: &[Position<'_>], give: &GiveBack) -> Stand {
+    let Some(reference) = draft.checkout.reference.clone() else {
+        return Stand::held(Reason::UnreferencedHeld);
+    };
+    let confirms: u64 = confirm::asks(draft).map(|ask| u64::from(ask.sent)).sum();
+    let mut named = format!("{confirms}");
+    for payment in give.payments() {
+        named.push_str(&format!("|{payment}"));
+    }
+    let key = format!("release-{}", fingerprint(&named));
+    let paid = money
+        .iter()
+        .filter(|one| give.payments().any(|payment| *payment == one.payment));
+    let held = give
+        .voids
+        .iter()
+        .filter_map(|payment| authorised_part(draft, payment));
+    let payments = paid.map(Position::part).chain(held).collect();
+    let ask = ActionKey::parse(&key).ok().and_then(|key| draft.ask(&key));
+    let earliest = match ask.filter(|ask| ask.is_done()) {
+        // Answered, but with neither `cancelled` nor `unknown`: ask again at a walking pace.
+        Some(ask) => ask.ended.as_ref().map_or(give.since, |ended| {
+            ended.at.plus(retry::recheck(ended.attempt, &key))
+        }),
+        None => give.since,
+    };
+    draft.want(
+        &key,
+        Action::Release {
+            reference,
+            payments,
+        },
+        earliest,
+    );
+    Stand::new(Verdict::Releasing, give.why)
+}
+
+fn authorised_part(draft: &Draft<'_>, payment: &PaymentRef) -> Option<PaidPart> {
+    let state = draft.checkout.payments.get(payment)?;
+    let method = state.method.as_ref().map(|stamped| stamped.value.clone());
+    Some(PaidPart {
+        payment: payment.clone(),
+        amount: state.authorised()?,
+        method,
+    })
+}
+
+/// Wants whatever of the last look is missing: the order asked about and each payment read, both
+/// after `due`, after the latest attempt to give back, and not too long ago. True if anything is.
+fn last_look(draft: &mut Draft<'_>, give: &GiveBack, due: Time) -> bool {
+    let fresh_from = draft.now.minus(LOOK_IS_FRESH_FOR);
+    let is_fresh = |asked: Option<Time>, not_before: Time| {
+        asked.is_some_and(|asked| asked >= not_before && asked > fresh_from)
+    };
+    let mut is_missing = false;
+    let asked = draft.checkout.order.latest().and_then(|said| said.asked_at);
+    if draft.checkout.reference.is_some() && !is_fresh(asked, due) {
+        draft.look_up(due);
+        is_missing = true;
+    }
+    let payments: Vec<PaymentRef> = give.payments().cloned().collect();
+    for payment in payments {
+        let state = draft.checkout.payments.get(&payment);
+        let tried = tried_at(draft, &payment).unwrap_or(due).max(due);
+        let read = state.and_then(|state| match give.voids.contains(&payment) {
+            true => state.read_at,
+            false => state.refunds_listed_at,
+        });
+        if draft.can_read(&payment) && !is_fresh(read, tried) {
+            draft.fetch(&payment, tried);
+            is_missing = true;
+        }
+    }
+    is_missing
+}
+
+/// When the latest attempt to give this payment back ended.
+fn tried_at(draft: &Draft<'_>, payment: &PaymentRef) -> Option<Time> {
+    let ours = |ask: &&Ask| ask.kind.gives_money_back() && ask.payment.as_ref() == Some(payment);
+    let asks = draft.checkout.asks.values().filter(ours);
+    asks.filter_map(|ask| ask.ended.as_ref())
+        .map(|ended| ended.at)
+        .max()
+}

@@ -1,0 +1,85 @@
+//! What the shop is told about its customer's money: refund started, done, failed, or held.
+//!
+//! Each notice is wanted until the shop took it or stopped listening; none decides anything.
+
+use super::NOTICE_ATTEMPTS_MAX;
+use super::draft::{Draft, Stand};
+use super::position::{Position, RefundStand};
+use super::refund;
+use crate::core::ids::{ActionKey, PaymentRef};
+use crate::core::money::Money;
+use crate::core::payment::PaymentStatus;
+use crate::core::plan::{Action, Notice, Reason, Verdict};
+use crate::core::time::Time;
+
+/// Wants the notices that this checkout owes the shop.
+pub(super) fn plan(draft: &mut Draft<'_>, stand: &Stand) {
+    let money: Vec<Position<'_>> = draft
+        .our_payments()
+        .filter(|(_, state)| state.status() == PaymentStatus::Captured)
+        .filter_map(|(payment, state)| Position::new(draft.checkout, payment, state).ok())
+        .collect();
+    for (payment, key, refund_stand, at) in refund::sent(draft, &money) {
+        let amount = draft.ask(&key).and_then(|ask| ask.amount);
+        let Some(amount) = amount else { continue };
+        let notices: &[Notice] = match refund_stand {
+            RefundStand::Pending => &[Notice::RefundStarted],
+            RefundStand::Succeeded => &[Notice::RefundStarted, Notice::Refunded],
+            RefundStand::Failed { .. } => &[Notice::RefundStarted, Notice::RefundFailed],
+            RefundStand::Free
+            | RefundStand::InFlight
+            | RefundStand::Unclear { .. }
+            | RefundStand::Refused { .. } => &[],
+        };
+        for notice in notices {
+            let told = Told {
+                notice: *notice,
+                subject: key.as_str(),
+                payment: &payment,
+                amount,
+                at,
+            };
+            tell(draft, &told, stand.reason);
+        }
+    }
+    if stand.verdict == Verdict::Held {
+        for one in money.iter().filter(|one| one.net.is_positive()) {
+            let subject = format!("{}-{}", stand.reason.code(), one.payment.id);
+            let at = one.money_at();
+            let told = Told {
+                notice: Notice::Held,
+                subject: &subject,
+                payment: &one.payment,
+                amount: one.net,
+                at,
+            };
+            tell(draft, &told, stand.reason);
+        }
+    }
+}
+
+/// One thing to tell, and what makes it that thing and no other.
+struct Told<'a> {
+    notice: Notice,
+    subject: &'a str,
+    payment: &'a PaymentRef,
+    amount: Money,
+    at: Time,
+}
+
+fn tell(draft: &mut Draft<'_>, told: &Told<'_>, reason: Reason) {
+    let key = format!("{}-{}", told.notice.event_type(), told.subject);
+    let ask = ActionKey::parse(&key).ok().and_then(|key| draft.ask(&key));
+    if ask.is_some_and(|ask| ask.is_done() || ask.failures() >= NOTICE_ATTEMPTS_MAX) {
+        return;
+    }
+    let action = Action::Notify {
+        notice: told.notice,
+        reference: draft.checkout.reference.clone(),
+        payment: told.payment.clone(),
+        amount: told.amount,
+        reason,
+        at: told.at,
+    };
+    draft.want(&key, action, told.at);
+}

@@ -1,0 +1,320 @@
+//! Waiting, always with a next look: nothing captured, only authorised, or no order yet.
+//!
+//! Decides when waiting ends, never that money leaves; that is `give_back`.
+
+use super::draft::{Draft, Stand};
+use super::give_back::{self, GiveBack};
+use super::position::Position;
+use super::{ASK_WHILE_HELD_EVERY, HOLD_BEFORE_LAPSE, WATCH_PAYMENTS_FOR, ruling};
+use crate::core::ids::PaymentRef;
+use crate::core::money::MoneyError;
+use crate::core::order::OrderStatus;
+use crate::core::payment::{Ownership, PaymentStatus};
+use crate::core::plan::{ActionKind, Reason, Verdict};
+use crate::core::retry;
+use crate::core::time::Time;
+
+/// Payments that are only named, or known but never described, must be read.
+pub(super) fn read_what_is_unknown(draft: &mut Draft<'_>) {
+    let checkout = draft.checkout;
+    let named: Vec<(PaymentRef, Time)> = checkout
+        .order
+        .claims
+        .iter()
+        .filter(|claim| !checkout.payments.contains_key(claim))
+        .filter(|claim| !checkout.refused_claims.contains(claim))
+        .map(|claim| (claim.clone(), first_word_at(draft)))
+        .collect();
+    let nameless: Vec<(PaymentRef, Time)> = draft
+        .our_payments()
+        .filter(|(_, state)| state.status() == PaymentStatus::Unknown)
+        .map(|(payment, state)| (payment.clone(), state.first_seen_at.unwrap_or_default()))
+        .collect();
+    for (payment, since) in named {
+        if draft.now < since.plus(WATCH_PAYMENTS_FOR) && draft.can_read(&payment) {
+            draft.watch(&payment, since);
+        }
+    }
+    for (payment, since) in nameless {
+        if draft.now < since.plus(WATCH_PAYMENTS_FOR) && draft.can_read(&payment) {
+            draft.fetch(&payment, since);
+        }
+    }
+}
+
+/// An operator said `retry`: everyone who has not answered since is asked at once.
+pub(super) fn ask_again_if_told(draft: &mut Draft<'_>) {
+    let Some(told) = ruling::retry_at(draft.checkout) else {
+        return;
+    };
+    if draft.checkout.order.last_answer_at < Some(told) {
+        draft.look_up(told);
+    }
+    let unread: Vec<PaymentRef> = draft
+        .our_payments()
+        .filter(|(_, state)| state.read_at < Some(told))
+        .map(|(payment, _)| payment.clone())
+        .collect();
+    for payment in unread {
+        draft.fetch(&payment, told);
+    }
+}
+
+/// When the shop first spoke of the order, as far as is kept.
+fn first_word_at(draft: &Draft<'_>) -> Time {
+    let order = &draft.checkout.order;
+    let said = order.statements.first().map(|said| said.as_of);
+    let owed = order.amounts.first().map(|amount| amount.as_of);
+    said.or(owed).unwrap_or(draft.now)
+}
+
+/// No money anywhere: open while some may come, closed when none will.
+pub(super) fn nothing_captured(draft: &mut Draft<'_>) -> Stand {
+    let checkout = draft.checkout;
+    let mut pending = false;
+    let mut unread = false;
+    let mut failed = false;
+    let payments: Vec<_> = draft.our_payments().collect();
+    for (payment, state) in payments {
+        let seen = state.first_seen_at.unwrap_or_default();
+        let is_watched = draft.now < seen.plus(WATCH_PAYMENTS_FOR);
+        match state.status() {
+            PaymentStatus::Pending if is_watched => {
+                pending = true;
+                if draft.can_read(payment) {
+                    draft.watch(payment, seen);
+                }
+                draft.wake(seen.plus(WATCH_PAYMENTS_FOR));
+            }
+            PaymentStatus::Unknown if is_watched => {
+                unread = true;
+                draft.wake(seen.plus(WATCH_PAYMENTS_FOR));
+            }
+            PaymentStatus::Pending
+            | PaymentStatus::Unknown
+            | PaymentStatus::Failed
+            | PaymentStatus::Captured
+            | PaymentStatus::Authorised => failed = true,
+        }
+    }
+    if pending {
+        return Stand::new(Verdict::Open, Reason::PaymentPending);
+    }
+    if unread {
+        return Stand::new(Verdict::Open, Reason::AwaitingRead);
+    }
+    if checkout.order.is_known() {
+        return order_without_money(draft);
+    }
+    let voided = checkout
+        .asks
+        .values()
+        .any(|ask| ask.kind == ActionKind::Void && ask.is_done());
+    let reason = match (failed, voided) {
+        (true, true) => Reason::Voided,
+        (true, false) => Reason::PaymentFailed,
+        (false, _) => Reason::NothingPaid,
+    };
+    Stand::new(Verdict::Closed, reason)
+}
+
+fn order_without_money(draft: &mut Draft<'_>) -> Stand {
+    let order = &draft.checkout.order;
+    match order.status() {
+        Some(OrderStatus::Confirmed | OrderStatus::Cancelled | OrderStatus::Unknown) => {
+            return Stand::new(Verdict::Closed, Reason::NothingPaid);
+        }
+        Some(OrderStatus::Pending) | None => {}
+    }
+    let expires = order.expires_at.as_ref().map(|stamped| stamped.value);
+    let last_word = order
+        .latest()
+        .map(|said| said.as_of)
+        .unwrap_or(first_word_at(draft));
+    let ends = expires
+        .map_or(last_word, |at| at.max(last_word))
+        .plus(WATCH_PAYMENTS_FOR);
+    if draft.now >= ends {
+        return Stand::new(Verdict::Closed, Reason::NothingPaid);
+    }
+    draft.wake(ends);
+    Stand::new(Verdict::Open, Reason::AwaitingPayment)
+}
+
+/// Money is held on the payer's means and not taken: the shop captures it, or it is released.
+pub(super) fn authorised_only(draft: &mut Draft<'_>) -> Result<Stand, MoneyError> {
+    let order = &draft.checkout.order;
+    let payments: Vec<_> = draft
+        .our_payments()
+        .filter(|(_, state)| state.status() == PaymentStatus::Authorised)
+        .collect();
+    let arrived = payments
+        .iter()
+        .filter_map(|(_, state)| state.first_money_at)
+        .max()
+        .unwrap_or(draft.now);
+    match order.status() {
+        Some(OrderStatus::Confirmed | OrderStatus::Pending) => {}
+        None if order.is_known() => {}
+        None => {
+            ask_for_order(draft, arrived);
+            return Ok(Stand::new(Verdict::Matching, Reason::AwaitingOrder));
+        }
+        Some(OrderStatus::Unknown) => {
+            return when_unknown(draft, arrived, |draft, since| {
+                give_back::void(draft, Reason::OrderUnknown, since)
+            });
+        }
+        Some(OrderStatus::Cancelled) => {
+            if order
+                .latest()
+                .is_some_and(|said| said.is_fulfilled == Some(true))
+            {
+                return Ok(Stand::held(Reason::CancelledButFulfilled));
+            }
+            return Ok(give_back::void(draft, Reason::OrderCancelled, arrived));
+        }
+    }
+    let mut lapses_soon = false;
+    for (payment, state) in payments {
+        if draft.can_read(payment) {
+            draft.watch(payment, state.first_money_at.unwrap_or(arrived));
+        }
+        if let Some(until) = state.authorised_until {
+            let hold_at = until.minus(HOLD_BEFORE_LAPSE);
+            lapses_soon = lapses_soon || draft.now >= hold_at;
+            draft.wake(hold_at.max(draft.now.plus(ASK_WHILE_HELD_EVERY)));
+        }
+    }
+    if lapses_soon {
+        return Ok(Stand::held(Reason::AuthorisationExpiring));
+    }
+    Ok(Stand::new(Verdict::Open, Reason::AwaitingCapture))
+}
+
+/// Money is here and the shop has said nothing of the order yet: ask.
+pub(super) fn for_first_word(draft: &mut Draft<'_>, money: &[Position<'_>]) -> Stand {
+    let arrived = money
+        .iter()
+        .map(Position::money_at)
+        .max()
+        .unwrap_or_default();
+    ask_for_order(draft, arrived);
+    if silent_too_long(draft, arrived) {
+        return Stand::held(Reason::OutagePatienceExhausted);
+    }
+    let reason = if draft.checkout.order.is_shop_silent() {
+        Reason::ShopUnreachable
+    } else {
+        Reason::AwaitingOrder
+    };
+    Stand::new(Verdict::Matching, reason)
+}
+
+fn ask_for_order(draft: &mut Draft<'_>, arrived: Time) {
+    let earliest = held_pace(draft, arrived);
+    draft.look_up(earliest);
+}
+
+/// Questions go on while held, but slower.
+fn held_pace(draft: &Draft<'_>, arrived: Time) -> Time {
+    match draft.checkout.order.last_failure_at {
+        Some(failed) if silent_too_long(draft, arrived) => failed.plus(ASK_WHILE_HELD_EVERY),
+        Some(_) | None => arrived,
+    }
+}
+
+/// True when the shop could not be reached for `outage_patience`, counted from its last answer,
+/// the money's arrival or an operator's last word.
+pub(super) fn silent_too_long(draft: &Draft<'_>, arrived: Time) -> bool {
+    let order = &draft.checkout.order;
+    let from = [
+        order.last_answer_at,
+        ruling::patience_from(draft.checkout),
+        Some(arrived),
+    ];
+    let from = from.into_iter().flatten().max().unwrap_or(arrived);
+    order.is_shop_silent() && draft.now >= from.plus(draft.policy.outage_patience)
+}
+
+/// The shop says it knows no such order: two answers, `second_look` apart, after the grace.
+pub(super) fn order_unknown(
+    draft: &mut Draft<'_>,
+    money: &[Position<'_>],
+) -> Result<Stand, MoneyError> {
+    let arrived = money
+        .iter()
+        .map(Position::money_at)
+        .max()
+        .unwrap_or_default();
+    let ambiguous = draft.our_payments().find_map(|(_, state)| {
+        let ownership = state.ownership.as_ref().map(|stamped| stamped.value);
+        match ownership {
+            Some(Ownership::Shared) => Some(Reason::OwnerAmbiguous),
+            Some(Ownership::UnknownKind) => Some(Reason::UnknownKind),
+            Some(
+                Ownership::Ours
+                | Ownership::Unclaimed
+                | Ownership::BeforeSince
+                | Ownership::WrongMode,
+            )
+            | None => None,
+        }
+    });
+    if let Some(reason) = ambiguous {
+        // The shop may still come to know the order; ask on, slowly.
+        let last = draft.checkout.order.last_answer_at.unwrap_or(arrived);
+        draft.look_up(last.plus(ASK_WHILE_HELD_EVERY));
+        return Ok(Stand::held(reason));
+    }
+    when_unknown(draft, arrived, |draft, since| {
+        let give = GiveBack::everything(money, Reason::OrderUnknown, since);
+        give.and_then(|give| give_back::run(draft, money, give))
+            .unwrap_or_else(|_| Stand::held(Reason::AmountsInconsistent))
+    })
+}
+
+/// Runs `then` once `unknown` was heard twice, `second_look` apart, after the grace ended; all
+/// clocks stand still while the shop does not answer.
+fn when_unknown<'a>(
+    draft: &mut Draft<'a>,
+    arrived: Time,
+    then: impl FnOnce(&mut Draft<'a>, Time) -> Stand,
+) -> Result<Stand, MoneyError> {
+    let order = &draft.checkout.order;
+    let Some((first, last)) = order.unknown_run() else {
+        ask_for_order(draft, arrived);
+        return Ok(Stand::new(Verdict::Matching, Reason::AwaitingOrder));
+    };
+    let clock_from = Some(arrived).max(order.last_failure_at).unwrap_or(arrived);
+    let grace_ends = clock_from.plus(draft.policy.order_grace);
+    let second_at = first.max(arrived).plus(draft.policy.second_look);
+    let ready_at = grace_ends.max(second_at);
+    if last >= ready_at && !order.is_shop_silent() {
+        return Ok(then(draft, ready_at));
+    }
+    let answers = order.statements.len();
+    let paced = last.plus(retry::recheck(
+        u32::try_from(answers).unwrap_or(u32::MAX),
+        "lookup",
+    ));
+    let due = if ready_at > last {
+        ready_at.min(paced.max(last))
+    } else {
+        last
+    };
+    if silent_too_long(draft, arrived) {
+        let failed = order.last_failure_at.unwrap_or(arrived);
+        draft.look_up(failed.plus(ASK_WHILE_HELD_EVERY));
+        return Ok(Stand::held(Reason::OutagePatienceExhausted));
+    }
+    draft.look_up(due);
+    let reason = if order.is_shop_silent() {
+        Reason::ShopUnreachable
+    } else if last < grace_ends {
+        Reason::AwaitingOrder
+    } else {
+        Reason::AwaitingSecondLook
+    };
+    Ok(Stand::new(Verdict::Matching, reason))
+}
