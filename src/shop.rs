@@ -8,7 +8,7 @@ use crate::core::money::Money;
 use crate::core::order::OrderSnapshot;
 use crate::core::plan::{Notice, PaidPart, Reason};
 use crate::core::time::Time;
-use crate::psp::{Failure, RawDelivery, Unreadable, Verification};
+pub use crate::wire::{Failure, RawDelivery, Unreadable, Verification};
 use crate::wire::{Reply, Request};
 
 /// What one call asks of a shop.
