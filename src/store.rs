@@ -9,7 +9,7 @@ mod units;
 mod watch;
 
 pub use inbox::{
-    Appended, Delivery, Disposition, NewDelivery, ParkedDelivery, Quarantined, QuarantineBounds,
+    Appended, Delivery, Disposition, NewDelivery, ParkedDelivery, QuarantineBounds, Quarantined,
     Sender,
 };
 pub use units::{
@@ -106,7 +106,8 @@ pub trait Store: Send + Sync + 'static {
     /// Leases due actions, longest overdue first, and finds lost leases.
     async fn lease(&self, request: &LeaseRequest) -> Result<Vec<Leased>, StoreError>;
 
-    /// Gives a lease back unused (`attempts` goes back by one); for draining.
+    /// Gives a lease back unused (`attempts` goes back by one); for draining. A lost lease is
+    /// found lost again, since its attempt may have been sent. Another token's lease stays.
     async fn unlease(
         &self,
         checkout: &CheckoutId,
@@ -157,6 +158,14 @@ pub trait Store: Send + Sync + 'static {
         limit: u32,
     ) -> Result<Vec<JournalEntry>, StoreError>;
 
+    /// Checkouts in the order of their ids, each with its whole journal, after an id: the books
+    /// as an audit reads them, each checkout and its journal of one moment.
+    async fn audit_page(
+        &self,
+        after: Option<&CheckoutId>,
+        limit: u32,
+    ) -> Result<Vec<(CheckoutRow, Vec<JournalEntry>)>, StoreError>;
+
     /// Counts by shop and verdict. Reads only what is not at rest, plus kept counters.
     async fn overview(&self) -> Result<Vec<VerdictCount>, StoreError>;
 
@@ -164,10 +173,16 @@ pub trait Store: Send + Sync + 'static {
     async fn backlog(&self) -> Result<Backlog, StoreError>;
 
     /// One bounded step of pruning; the number of rows touched, 0 when there is nothing left.
+    /// What waits stays whatever its age: pending deliveries, checkouts that are not at rest,
+    /// have a wake-up or a standing lease.
     async fn prune(&self, now: Time, retention: Retention) -> Result<u64, StoreError>;
 
     /// A trivial write and read, for readiness and the watchdog.
     async fn probe(&self, now: Time) -> Result<(), StoreError>;
+
+    /// Moves what was committed to its resting place, where a store keeps the two apart; to be
+    /// called a few times a second, beside the writing and not in its way.
+    async fn checkpoint(&self) -> Result<(), StoreError>;
 
     /// Lets go of files and connections.
     async fn close(&self);

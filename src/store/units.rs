@@ -61,7 +61,7 @@ pub struct ActionRow {
     pub planned: Planned,
     /// Attempts leased so far.
     pub attempts: u32,
-    /// When the latest attempt was leased.
+    /// When the latest attempt was leased (those given back unused do not count).
     pub last_sent_at: Option<Time>,
     /// The standing lease.
     pub lease: Option<Lease>,
@@ -183,4 +183,3 @@ pub enum Leased {
     /// unclear under the given token; do not send.
     Lost(ActionRow),
 }
-

@@ -23,6 +23,19 @@ pub enum TallyKind {
 }
 
 impl TallyKind {
+    /// All kinds.
+    pub const ALL: [TallyKind; 4] = [
+        TallyKind::Capture,
+        TallyKind::Refund,
+        TallyKind::OrderAnswered,
+        TallyKind::OrderUnknown,
+    ];
+
+    /// Reads the word back.
+    pub fn parse(word: &str) -> Option<TallyKind> {
+        TallyKind::ALL.into_iter().find(|kind| kind.code() == word)
+    }
+
     /// The word in the store.
     pub fn code(self) -> &'static str {
         match self {
@@ -47,7 +60,8 @@ pub struct Tally {
     pub amount: Option<Money>,
 }
 
-/// What one shop's tallies sum to over a window.
+/// What one shop's tallies sum to over a window. Tallies are kept by the minute; a window takes
+/// in the whole minute it begins in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TallySums {
     /// Count per kind.
@@ -110,7 +124,7 @@ pub struct VerdictCount {
     pub count: u64,
     /// Their money in suspense, one entry per currency.
     pub in_suspense: Vec<Money>,
-    /// Since when the oldest stands.
+    /// Since when the oldest stands; nothing for verdicts at rest.
     pub oldest: Option<Time>,
 }
 
