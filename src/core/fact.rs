@@ -178,6 +178,22 @@ pub enum BrakeCause {
 }
 
 impl BrakeCause {
+    /// All causes.
+    pub const ALL: [BrakeCause; 5] = [
+        BrakeCause::RefundCount,
+        BrakeCause::RefundSum,
+        BrakeCause::RefundShare,
+        BrakeCause::UnknownRunaway,
+        BrakeCause::EpochWentBack,
+    ];
+
+    /// Reads the word back.
+    pub fn parse(word: &str) -> Option<BrakeCause> {
+        BrakeCause::ALL
+            .into_iter()
+            .find(|cause| cause.code() == word)
+    }
+
     /// A stable word; for limits, the policy key an operator may override.
     pub fn code(self) -> &'static str {
         match self {
