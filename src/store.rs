@@ -5,6 +5,7 @@
 //! inside one.
 
 mod inbox;
+pub mod journal;
 mod units;
 mod watch;
 

@@ -165,6 +165,16 @@ name!(
     ActionKey, check_action_key
 );
 
+impl CheckoutId {
+    /// A new id: led by the moment it is made (milliseconds since the Unix epoch), so that keys
+    /// grow with time; the rest names what it is about, so that two who make it at once for the
+    /// same thing make the same one.
+    pub fn made(millis: u64, about: &[u8; 10]) -> CheckoutId {
+        let tail: String = about.iter().map(|byte| format!("{byte:02x}")).collect();
+        CheckoutId(format!("{millis:012x}-{tail}"))
+    }
+}
+
 /// A payment: the account it came in on and the PSP's own id for it. Written `account/id`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
