@@ -12,4 +12,5 @@ pub mod order;
 pub mod payment;
 pub mod plan;
 pub mod policy;
+pub mod retry;
 pub mod time;
