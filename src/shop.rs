@@ -3,6 +3,9 @@
 //! Pure over bytes, like the PSP adapters, and knowing only the core. Only an explicit status in
 //! the agreed shape is an answer.
 
+pub mod generic;
+pub mod signature;
+
 use crate::core::ids::{ActionKey, PaymentRef, Reference};
 use crate::core::money::Money;
 use crate::core::order::OrderSnapshot;

@@ -130,7 +130,7 @@ fn check_reference(text: &str) -> Result<(), BadName> {
 
 /// Printable: no controls, no line breaks, and none of the invisible or direction-changing
 /// characters that make two references look alike on a screen.
-fn is_printable(c: char) -> bool {
+pub fn is_printable(c: char) -> bool {
     let invisible = matches!(c,
         '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
         | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e000}'..='\u{f8ff}'
