@@ -116,6 +116,11 @@ pub struct Unreadable {
     pub detail: String,
 }
 
+/// True for a signature's usual fields: `…-signature…` and those of Standard Webhooks.
+pub fn is_usual_signature_field(name: &str) -> bool {
+    name.contains("signature") || name.starts_with("webhook-")
+}
+
 /// The acknowledgement a PSP wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Acknowledgement {
@@ -229,6 +234,18 @@ pub trait Psp: Send + Sync + 'static {
 
     /// Checks a delivery over its raw bytes, in constant time, against every live secret.
     fn verify(&self, delivery: &RawDelivery<'_>, now: Time) -> Verification;
+
+    /// True when deliveries may also come by `GET`.
+    fn takes_get(&self) -> bool {
+        false
+    }
+
+    /// True for the header fields (names in lower case) that `verify` looks at: kept with a
+    /// rejected delivery so that it can be verified again. Must not name fields that hold a
+    /// reusable credential.
+    fn is_signature_field(&self, name: &str) -> bool {
+        is_usual_signature_field(name)
+    }
 
     /// Reads a delivery that was verified (`is_signed`) or came without a scheme.
     fn read(&self, body: &[u8], is_signed: bool, received_at: Time) -> Result<Reading, Unreadable>;
