@@ -34,6 +34,10 @@ pub enum Code {
     Unauthorized,
     /// The token is known and may not do this.
     Forbidden,
+    /// Acting needs a token, and none is configured.
+    RulingsNeedToken,
+    /// Sent by a page of another origin.
+    ForeignOrigin,
     /// No such path.
     NotFound,
     /// No such PSP account.
@@ -80,7 +84,7 @@ pub enum Code {
 
 impl Code {
     /// All codes, for documents and tests.
-    pub const ALL: [Code; 29] = [
+    pub const ALL: [Code; 31] = [
         Code::BadRequest,
         Code::BadHost,
         Code::BodyIncomplete,
@@ -89,6 +93,8 @@ impl Code {
         Code::StaleTimestamp,
         Code::Unauthorized,
         Code::Forbidden,
+        Code::RulingsNeedToken,
+        Code::ForeignOrigin,
         Code::NotFound,
         Code::UnknownAccount,
         Code::UnknownShop,
@@ -123,6 +129,8 @@ impl Code {
             Code::StaleTimestamp => "stale_timestamp",
             Code::Unauthorized => "unauthorized",
             Code::Forbidden => "forbidden",
+            Code::RulingsNeedToken => "rulings_need_token",
+            Code::ForeignOrigin => "foreign_origin",
             Code::NotFound => "not_found",
             Code::UnknownAccount => "unknown_account",
             Code::UnknownShop => "unknown_shop",
@@ -156,7 +164,9 @@ impl Code {
             Code::BadSignature | Code::StaleTimestamp | Code::Unauthorized => {
                 StatusCode::UNAUTHORIZED
             }
-            Code::Forbidden => StatusCode::FORBIDDEN,
+            Code::Forbidden | Code::RulingsNeedToken | Code::ForeignOrigin => {
+                StatusCode::FORBIDDEN
+            }
             Code::NotFound
             | Code::UnknownAccount
             | Code::UnknownShop
@@ -189,6 +199,8 @@ impl Code {
             Code::StaleTimestamp => "The timestamp is outside the tolerance",
             Code::Unauthorized => "A valid token is needed",
             Code::Forbidden => "This token may not do that",
+            Code::RulingsNeedToken => "Acting needs a token, and none is configured",
+            Code::ForeignOrigin => "Pages of another origin may not act",
             Code::NotFound => "There is nothing here",
             Code::UnknownAccount => "No such account",
             Code::UnknownShop => "No such shop",
