@@ -8,6 +8,8 @@ pub mod clock;
 pub mod core;
 pub mod desk;
 pub mod engine;
+pub mod http;
+pub mod lifecycle;
 pub mod psp;
 pub mod roster;
 pub mod shop;

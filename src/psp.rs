@@ -11,7 +11,9 @@ use crate::core::payment::PaymentSnapshot;
 use crate::core::plan::Reason;
 use crate::core::policy::AccountTraits;
 use crate::core::time::Time;
-pub use crate::wire::{Failure, RawDelivery, Rejection, Unreadable, Verification};
+pub use crate::wire::{
+    Failure, RawDelivery, Rejection, Unreadable, Verification, is_usual_signature_field,
+};
 use crate::wire::{Reply, Request};
 
 /// What a verified delivery says.
@@ -124,6 +126,18 @@ pub trait Psp: Send + Sync + 'static {
 
     /// Checks a delivery over its raw bytes, in constant time, against every live secret.
     fn verify(&self, delivery: &RawDelivery<'_>, now: Time) -> Verification;
+
+    /// True when deliveries may also come by `GET`.
+    fn takes_get(&self) -> bool {
+        false
+    }
+
+    /// True for the header fields (names in lower case) that `verify` looks at: kept with a
+    /// rejected delivery so that it can be verified again. Must not name fields that hold a
+    /// reusable credential.
+    fn is_signature_field(&self, name: &str) -> bool {
+        is_usual_signature_field(name)
+    }
 
     /// Reads a delivery that was verified (`is_signed`) or came without a scheme.
     fn read(&self, body: &[u8], is_signed: bool, received_at: Time) -> Result<Reading, Unreadable>;

@@ -244,3 +244,8 @@ pub enum Failure {
     /// Explicitly declined, with the other side's stable word.
     Refused(String),
 }
+
+/// True for a signature's usual fields: `…-signature…` and those of Standard Webhooks.
+pub fn is_usual_signature_field(name: &str) -> bool {
+    name.contains("signature") || name.starts_with("webhook-")
+}

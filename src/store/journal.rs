@@ -119,7 +119,14 @@ mod tests {
         for seq in 1..=length {
             let head = entries.last().map_or("", |entry| &entry.hash).to_owned();
             let (at, facts) = (Time::from_seconds(seq), format!("[{seq}]"));
-            entries.push(JournalEntry::chained(&head, &id, seq, at, facts, "{}".into()));
+            entries.push(JournalEntry::chained(
+                &head,
+                &id,
+                seq,
+                at,
+                facts,
+                "{}".into(),
+            ));
         }
         let row = CheckoutRow {
             id,
@@ -141,10 +148,7 @@ mod tests {
     #[test]
     fn the_hash_is_pinned_so_that_old_journals_stay_provable() {
         let (row, _) = chain(2);
-        assert_eq!(
-            row.head,
-            "PINNED"
-        );
+        assert_eq!(row.head, "PINNED");
     }
 
     #[test]
