@@ -5,6 +5,7 @@
 //! carries facts to it and carries out what it wants.
 
 pub mod clock;
+pub mod config;
 pub mod core;
 pub mod desk;
 pub mod engine;
