@@ -7,17 +7,15 @@
 use super::Stripe;
 use super::answer::{self, Effect};
 use super::form::Form;
-use super::objects::{DisputeObject, List, RefundObject, payment_of};
-use super::statement::{
-    ChargeView, Frame, MARK_FIELD, charge, expect_object, looks_like_a_release,
-};
+use super::objects::{DisputeObject, List, RefundObject, payment_of, typed};
+use super::statement::{ChargeView, Frame, MARK_FIELD, charge, looks_like_a_release};
 use super::{amount, list};
 use crate::core::ids::{ActionKey, ExternalRef};
 use crate::core::money::Money;
 use crate::core::payment::{PaymentSnapshot, Source};
 use crate::core::plan::Reason;
 use crate::core::time::Time;
-use crate::psp::{Failure, PspAnswer, PspAsk, Step, Unreadable, json};
+use crate::psp::{Failure, PspAnswer, PspAsk, Step, Unreadable};
 use crate::wire::{Headers, Method, Reply, Request};
 use secrecy::ExposeSecret;
 use serde_json::value::RawValue;
@@ -309,8 +307,7 @@ fn add_refunds(
     let page: List<'_> = list::page(body)?;
     let mut last = None;
     for raw in &page.data {
-        let refund: RefundObject<'_> = json::nested(raw)?;
-        expect_object(&refund.object, "refund")?;
+        let refund: RefundObject<'_> = typed(raw.get().as_bytes(), "refund")?;
         let named = payment_of(refund.payment_intent, refund.charge)?;
         expect(
             named.as_ref() == Some(&subject.snapshot.payment.id),
@@ -328,8 +325,7 @@ fn add_disputes(frame: &Frame<'_>, subject: &mut Subject, body: &[u8]) -> Result
     let page: List<'_> = list::page(body)?;
     expect(!page.has_more, "too_many_disputes")?;
     for raw in &page.data {
-        let dispute: DisputeObject<'_> = json::nested(raw)?;
-        expect_object(&dispute.object, "dispute")?;
+        let dispute: DisputeObject<'_> = typed(raw.get().as_bytes(), "dispute")?;
         let named = payment_of(dispute.payment_intent, dispute.charge)?;
         expect(
             named.as_ref() == Some(&subject.snapshot.payment.id),
@@ -348,8 +344,7 @@ fn refunded(
     amount: Money,
     body: &[u8],
 ) -> Result<PaymentSnapshot, Unreadable> {
-    let refund: RefundObject<'_> = json::object(body)?;
-    expect_object(&refund.object, "refund")?;
+    let refund: RefundObject<'_> = typed(body, "refund")?;
     let named = payment_of(refund.payment_intent, refund.charge)?;
     expect(named.as_ref() == Some(order.payment), "other_payment")?;
     let source = Source::Signed;

@@ -3,8 +3,8 @@
 //! An event's word is as old as its creation and never enough to move money; whatever it does
 //! not show is named for fetching. Knows no signatures.
 
-use super::objects::{DisputeObject, Event, Named, Pointer, RefundObject, payment_of};
-use super::statement::{Frame, charge, expect_object, looks_like_a_release};
+use super::objects::{DisputeObject, Event, Named, Pointer, RefundObject, payment_of, typed};
+use super::statement::{Frame, charge, looks_like_a_release};
 use crate::core::ids::ExternalRef;
 use crate::core::payment::{PaymentSnapshot, Source};
 use crate::core::time::Time;
@@ -34,8 +34,7 @@ pub(super) fn read(
             detail: "a thin event names an object without showing it".to_owned(),
         });
     }
-    expect_object(&named.object, "event")?;
-    let event: Event<'_> = json::object(body)?;
+    let event: Event<'_> = typed(body, "event")?;
     if event.account.is_some() {
         return Ok(ignored("connected_account"));
     }
@@ -72,8 +71,7 @@ fn read_charge(frame: &Frame<'_>, object: &RawValue) -> Result<Reading, Unreadab
 }
 
 fn read_refund(frame: &Frame<'_>, object: &RawValue) -> Result<Reading, Unreadable> {
-    let refund: RefundObject<'_> = json::nested(object)?;
-    expect_object(&refund.object, "refund")?;
+    let refund: RefundObject<'_> = typed(object.get().as_bytes(), "refund")?;
     let Some(payment) = payment_of(refund.payment_intent, refund.charge)? else {
         return Ok(ignored("refund_without_payment"));
     };
@@ -87,8 +85,7 @@ fn read_refund(frame: &Frame<'_>, object: &RawValue) -> Result<Reading, Unreadab
 }
 
 fn read_dispute(frame: &Frame<'_>, object: &RawValue) -> Result<Reading, Unreadable> {
-    let dispute: DisputeObject<'_> = json::nested(object)?;
-    expect_object(&dispute.object, "dispute")?;
+    let dispute: DisputeObject<'_> = typed(object.get().as_bytes(), "dispute")?;
     let Some(payment) = payment_of(dispute.payment_intent, dispute.charge)? else {
         return Ok(ignored("dispute_without_payment"));
     };
@@ -100,9 +97,7 @@ fn read_dispute(frame: &Frame<'_>, object: &RawValue) -> Result<Reading, Unreada
 
 /// A session never says what became of the money; its intent does.
 fn read_session(frame: &Frame<'_>, object: &RawValue, kind: &str) -> Result<Reading, Unreadable> {
-    let session: Named = json::nested(object)?;
-    expect_object(&session.object, "checkout.session")?;
-    let pointer: Pointer<'_> = json::nested(object)?;
+    let pointer: Pointer<'_> = typed(object.get().as_bytes(), "checkout.session")?;
     match payment_of(pointer.payment_intent, None)? {
         Some(payment) => Ok(fetch(frame, frame.blank(&payment))),
         None => Ok(ignored(kind)),

@@ -10,8 +10,8 @@ use super::answer::{self, Effect};
 use super::ask::PAGE_ITEMS;
 use super::event;
 use super::form::Form;
-use super::objects::{Charge, Link, List, Named, Pointer, payment_of};
-use super::statement::{Frame, charge, expect_object};
+use super::objects::{Charge, Link, List, Named, Pointer, payment_of, typed};
+use super::statement::{Frame, charge};
 use crate::core::ids::ExternalRef;
 use crate::core::payment::PaymentSnapshot;
 use crate::core::time::Time;
@@ -190,9 +190,7 @@ fn add_event(frame: &Frame<'_>, raw: &RawValue, found: &mut Found) -> Result<(),
 
 /// Reads one page of a list.
 pub(super) fn page(body: &[u8]) -> Result<List<'_>, Unreadable> {
-    let list: List<'_> = json::object(body)?;
-    expect_object(&list.object, "list")?;
-    Ok(list)
+    Ok(typed(body, "list")?)
 }
 
 /// Where the next page starts; a list that promises more and shows nothing is refused.

@@ -9,11 +9,17 @@ use crate::psp::json::{self, Fault, Strict};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-/// What every event and object shows first.
+/// What every event and object is called.
 #[derive(Deserialize)]
 pub(super) struct Named {
     pub(super) id: ExternalRef,
     pub(super) object: String,
+}
+
+/// What every object and list shows.
+#[derive(Deserialize)]
+struct Kind {
+    object: String,
 }
 
 /// A snapshot event.
@@ -41,7 +47,6 @@ pub(super) struct EventBody<'a> {
 #[derive(Deserialize)]
 pub(super) struct Intent<'a> {
     pub(super) id: ExternalRef,
-    pub(super) object: String,
     #[serde(borrow)]
     pub(super) amount: &'a RawValue,
     #[serde(borrow)]
@@ -64,7 +69,6 @@ pub(super) struct Intent<'a> {
 #[derive(Deserialize)]
 pub(super) struct Charge<'a> {
     pub(super) id: ExternalRef,
-    pub(super) object: String,
     #[serde(borrow)]
     pub(super) amount: &'a RawValue,
     #[serde(borrow)]
@@ -105,7 +109,6 @@ pub(super) struct CardDetails {
 #[derive(Deserialize)]
 pub(super) struct RefundObject<'a> {
     pub(super) id: ExternalRef,
-    pub(super) object: String,
     #[serde(borrow)]
     pub(super) amount: &'a RawValue,
     pub(super) currency: String,
@@ -127,7 +130,6 @@ pub(super) struct RefundObject<'a> {
 #[derive(Deserialize)]
 pub(super) struct DisputeObject<'a> {
     pub(super) id: ExternalRef,
-    pub(super) object: String,
     #[serde(borrow)]
     pub(super) amount: &'a RawValue,
     pub(super) currency: String,
@@ -150,7 +152,6 @@ pub(super) struct Pointer<'a> {
 /// One page of a list.
 #[derive(Deserialize)]
 pub(super) struct List<'a> {
-    pub(super) object: String,
     #[serde(borrow)]
     pub(super) data: Vec<&'a RawValue>,
     pub(super) has_more: bool,
@@ -169,6 +170,23 @@ pub(super) struct ErrorObject {
     pub(super) kind: Option<String>,
     pub(super) code: Option<String>,
     pub(super) param: Option<String>,
+}
+
+/// Reads an object of this kind; its kind is looked at first, so that another one is told apart
+/// from a broken one.
+pub(super) fn typed<'a, T: Deserialize<'a>>(
+    bytes: &'a [u8],
+    kind: &'static str,
+) -> Result<T, Fault> {
+    let Kind { object } = json::object(bytes)?;
+    if object == kind {
+        json::object(bytes)
+    } else {
+        Err(Fault {
+            code: "wrong_object",
+            detail: format!("the object is not a {kind}"),
+        })
+    }
 }
 
 /// Keeps `null` apart from a field that is not there.

@@ -14,7 +14,7 @@
 //! versions from 2025-03-31 on do not show it; its absence proves nothing.
 
 use super::amount::{self, BadAmount};
-use super::objects::{Charge, DisputeObject, Intent, Link, RefundObject};
+use super::objects::{Charge, DisputeObject, Intent, Link, RefundObject, typed};
 use crate::core::ids::{ActionKey, ExternalRef, PaymentRef, Reference};
 use crate::core::lattice::Stamped;
 use crate::core::money::Money;
@@ -97,8 +97,7 @@ impl Frame<'_> {
 
     /// Reads a PaymentIntent.
     pub(super) fn intent(&self, raw: &RawValue) -> Result<IntentView, Unreadable> {
-        let intent: Intent<'_> = json::nested(raw)?;
-        expect_object(&intent.object, "payment_intent")?;
+        let intent: Intent<'_> = typed(raw.get().as_bytes(), "payment_intent")?;
         let currency = amount::currency(&intent.currency)?;
         let mut snapshot = self.blank(&intent.id);
         let progress = intent_progress(&intent.status);
@@ -228,8 +227,7 @@ impl ChargeView {
 
 /// Reads a charge.
 pub(super) fn charge(raw: &RawValue) -> Result<ChargeView, Unreadable> {
-    let charge: Charge<'_> = json::nested(raw)?;
-    expect_object(&charge.object, "charge")?;
+    let charge: Charge<'_> = typed(raw.get().as_bytes(), "charge")?;
     let currency = amount::currency(&charge.currency)?;
     let amount = amount::read(charge.amount.get(), currency)?;
     let taken = amount::read(charge.amount_captured.get(), currency)?;
@@ -272,18 +270,6 @@ pub(super) fn looks_like_a_release(refund: &RefundObject<'_>) -> bool {
             .balance_transaction
             .is_some_and(|raw| raw.get() == "null");
     moved_nothing || refund.reason.as_deref() == Some("expired_uncaptured_charge")
-}
-
-/// Refuses an object that is not what its place promises.
-pub(super) fn expect_object(found: &str, wanted: &'static str) -> Result<(), Unreadable> {
-    if found == wanted {
-        Ok(())
-    } else {
-        Err(Unreadable {
-            code: "wrong_object",
-            detail: format!("the object is not a {wanted}"),
-        })
-    }
 }
 
 fn is_method_word(word: &str) -> bool {

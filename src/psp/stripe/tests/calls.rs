@@ -273,10 +273,7 @@ fn s022_an_answer_that_is_no_answer_is_never_a_no() {
             vec![answered(200, b"[]".to_vec())],
             malformed("wrong_shape"),
         ),
-        (
-            vec![ok("api/charge_alone.json")],
-            malformed("missing_field"),
-        ),
+        (vec![ok("api/charge_alone.json")], malformed("wrong_object")),
         (
             vec![ok("api/intent_other.json")],
             malformed("other_payment"),
@@ -403,9 +400,13 @@ fn an_answer_about_another_refund_is_not_ours() {
         failed(&elsewhere, &[ok("api/refund_created.json")]),
         malformed("other_payment")
     );
-    let unmarked = fixture("events/refund.updated.json");
-    let unmarked = String::from_utf8(unmarked).unwrap();
-    assert!(unmarked.contains("reconciled_key"));
+    let marked = String::from_utf8(fixture("api/refund_created.json")).unwrap();
+    let unmarked = marked.replace("reconciled_key", "somebody_elses_key");
+    assert_ne!(marked, unmarked);
+    assert_eq!(
+        failed(&ask, &[answered(200, unmarked.into_bytes())]),
+        malformed("other_refund")
+    );
 }
 
 #[test]
