@@ -1,4 +1,5 @@
 //! Asking: what is sent, and what the answers are taken for.
+//! Pure over made-up answers; nothing here is sent anywhere.
 
 use super::*;
 use crate::core::payment::{
@@ -29,17 +30,20 @@ fn done(ask: &PspAsk, replies: &[Reply]) -> PspAnswer {
 }
 
 fn seen(ask: &PspAsk, replies: &[Reply]) -> PaymentSnapshot {
-    match done(ask, replies) {
-        PspAnswer::Seen(mut payments) if payments.len() == 1 => payments.remove(0),
-        other => panic!("not one payment: {other:?}"),
-    }
+    let answer = done(ask, replies);
+    let PspAnswer::Seen(mut payments) = answer else {
+        panic!("nothing seen: {answer:?}");
+    };
+    assert_eq!(payments.len(), 1);
+    payments.remove(0)
 }
 
 fn failed(ask: &PspAsk, replies: &[Reply]) -> Failure {
-    match done(ask, replies) {
-        PspAnswer::Failed(failure) => failure,
-        other => panic!("not failed: {other:?}"),
-    }
+    let answer = done(ask, replies);
+    let PspAnswer::Failed(failure) = answer else {
+        panic!("not failed: {answer:?}");
+    };
+    failure
 }
 
 fn fetch(payment: &str) -> PspAsk {
@@ -477,17 +481,17 @@ fn a_window_is_asked_for_in_whole_seconds_rounded_outwards() {
 }
 
 fn paged(listing: u8, fixture: &str) -> (Vec<PaymentSnapshot>, Vec<String>, Option<String>) {
-    match done(&list(listing), &[ok(fixture)]) {
-        PspAnswer::Page {
-            payments,
-            hints,
-            next,
-        } => {
-            let hints = hints.iter().map(ToString::to_string).collect();
-            (payments, hints, next)
-        }
-        other => panic!("not a page: {other:?}"),
-    }
+    let answer = done(&list(listing), &[ok(fixture)]);
+    let PspAnswer::Page {
+        payments,
+        hints,
+        next,
+    } = answer
+    else {
+        panic!("not a page: {answer:?}");
+    };
+    let hints = hints.iter().map(ToString::to_string).collect();
+    (payments, hints, next)
 }
 
 fn names(payments: &[PaymentSnapshot]) -> Vec<&str> {

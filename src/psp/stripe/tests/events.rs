@@ -1,4 +1,6 @@
 //! Reading: each event of `fixtures/stripe/events` against `expected.json` beside it.
+//! Knows the account's rules of `tests.rs` only; the expectations were written by hand from the
+//! meaning of the events, not taken from the reader's output.
 
 use super::*;
 use crate::psp::Psp;

@@ -1,4 +1,5 @@
 //! Bytes that nobody should send: arbitrary ones, and real events with small changes.
+//! Judges only what must hold of any reading: no panic, no negative money, no other payment.
 
 use super::events::{RECEIVED_AT, event, event_names};
 use super::*;
