@@ -195,6 +195,38 @@ fn disputes_are_read_whenever_the_charge_does_not_deny_them() {
 }
 
 #[test]
+fn a_charge_that_does_not_speak_of_disputes_denies_none() {
+    let intent = String::from_utf8(fixture("api/intent_succeeded.json")).unwrap();
+    for (told, untold) in [
+        ("\"disputed\": false,", ""),
+        ("\"captured\": true", "\"captured\": false"),
+    ] {
+        let changed = intent.replace(told, untold);
+        assert_ne!(changed, intent);
+        let replies = [
+            answered(200, changed.into_bytes()),
+            ok("api/refunds_none.json"),
+        ];
+        assert!(address(&sent(&fetch(INTENT), &replies)).starts_with("/v1/disputes?"));
+    }
+}
+
+#[test]
+fn a_list_of_disputes_that_goes_on_is_not_taken_for_all() {
+    let disputes = String::from_utf8(fixture("api/disputes.json")).unwrap();
+    let more = disputes.replace("\"has_more\": false", "\"has_more\": true");
+    let replies = [
+        ok("api/intent_disputed.json"),
+        ok("api/refunds_none.json"),
+        answered(200, more.into_bytes()),
+    ];
+    assert_eq!(
+        failed(&fetch(INTENT), &replies),
+        malformed("too_many_disputes")
+    );
+}
+
+#[test]
 fn a_payment_without_money_is_read_in_one_call() {
     let waiting = seen(&fetch(INTENT), &[ok("api/intent_waiting.json")]);
     assert_eq!(waiting.progress, Some(Progress::Waiting));
@@ -228,6 +260,25 @@ fn the_released_remainder_of_a_partial_capture_is_no_refund() {
         ok("api/refunds_with_release.json"),
     ];
     assert_eq!(seen(&fetch(INTENT), &replies).refunds.len(), 2);
+}
+
+#[test]
+fn a_remainder_is_left_out_once_and_only_at_its_exact_amount() {
+    let list = String::from_utf8(fixture("api/refunds_with_release.json")).unwrap();
+    let count = |list: &str| {
+        let page = answered(200, list.as_bytes().to_vec());
+        let replies = [ok("api/intent_captured_in_part.json"), page];
+        seen(&fetch(INTENT), &replies).refunds.len()
+    };
+    assert_eq!(count(&list), 1);
+    let other_amount = list.replace("\"amount\": 5000", "\"amount\": 4999");
+    assert_ne!(list, other_amount);
+    assert_eq!(count(&other_amount), 2);
+    let twice = list
+        .replace("\"amount\": 2000", "\"amount\": 5000")
+        .replace("\"txn_3QxMadeUp000012\"", "null");
+    assert_ne!(list, twice);
+    assert_eq!(count(&twice), 1);
 }
 
 #[test]
