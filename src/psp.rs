@@ -3,7 +3,9 @@
 //! Pure over bytes: an adapter does no I/O and knows no shop, store or decision. Adding a PSP
 //! is one new file here, its fixtures, one line in the registry and one row in the README.
 
+mod json;
 pub mod rules;
+pub mod stripe;
 
 use crate::core::ids::{AccountId, ActionKey, ExternalRef};
 use crate::core::money::Money;
