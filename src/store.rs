@@ -4,8 +4,14 @@
 //! (`tests/it/store_laws`). A database error drops the whole transaction; nothing is rescued
 //! inside one.
 
+mod admission;
+mod digest;
 mod inbox;
 pub mod journal;
+pub mod memory;
+mod rows;
+pub mod sqlite;
+mod standing;
 mod units;
 mod watch;
 
@@ -24,7 +30,7 @@ pub use watch::{
 
 use crate::core::fact::BrakeCause;
 use crate::core::ids::{AccountId, ActionKey, CheckoutId, ShopId};
-use crate::core::time::Time;
+use crate::core::time::{Span, Time};
 use async_trait::async_trait;
 
 /// Why the store did not do it, named for the next act.
@@ -61,6 +67,13 @@ impl StoreError {
         }
     }
 }
+
+/// Tallies are let go of after this long; the guard looks back an hour.
+const TALLIES_KEPT: Span = Span::from_hours(48);
+
+/// Judges whether a refund may leave, over the shop's row and its tallies.
+pub type RefundJudge<'a> =
+    dyn Fn(&ShopRow, &TallySums) -> Result<(), BrakeCause> + Send + Sync + 'a;
 
 /// The store.
 #[async_trait]
@@ -123,7 +136,7 @@ pub trait Store: Send + Sync + 'static {
         tally: &Tally,
         since: Time,
         is_first_attempt: bool,
-        judge: &(dyn Fn(&ShopRow, &TallySums) -> Result<(), BrakeCause> + Send + Sync),
+        judge: &RefundJudge<'_>,
     ) -> Result<Result<(), BrakeCause>, StoreError>;
 
     /// Sets or clears a shop's brake.

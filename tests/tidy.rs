@@ -142,7 +142,7 @@ const HOMES: &[(&str, &[&str])] = &[
 
 // Folders whose modules must not know each other, with those that are common to all.
 const ADAPTERS: &[(&str, &[&str])] = &[
-    ("src/psp", &["registry", "rules"]),
+    ("src/psp", &["registry", "rules", "json"]),
     ("src/shop", &["registry", "signature"]),
 ];
 

@@ -2,6 +2,7 @@
 //!
 //! Plain values; the limits they are held against are policy and live elsewhere.
 
+use super::units::CheckoutRow;
 use crate::core::fact::BrakeCause;
 use crate::core::ids::{AccountId, CheckoutId, Reference, ShopId};
 use crate::core::money::Money;
@@ -111,6 +112,18 @@ pub struct CheckoutFilter {
     pub after: Option<(Time, CheckoutId)>,
     /// At most so many.
     pub limit: u32,
+}
+
+impl CheckoutFilter {
+    /// True when the row belongs into the list, its limit aside.
+    pub fn takes(&self, row: &CheckoutRow) -> bool {
+        let position = |(since, id): &(Time, CheckoutId)| (row.since, &row.id) > (*since, id);
+        self.shop.as_ref().is_none_or(|shop| *shop == row.shop)
+            && (self.verdicts.is_empty() || self.verdicts.contains(&row.verdict))
+            && self.since_before.is_none_or(|before| row.since < before)
+            && (self.reference.is_none() || self.reference == row.reference)
+            && self.after.as_ref().is_none_or(position)
+    }
 }
 
 /// One line of the overview: checkouts of a shop by verdict.
