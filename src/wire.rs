@@ -245,6 +245,20 @@ pub enum Failure {
     Refused(String),
 }
 
+impl Failure {
+    /// A stable word for logs and marks.
+    pub fn code(&self) -> &str {
+        match self {
+            Failure::NotSent(code)
+            | Failure::Unclear(code)
+            | Failure::Unauthorized(code)
+            | Failure::Malformed(code)
+            | Failure::Refused(code) => code,
+            Failure::Throttled { .. } => "throttled",
+        }
+    }
+}
+
 /// True for a signature's usual fields: `…-signature…` and those of Standard Webhooks.
 pub fn is_usual_signature_field(name: &str) -> bool {
     name.contains("signature") || name.starts_with("webhook-")

@@ -176,6 +176,7 @@ impl Frame<'_> {
             state,
             mark: mark.and_then(|text| ActionKey::parse(&text).ok()),
             waits_for_balance: Some(Stamped::new(self.as_of, waits)),
+            failed_at: None,
         };
         snapshot.refunds.insert(refund.id.clone(), entry);
         Ok(())
