@@ -4,11 +4,14 @@
 //! The map of the rooms is in ARCHITECTURE.md. `core` decides and knows nobody; everything else
 //! carries facts to it and carries out what it wants.
 
+pub mod cli;
 pub mod clock;
 pub mod core;
 pub mod desk;
+pub mod http;
 pub mod psp;
 pub mod roster;
 pub mod shop;
 pub mod store;
+pub mod telemetry;
 pub mod wire;
