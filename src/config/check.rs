@@ -151,6 +151,8 @@ fn shop_rows(id: &ShopId, shop: &ShopConfig) -> Rows {
             "previous_secret",
             shop.previous_secret.as_ref().map(secret).into(),
         ),
+        ("calls_at_once", shop.calls_at_once.into()),
+        ("calls_per_second", shop.calls_per_second.into()),
     ]
 }
 
@@ -220,6 +222,8 @@ fn account_rows(id: &AccountId, account: &AccountConfig) -> Rows {
             "sweep_window",
             written_duration(account.sweep_window).into(),
         ),
+        ("calls_at_once", account.calls_at_once.into()),
+        ("calls_per_second", account.calls_per_second.into()),
         ("is_shared", account.is_shared.into()),
     ]);
     rows

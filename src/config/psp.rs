@@ -30,6 +30,10 @@ const COMPILED_BYTES_MAX: usize = 256 * 1024;
 const SWEEP_EVERY: Span = Span::from_minutes(5);
 /// How far back each sweep looks when nothing is said.
 const SWEEP_WINDOW: Span = Span::from_hours(72);
+/// How many calls a PSP account may have under way when nothing is said.
+const CALLS_AT_ONCE: u32 = 16;
+/// How many calls a PSP account may get per second when nothing is said.
+const CALLS_PER_SECOND: u32 = 25;
 
 /// The words of `claims`.
 pub(super) const CLAIMS: &[(&str, Claims)] =
@@ -101,6 +105,10 @@ pub struct AccountConfig {
     pub sweep_window: Span,
     /// The mode served: live or test.
     pub live: bool,
+    /// How many of our calls it may have under way.
+    pub calls_at_once: u32,
+    /// How many of our calls it may get per second.
+    pub calls_per_second: u32,
     /// True when another account has the same credentials for another shop and no pair of
     /// patterns tells their payments apart.
     pub is_shared: bool,
@@ -160,21 +168,8 @@ pub(super) fn read(
         is_live,
         surroundings,
     };
-    let default_paths = kind.map_or(&[][..], |kind| kind.reference);
-    let default_paths = default_paths.iter().copied().map(str::to_owned).collect();
     let sweeps = read_sweeps(&section, out);
-    let common = Common {
-        reference_paths: section.read_or("reference", default_paths, out, read_paths),
-        reference_pattern: section
-            .field("reference_pattern")
-            .and_then(|field| read_pattern(&field, out)),
-        claims: section.read_or("claims", Claims::Referenced, out, |field, out| {
-            value::word(field, CLAIMS, out)
-        }),
-        since: section
-            .field("since")
-            .and_then(|field| value::time(&field, out)),
-    };
+    let common = read_common(&section, kind, out);
     let own = kind.and_then(|kind| (kind.read)(&section, &asked, out));
     let (sweep_every, sweep_window) = sweeps?;
     Some(Placed {
@@ -190,17 +185,45 @@ pub(super) fn read(
             sweep_every,
             sweep_window,
             live: is_live?,
+            calls_at_once: common.calls_at_once,
+            calls_per_second: common.calls_per_second,
             is_shared: false,
         },
     })
 }
 
-/// What makes a payment ours.
+/// What makes a payment ours, and how fast the account may be called.
 struct Common {
     reference_paths: Vec<String>,
     reference_pattern: Option<Regex>,
     claims: Claims,
     since: Option<Time>,
+    calls_at_once: u32,
+    calls_per_second: u32,
+}
+
+fn read_common(section: &Section<'_>, kind: Option<Kind>, out: &mut Findings<'_>) -> Common {
+    let default_paths = kind.map_or(&[][..], |kind| kind.reference);
+    let default_paths = default_paths.iter().copied().map(str::to_owned).collect();
+    Common {
+        reference_paths: section.read_or("reference", default_paths, out, read_paths),
+        reference_pattern: section
+            .field("reference_pattern")
+            .and_then(|field| read_pattern(&field, out)),
+        claims: section.read_or("claims", Claims::Referenced, out, |field, out| {
+            value::word(field, CLAIMS, out)
+        }),
+        since: section
+            .field("since")
+            .and_then(|field| value::time(&field, out)),
+        calls_at_once: section.read_or("calls_at_once", CALLS_AT_ONCE, out, value::calls_at_once),
+        calls_per_second: section.read_or(
+            "calls_per_second",
+            CALLS_PER_SECOND,
+            out,
+            value::calls_per_second,
+        ),
+    }
 }
 
 /// The kind, if it is there and known, before anything is reported.

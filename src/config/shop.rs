@@ -15,6 +15,11 @@ use std::ops::Range;
 /// Most automatic refunds per hour that can be allowed.
 const REFUNDS_PER_HOUR_MAX: u32 = 1_000_000;
 
+/// How many calls a shop may have under way when nothing is said.
+const CALLS_AT_ONCE: u32 = 8;
+/// How many calls a shop may get per second when nothing is said.
+const CALLS_PER_SECOND: u32 = 50;
+
 /// The words of `kind`.
 pub(super) const KINDS: &[(&str, ShopKind)] = &[("generic", ShopKind::Generic)];
 /// The words of `mode`.
@@ -59,6 +64,10 @@ pub struct ShopConfig {
     pub secret: Secret,
     /// Still accepted from the shop while secrets rotate.
     pub previous_secret: Option<Secret>,
+    /// How many of our calls it may have under way.
+    pub calls_at_once: u32,
+    /// How many of our calls it may get per second.
+    pub calls_per_second: u32,
     /// Its rules and its mode; the accounts in it are empty, since the adapters know them.
     pub policy: Policy,
 }
@@ -100,6 +109,13 @@ pub(super) fn read(
     let mode = section.read_or("mode", Policy::default().mode, out, |field, out| {
         value::word(field, MODES, out)
     });
+    let calls_at_once = section.read_or("calls_at_once", CALLS_AT_ONCE, out, value::calls_at_once);
+    let calls_per_second = section.read_or(
+        "calls_per_second",
+        CALLS_PER_SECOND,
+        out,
+        value::calls_per_second,
+    );
     let label = &field.label;
     let policy = section.read_or("policy", Policy::default(), out, |field, out| {
         read_policy(field, format!("[{label}.policy]"), out)
@@ -113,6 +129,8 @@ pub(super) fn read(
             url: url?,
             secret: current?,
             previous_secret,
+            calls_at_once,
+            calls_per_second,
             policy: Policy { mode, ..policy },
         },
     })
@@ -152,8 +170,9 @@ fn read_policy(field: &Field<'_>, title: String, out: &mut Findings<'_>) -> Opti
 }
 
 fn read_guard(section: &Section<'_>, base: GuardLimits, out: &mut Findings<'_>) -> GuardLimits {
-    let count =
-        |field: &Field<'_>, out: &mut Findings<'_>| value::count(field, REFUNDS_PER_HOUR_MAX, out);
+    let count = |field: &Field<'_>, out: &mut Findings<'_>| {
+        value::count(field, 0..=REFUNDS_PER_HOUR_MAX, out)
+    };
     GuardLimits {
         max_refunds_per_hour: section.read_or(
             "max_refunds_per_hour",

@@ -11,6 +11,7 @@ use crate::core::money::{Currency, Money, MoneyError};
 use crate::core::time::{Span, Time};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use toml::de::DeValue;
 
@@ -22,6 +23,10 @@ const URL_BYTES_MAX: usize = 2_048;
 const SOCKET_PATH_BYTES_MAX: usize = 107;
 /// Longest name for people, in characters.
 const NAME_CHARS_MAX: usize = 100;
+/// Most calls one destination can be allowed at once: each is a connection of ours and of theirs.
+const CALLS_AT_ONCE_MAX: u32 = 256;
+/// Most calls per second one destination can be allowed: above any limit a PSP documents.
+const CALLS_PER_SECOND_MAX: u32 = 10_000;
 
 const DURATION: &str = "a whole number and a unit (ms, s, m, h, d): \"500ms\", \"90s\", \"15m\", \
     \"72h\", \"3d\", at most \"3650d\"";
@@ -176,22 +181,36 @@ pub(super) fn written_share(millionths: u32) -> String {
     format!("{whole}.{decimals}")
 }
 
-/// A whole number from 0 to `max`.
-pub(super) fn count(field: &Field<'_>, max: u32, out: &mut Findings<'_>) -> Option<u32> {
-    let accepted = format!("a whole number from 0 to {max}");
+/// A whole number in a range.
+pub(super) fn count(
+    field: &Field<'_>,
+    range: RangeInclusive<u32>,
+    out: &mut Findings<'_>,
+) -> Option<u32> {
+    let accepted = format!("a whole number from {} to {}", range.start(), range.end());
     let Some(number) = field.value.get_ref().as_integer() else {
         field.wrong_type(&accepted, true, out);
         return None;
     };
     out.show(field.at());
     let read = u32::from_str_radix(number.as_str(), number.radix()).ok();
-    let count = read.filter(|count| *count <= max);
+    let count = read.filter(|count| range.contains(count));
     if count.is_none() {
         let shown: String = number.to_string().chars().take(40).collect();
         let raised = field.refusal(Code::BadCount, &format!("is {shown}"));
         out.raise(raised.accepted(accepted));
     }
     count
+}
+
+/// How many calls one destination may have under way.
+pub(super) fn calls_at_once(field: &Field<'_>, out: &mut Findings<'_>) -> Option<u32> {
+    count(field, 1..=CALLS_AT_ONCE_MAX, out)
+}
+
+/// How many calls one destination may get per second.
+pub(super) fn calls_per_second(field: &Field<'_>, out: &mut Findings<'_>) -> Option<u32> {
+    count(field, 1..=CALLS_PER_SECOND_MAX, out)
 }
 
 /// True or false.

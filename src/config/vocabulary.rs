@@ -28,6 +28,8 @@ pub(super) const SHOP: &[&str] = &[
     "secret",
     "previous_secret",
     "mode",
+    "calls_at_once",
+    "calls_per_second",
     "policy",
 ];
 /// `[shop.NAME.policy]`
@@ -59,6 +61,8 @@ pub(super) const ACCOUNT: &[&str] = &[
     "sweep_every",
     "sweep_window",
     "live",
+    "calls_at_once",
+    "calls_per_second",
 ];
 /// `[psp.NAME]` of kind `stripe`, beside those.
 pub(super) const STRIPE: &[&str] = &["api_key", "webhook_secrets"];

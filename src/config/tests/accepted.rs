@@ -27,6 +27,7 @@ fn the_smallest_file_gets_the_contracts_defaults() {
     assert_eq!(shop.policy, Policy::default());
     assert_eq!(shop.secret.value().expose_secret(), whsec("k"));
     assert!(shop.previous_secret.is_none());
+    assert_eq!((shop.calls_at_once, shop.calls_per_second), (8, 50));
     let account = &config.accounts[&AccountId::parse("stripe_nl").unwrap()];
     assert_eq!(account.shop.as_str(), "klompen");
     assert_eq!(
@@ -39,6 +40,7 @@ fn the_smallest_file_gets_the_contracts_defaults() {
     assert_eq!(account.sweep_every, Span::from_minutes(5));
     assert_eq!(account.sweep_window, Span::from_hours(72));
     assert!(account.live && !account.is_shared);
+    assert_eq!((account.calls_at_once, account.calls_per_second), (16, 25));
     let PspKind::Stripe(stripe) = &account.kind;
     assert_eq!(stripe.api_base.as_str(), "https://api.stripe.com");
     assert_eq!(
@@ -76,6 +78,7 @@ fn every_key_reaches_its_value() {
     let shop = &config.shops[&ShopId::parse("klompen").unwrap()];
     assert_eq!(shop.name, "Klompenwinkel");
     assert_eq!(shop.url.as_str(), "https://klompen.example/reconciled");
+    assert_eq!((shop.calls_at_once, shop.calls_per_second), (4, 10));
     let previous = shop.previous_secret.as_ref().unwrap();
     assert_eq!(previous.value().expose_secret(), whsec("o"));
     assert_eq!(
@@ -92,6 +95,7 @@ fn every_key_reaches_its_value() {
     );
     assert_eq!(account.sweep_every, Span::from_millis(500));
     assert_eq!(account.sweep_window, Span::from_hours(6));
+    assert_eq!((account.calls_at_once, account.calls_per_second), (32, 80));
     let rules = account.rules(&account_id);
     assert_eq!(
         (rules.account.as_str(), rules.shop.as_str()),

@@ -101,7 +101,7 @@ fn shares_are_read_from_their_digits() {
 
 #[test]
 fn counts_are_whole_and_bounded() {
-    let twenty = |field: &Field<'_>, out: &mut Findings<'_>| count(field, 20, out);
+    let twenty = |field: &Field<'_>, out: &mut Findings<'_>| count(field, 0..=20, out);
     for (written, number) in [("0", 0), ("20", 20), ("0x10", 16), ("1_0", 10), ("+7", 7)] {
         assert_eq!(read(written, twenty), Some(number), "{written}");
     }
