@@ -18,7 +18,8 @@ use crate::clock::Clock;
 use crate::core::ids::ShopId;
 use crate::core::policy::Policy;
 use crate::roster::Roster;
-use crate::store::{Committed, Store, StoreError, Wanted};
+use crate::store::{CommitUnit, Committed, Store, StoreError, Wanted};
+use crate::telemetry::Telemetry;
 use arc_swap::ArcSwap;
 use input::Input;
 use lesson::Taught;
@@ -37,15 +38,22 @@ pub struct Engine {
     store: Arc<dyn Store>,
     roster: Arc<ArcSwap<Roster>>,
     clock: Clock,
+    telemetry: Telemetry,
 }
 
 impl Engine {
     /// An engine over a store, for whoever the roster names at the time.
-    pub fn new(store: Arc<dyn Store>, roster: Arc<ArcSwap<Roster>>, clock: Clock) -> Engine {
+    pub fn new(
+        store: Arc<dyn Store>,
+        roster: Arc<ArcSwap<Roster>>,
+        clock: Clock,
+        telemetry: Telemetry,
+    ) -> Engine {
         Engine {
             store,
             roster,
             clock,
+            telemetry,
         }
     }
 
@@ -123,6 +131,7 @@ impl Engine {
             return Ok(outcomes);
         }
         let committed = self.store.commit(&units).await?;
+        self.count(&units, &committed);
         for ((group, group_outcomes), result) in members.into_iter().zip(committed) {
             match result {
                 Committed::Done => fill(&mut outcomes, &group, group_outcomes),
@@ -130,6 +139,26 @@ impl Engine {
             }
         }
         Ok(outcomes)
+    }
+}
+
+impl Engine {
+    fn count(&self, units: &[CommitUnit], committed: &[Committed]) {
+        let mut done = 0_u32;
+        let mut conflicts = 0_u32;
+        for (unit, result) in units.iter().zip(committed) {
+            match result {
+                Committed::Conflict => conflicts = conflicts.saturating_add(1),
+                Committed::Done => {
+                    done = done.saturating_add(1);
+                    for one in &unit.checkouts {
+                        self.telemetry
+                            .decided(&one.row.shop, one.row.verdict, one.row.reason);
+                    }
+                }
+            }
+        }
+        self.telemetry.batch_committed(done, conflicts);
     }
 }
 

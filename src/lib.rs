@@ -4,6 +4,8 @@
 //! The map of the rooms is in ARCHITECTURE.md. `core` decides and knows nobody; everything else
 //! carries facts to it and carries out what it wants.
 
+pub mod app;
+pub mod audit;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -12,9 +14,11 @@ pub mod desk;
 pub mod engine;
 pub mod http;
 pub mod lifecycle;
+pub mod outbound;
 pub mod psp;
 pub mod roster;
 pub mod shop;
 pub mod store;
 pub mod telemetry;
 pub mod wire;
+pub mod work;

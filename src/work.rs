@@ -23,6 +23,9 @@ pub const POLL_EVERY: Duration = Duration::from_secs(1);
 /// The pause after a step that the store could not take.
 pub const STORE_PAUSE: Duration = Duration::from_millis(250);
 
+/// Steps that a finishing worker may take after the stop.
+const LAST_STEPS_MAX: u32 = 64;
+
 /// What a worker wants after a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
@@ -59,6 +62,11 @@ impl Pulse {
 pub trait Worker: Send {
     /// Does one bounded step.
     fn step(&mut self) -> impl Future<Output = Next> + Send;
+
+    /// True for work that takes in, before it ends, what others left for it.
+    fn finishes(&self) -> bool {
+        false
+    }
 }
 
 /// Drives a worker until `stop`. A step under way is finished first.
@@ -77,6 +85,11 @@ pub async fn drive(mut worker: impl Worker, pulse: Pulse, clock: Clock, stop: Ca
             () = stop.cancelled() => {}
             () = pulse.0.notified() => {}
             () = tokio::time::sleep(pause) => {}
+        }
+    }
+    for _ in 0..LAST_STEPS_MAX {
+        if !worker.finishes() || worker.step().await != Next::Again {
+            return;
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::desk::{Desk, DeskError};
 use crate::store::{CheckoutFilter, LoadedCheckout, Store, StoreError};
 use async_trait::async_trait;
 use std::sync::Arc;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 /// Checkouts read in one step when a brake is released.
 const RELEASE_PAGE: u32 = 200;
@@ -40,6 +40,8 @@ pub struct EngineDesk {
     pub accounts: Arc<dyn Fn() -> Vec<AccountId> + Send + Sync>,
     /// The time.
     pub clock: Clock,
+    /// Wakes the loop that takes inputs.
+    pub wake: Arc<Notify>,
 }
 
 fn stopped<T>(_: T) -> DeskError {
@@ -99,6 +101,7 @@ impl Desk for EngineDesk {
                     facts,
                 };
                 self.inputs.send(told).await.map_err(stopped)?;
+                self.wake.notify_one();
                 count = count.saturating_add(1);
             }
         }

@@ -70,12 +70,18 @@ pub struct SweptAccounts(Arc<Mutex<BTreeSet<AccountId>>>);
 impl SweptAccounts {
     /// Notes a whole sweep.
     pub fn add(&self, account: &AccountId) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(account.clone());
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(account.clone());
     }
 
     /// Was it swept whole since this start?
     pub fn has(&self, account: &AccountId) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(account)
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(account)
     }
 }
 
@@ -89,11 +95,18 @@ struct Ended {
 
 impl Ended {
     fn failed(outcome: Outcome) -> Ended {
-        Ended { outcome, facts: Vec::new(), epoch: None, is_alive: true }
+        Ended {
+            outcome,
+            facts: Vec::new(),
+            epoch: None,
+            is_alive: true,
+        }
     }
 
     fn not_sent(code: &str) -> Ended {
-        Ended::failed(Outcome::NotSent { code: code.to_owned() })
+        Ended::failed(Outcome::NotSent {
+            code: code.to_owned(),
+        })
     }
 }
 
@@ -103,7 +116,9 @@ impl Ended {
     attempt = row.attempts))]
 pub async fn carry_out(crew: &Crew, row: ActionRow, destination: &Destination) {
     let begun = crew.clock.now();
-    let Some(lease) = row.lease.clone() else { return };
+    let Some(lease) = row.lease.clone() else {
+        return;
+    };
     let sent_at = row.last_sent_at.unwrap_or(begun);
     let ended = match admitted(crew, &row, begun).await {
         Ok(()) => call(crew, &row, sent_at, lease.until).await,
@@ -112,7 +127,18 @@ pub async fn carry_out(crew: &Crew, row: ActionRow, destination: &Destination) {
     let now = crew.clock.now();
     let kind = row.planned.action.kind();
     let code = ended.outcome.code().unwrap_or("done").to_owned();
-    crew.telemetry.attempted(kind, &ended.outcome, now.since(begun));
+    crew.telemetry
+        .action_ended(destination, kind, &ended.outcome, now.since(begun));
+    if let (
+        Action::Refund {
+            payment, amount, ..
+        },
+        Outcome::Done,
+    ) = (&row.planned.action, &ended.outcome)
+    {
+        crew.telemetry
+            .refunded(&row.shop, &payment.account, *amount);
+    }
     if ended.outcome == Outcome::Done {
         tracing::info!(outcome = code, "{} done", kind.code());
     } else {
@@ -169,7 +195,6 @@ async fn watch_epoch(crew: &Crew, shop: &ShopId, epoch: u64, now: Time) {
 
 async fn pull_brake(crew: &Crew, shop: &ShopId, cause: BrakeCause, now: Time) {
     tracing::error!(shop = %shop, cause = cause.code(), "the guard stopped this shop's refunds");
-    crew.telemetry.braked(shop, cause);
     if let Err(error) = crew.store.set_brake(shop, Some((cause, now))).await {
         tracing::error!(shop = %shop, %error, "the brake could not be recorded");
     }
@@ -179,7 +204,9 @@ async fn pull_brake(crew: &Crew, shop: &ShopId, cause: BrakeCause, now: Time) {
 /// and let through by the guard.
 async fn admitted(crew: &Crew, row: &ActionRow, now: Time) -> Result<(), Ended> {
     let (payment, amount) = match &row.planned.action {
-        Action::Refund { payment, amount, .. } => (payment, Some(*amount)),
+        Action::Refund {
+            payment, amount, ..
+        } => (payment, Some(*amount)),
         Action::Void { payment, .. } => (payment, None),
         Action::Confirm { .. }
         | Action::LookUp { .. }
@@ -196,7 +223,11 @@ async fn admitted(crew: &Crew, row: &ActionRow, now: Time) -> Result<(), Ended> 
         return Err(Ended::not_sent("shop_not_configured"));
     };
     let plan = checkout.reconcile(now, &shop.policy);
-    if !plan.actions.iter().any(|one| one.key == row.key && one.action == row.planned.action) {
+    if !plan
+        .actions
+        .iter()
+        .any(|one| one.key == row.key && one.action == row.planned.action)
+    {
         return Err(Ended::not_sent("no_longer_wanted"));
     }
     let Some(amount) = amount else { return Ok(()) };
@@ -213,7 +244,11 @@ async fn admitted(crew: &Crew, row: &ActionRow, now: Time) -> Result<(), Ended> 
         amount: Some(amount),
     };
     let since = now.minus(Span::from_minutes(guard::WINDOW_MINUTES));
-    match crew.store.admit_refund(&tally, since, row.attempts == 1, &judge).await {
+    match crew
+        .store
+        .admit_refund(&tally, since, row.attempts == 1, &judge)
+        .await
+    {
         Ok(Ok(())) => Ok(()),
         Ok(Err(cause)) => {
             pull_brake(crew, &row.shop, cause, now).await;
@@ -229,7 +264,10 @@ async fn admitted(crew: &Crew, row: &ActionRow, now: Time) -> Result<(), Ended> 
 }
 
 async fn stored(crew: &Crew, row: &ActionRow) -> Result<Checkout, Ended> {
-    let wanted = Wanted { checkouts: vec![row.checkout.clone()], ..Wanted::default() };
+    let wanted = Wanted {
+        checkouts: vec![row.checkout.clone()],
+        ..Wanted::default()
+    };
     let found = crew.store.load(&wanted).await.ok();
     let loaded = found.and_then(|mut found| found.checkouts.remove(&row.checkout));
     loaded
@@ -257,7 +295,9 @@ async fn call(crew: &Crew, row: &ActionRow, sent_at: Time, until: Time) -> Ended
         },
         Destination::Psp(account) => match roster.accounts.get(&account) {
             Some(entry) => {
-                let Some(ask) = psp_ask(row) else { return Ended::not_sent("not_for_a_psp") };
+                let Some(ask) = psp_ask(row) else {
+                    return Ended::not_sent("not_for_a_psp");
+                };
                 let psp = entry.adapter.as_ref();
                 let answer = exchange(crew, psp, &ask, sent_at, until).await;
                 psp_ended(answer, crew.clock.now())
@@ -323,18 +363,24 @@ pub async fn exchange(
             }
         }
     }
-    (PspAnswer::Failed(Failure::Unclear("exchange_too_long".to_owned())), true)
+    (
+        PspAnswer::Failed(Failure::Unclear("exchange_too_long".to_owned())),
+        true,
+    )
 }
 
 fn psp_ended((answer, is_alive): (PspAnswer, bool), now: Time) -> Ended {
     let mut ended = match answer {
         PspAnswer::Seen(payments) => Ended {
-            facts: payments.into_iter().map(|one| Fact::PaymentSeen(Box::new(one))).collect(),
+            facts: payments
+                .into_iter()
+                .map(|one| Fact::PaymentSeen(Box::new(one)))
+                .collect(),
             ..Ended::failed(Outcome::Done)
         },
-        PspAnswer::Page { .. } => {
-            Ended::failed(Outcome::Malformed { code: "page_without_list".to_owned() })
-        }
+        PspAnswer::Page { .. } => Ended::failed(Outcome::Malformed {
+            code: "page_without_list".to_owned(),
+        }),
         PspAnswer::Failed(failure) => Ended::failed(outcome_of(failure, now)),
     };
     ended.is_alive = is_alive;
@@ -345,7 +391,9 @@ fn outcome_of(failure: Failure, now: Time) -> Outcome {
     match failure {
         Failure::NotSent(code) => Outcome::NotSent { code },
         Failure::Unclear(code) => Outcome::Unclear { code },
-        Failure::Throttled { wait } => Outcome::Throttled { until: now.plus(wait) },
+        Failure::Throttled { wait } => Outcome::Throttled {
+            until: now.plus(wait),
+        },
         Failure::Unauthorized(code) => Outcome::Unauthorized { code },
         Failure::Malformed(code) => Outcome::Malformed { code },
         Failure::Refused(code) => Outcome::Refused { code },
@@ -365,8 +413,14 @@ fn call_id(row: &ActionRow) -> String {
 
 fn psp_ask(row: &ActionRow) -> Option<PspAsk> {
     match &row.planned.action {
-        Action::Fetch { payment } => Some(PspAsk::Fetch { payment: payment.id.clone() }),
-        Action::Refund { payment, amount, why } => Some(PspAsk::Refund {
+        Action::Fetch { payment } => Some(PspAsk::Fetch {
+            payment: payment.id.clone(),
+        }),
+        Action::Refund {
+            payment,
+            amount,
+            why,
+        } => Some(PspAsk::Refund {
             payment: payment.id.clone(),
             amount: *amount,
             key: row.key.clone(),
@@ -386,14 +440,40 @@ fn psp_ask(row: &ActionRow) -> Option<PspAsk> {
 
 fn shop_ask(action: &Action) -> Option<ShopAsk> {
     match action.clone() {
-        Action::Confirm { reference, payments, amount, late } => {
-            Some(ShopAsk::Confirm { reference, payments, amount, late })
-        }
+        Action::Confirm {
+            reference,
+            payments,
+            amount,
+            late,
+        } => Some(ShopAsk::Confirm {
+            reference,
+            payments,
+            amount,
+            late,
+        }),
         Action::LookUp { reference } => Some(ShopAsk::LookUp { reference }),
-        Action::Release { reference, payments } => Some(ShopAsk::Release { reference, payments }),
-        Action::Notify { notice, reference, payment, amount, reason, at } => {
-            Some(ShopAsk::Notify { notice, reference, payment, amount, reason, at })
-        }
+        Action::Release {
+            reference,
+            payments,
+        } => Some(ShopAsk::Release {
+            reference,
+            payments,
+        }),
+        Action::Notify {
+            notice,
+            reference,
+            payment,
+            amount,
+            reason,
+            at,
+        } => Some(ShopAsk::Notify {
+            notice,
+            reference,
+            payment,
+            amount,
+            reason,
+            at,
+        }),
         Action::Fetch { .. } | Action::Refund { .. } | Action::Void { .. } => None,
     }
 }

@@ -11,7 +11,6 @@ use crate::desk::DeskError;
 use crate::engine::input::{Input, Ruled, Swept};
 use crate::engine::{BATCH_INPUTS_MAX, Engine, Outcome};
 use crate::store::{StoreError, Wanted};
-use crate::telemetry::Telemetry;
 use std::collections::BTreeMap;
 use tokio::sync::mpsc;
 
@@ -26,7 +25,6 @@ pub struct Decide {
     inputs: mpsc::Receiver<Input>,
     dispatch: Pulse,
     clock: Clock,
-    telemetry: Telemetry,
     carried: Vec<Input>,
     set_aside: BTreeMap<CheckoutId, Time>,
 }
@@ -38,14 +36,12 @@ impl Decide {
         inputs: mpsc::Receiver<Input>,
         dispatch: Pulse,
         clock: Clock,
-        telemetry: Telemetry,
     ) -> Decide {
         Decide {
             engine,
             inputs,
             dispatch,
             clock,
-            telemetry,
             carried: Vec::new(),
             set_aside: BTreeMap::new(),
         }
@@ -70,7 +66,10 @@ impl Decide {
         if batch.iter().any(|input| matches!(input, Input::Ruled(_))) {
             return Ok(batch);
         }
-        match self.look_up(BATCH_INPUTS_MAX.saturating_sub(batch.len())).await {
+        match self
+            .look_up(BATCH_INPUTS_MAX.saturating_sub(batch.len()))
+            .await
+        {
             Ok(found) => {
                 batch.extend(found);
                 Ok(batch)
@@ -85,8 +84,12 @@ impl Decide {
     async fn look_up(&mut self, room: usize) -> Result<Vec<Input>, StoreError> {
         let store = self.engine.store().clone();
         let room = u32::try_from(room).unwrap_or(u32::MAX);
-        let mut found: Vec<Input> =
-            store.pending(room).await?.into_iter().map(Input::Delivery).collect();
+        let mut found: Vec<Input> = store
+            .pending(room)
+            .await?
+            .into_iter()
+            .map(Input::Delivery)
+            .collect();
         let now = self.clock.now();
         self.set_aside.retain(|_, until| *until > now);
         let aside = u32::try_from(self.set_aside.len()).unwrap_or(u32::MAX);
@@ -126,19 +129,26 @@ impl Decide {
     }
 
     fn tell(&self, input: &Input, outcome: &Outcome) {
-        self.telemetry.decided(outcome.code());
         match outcome {
             Outcome::Parked { why } => {
                 let what = match input {
                     Input::Delivery(row) => {
-                        format!("delivery {} of {}", row.delivery.delivery_id, row.delivery.sender.code())
+                        format!(
+                            "delivery {} of {}",
+                            row.delivery.delivery_id,
+                            row.delivery.sender.code()
+                        )
                     }
                     Input::Due(id) | Input::Told { checkout: id, .. } => format!("checkout {id}"),
                     Input::Report(report) => format!("report on {}", report.checkout),
                     Input::Swept(swept) => format!("sweep of {}", swept.account),
                     Input::Ruled(ruled) => format!("ruling on {}", ruled.checkout),
                 };
-                tracing::warn!(what, why, "parked: it cannot be taken and is kept for an operator");
+                tracing::warn!(
+                    what,
+                    why,
+                    "parked: it cannot be taken and is kept for an operator"
+                );
             }
             Outcome::Breached { checkout, why } => {
                 tracing::error!(checkout.id = %checkout, why, "held: a promise would have been broken");
@@ -158,21 +168,26 @@ impl Decide {
             Outcome::Moved { version } => Err(DeskError::Moved { version }),
             Outcome::Refused(refused) => Err(DeskError::Refused(refused)),
             Outcome::Parked { why } => Err(DeskError::Store(StoreError::Unavailable(why))),
-            Outcome::Postponed => {
-                Err(DeskError::Store(StoreError::Unavailable("too many conflicts".to_owned())))
-            }
+            Outcome::Postponed => Err(DeskError::Store(StoreError::Unavailable(
+                "too many conflicts".to_owned(),
+            ))),
         };
         if ruled.done.send(result).is_err() {
             tracing::debug!(checkout.id = %ruled.checkout, "nobody waits for the ruling's answer");
         }
     }
 
-    async fn loaded(
-        &self,
-        id: &CheckoutId,
-    ) -> Result<crate::store::LoadedCheckout, DeskError> {
-        let wanted = Wanted { checkouts: vec![id.clone()], ..Wanted::default() };
-        let mut found = self.engine.store().load(&wanted).await.map_err(DeskError::Store)?;
+    async fn loaded(&self, id: &CheckoutId) -> Result<crate::store::LoadedCheckout, DeskError> {
+        let wanted = Wanted {
+            checkouts: vec![id.clone()],
+            ..Wanted::default()
+        };
+        let mut found = self
+            .engine
+            .store()
+            .load(&wanted)
+            .await
+            .map_err(DeskError::Store)?;
         found.checkouts.remove(id).ok_or(DeskError::NotFound)
     }
 }
@@ -191,6 +206,10 @@ fn answer_sweep(swept: Swept, outcome: &Outcome) {
 }
 
 impl Worker for Decide {
+    fn finishes(&self) -> bool {
+        true
+    }
+
     async fn step(&mut self) -> Next {
         let inputs = match self.gather().await {
             Ok(inputs) => inputs,
@@ -210,9 +229,11 @@ impl Worker for Decide {
             }
             Err(error) => {
                 // Deliveries and wake-ups are found again in the store.
-                self.carried.extend(inputs.into_iter().filter(|input| {
-                    !matches!(input, Input::Delivery(_) | Input::Due(_))
-                }));
+                self.carried.extend(
+                    inputs
+                        .into_iter()
+                        .filter(|input| !matches!(input, Input::Delivery(_) | Input::Due(_))),
+                );
                 paused(&error)
             }
         }

@@ -34,7 +34,9 @@ impl Gates {
         act: impl FnOnce(&mut Gate) -> T,
     ) -> T {
         let mut gates = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let gate = gates.entry(destination.clone()).or_insert_with(|| Gate::new(limits, now));
+        let gate = gates
+            .entry(destination.clone())
+            .or_insert_with(|| Gate::new(limits, now));
         act(gate)
     }
 }
@@ -49,7 +51,11 @@ pub struct Dispatch {
 impl Dispatch {
     /// A dispatcher that signs its leases with `holder`.
     pub fn new(crew: Arc<Crew>, holder: String) -> Dispatch {
-        Dispatch { crew, holder, under_way: Arc::default() }
+        Dispatch {
+            crew,
+            holder,
+            under_way: Arc::default(),
+        }
     }
 
     /// Room per destination now.
@@ -78,7 +84,9 @@ impl Dispatch {
     fn send(&self, row: ActionRow, now: Time) {
         use std::sync::atomic::Ordering;
         let destination = row.planned.action.destination(&row.shop);
-        self.crew.gates.with(&destination, PaceLimits::SHOP, now, |gate| gate.start(now));
+        self.crew
+            .gates
+            .with(&destination, PaceLimits::SHOP, now, |gate| gate.start(now));
         self.under_way.fetch_add(1, Ordering::SeqCst);
         let crew = self.crew.clone();
         let under_way = self.under_way.clone();
@@ -102,7 +110,9 @@ impl Dispatch {
             attempt: row.attempts,
             sent_at: row.last_sent_at.unwrap_or(now),
             at: now,
-            outcome: Outcome::Unclear { code: "lost".to_owned() },
+            outcome: Outcome::Unclear {
+                code: "lost".to_owned(),
+            },
         };
         let report = Report {
             checkout: row.checkout,

@@ -37,7 +37,12 @@ pub struct Sweep {
 impl Sweep {
     /// A sweeper that looks at every account at once after the start.
     pub fn new(crew: Arc<Crew>, wishes: mpsc::Receiver<SweepWish>) -> Sweep {
-        Sweep { crew, wishes, due: BTreeMap::new(), whole_due: BTreeMap::new() }
+        Sweep {
+            crew,
+            wishes,
+            due: BTreeMap::new(),
+            whole_due: BTreeMap::new(),
+        }
     }
 
     async fn sweep(&mut self, account: &AccountId, entry: &AccountEntry, since: Option<Time>) {
@@ -46,8 +51,11 @@ impl Sweep {
         let whole = self.whole_due.get(account).is_none_or(|at| *at <= now);
         let window = now.minus(entry.sweep_window);
         let mut failed = None;
+        let mut listed = 0_u64;
         for listing in 0..entry.adapter.listings() {
-            let known = marks.iter().find(|one| one.account == *account && one.listing == listing);
+            let known = marks
+                .iter()
+                .find(|one| one.account == *account && one.listing == listing);
             let from = match (since, known) {
                 (Some(since), _) => since,
                 (None, Some(known)) if !whole => known.mark.minus(OVERLAP),
@@ -56,12 +64,17 @@ impl Sweep {
             };
             let from = entry.rules.since.map_or(from, |since| from.max(since));
             let result = self.list(account, entry, listing, (from, now)).await;
+            if let Ok(count) = &result {
+                listed = listed.saturating_add(*count);
+            }
             let mark = SweepMark {
                 account: account.clone(),
                 listing,
-                mark: result.as_ref().map_or(known.map_or(from, |one| one.mark), |()| now),
+                mark: result
+                    .as_ref()
+                    .map_or(known.map_or(from, |one| one.mark), |_| now),
                 swept_at: match &result {
-                    Ok(()) => Some(now),
+                    Ok(_) => Some(now),
                     Err(_) => known.and_then(|one| one.swept_at),
                 },
                 last_error: result.as_ref().err().cloned(),
@@ -75,11 +88,14 @@ impl Sweep {
                 failed = Some(code);
             }
         }
-        self.crew.telemetry.swept(account, failed.is_none());
+        self.crew
+            .telemetry
+            .sweep_ended(account, failed.is_none(), listed);
         if failed.is_none() {
             self.crew.swept.add(account);
             if whole {
-                self.whole_due.insert(account.clone(), now.plus(WHOLE_WINDOW_EVERY));
+                self.whole_due
+                    .insert(account.clone(), now.plus(WHOLE_WINDOW_EVERY));
             }
         }
     }
@@ -91,21 +107,38 @@ impl Sweep {
         entry: &AccountEntry,
         listing: u8,
         (from, to): (Time, Time),
-    ) -> Result<(), String> {
+    ) -> Result<u64, String> {
         let mut cursor = None;
+        let mut count = 0_u64;
         for _ in 0..PAGES_MAX {
-            let ask = PspAsk::List { listing, from, to, cursor };
+            let ask = PspAsk::List {
+                listing,
+                from,
+                to,
+                cursor,
+            };
             let now = self.crew.clock.now();
             let adapter = entry.adapter.as_ref();
             let (answer, _) = exchange(&self.crew, adapter, &ask, now, now.plus(PAGE_MAX)).await;
             let (payments, hints, next) = match answer {
-                PspAnswer::Page { payments, hints, next } => (payments, hints, next),
+                PspAnswer::Page {
+                    payments,
+                    hints,
+                    next,
+                } => (payments, hints, next),
                 PspAnswer::Seen(_) => return Err("not_a_page".to_owned()),
                 PspAnswer::Failed(failure) => return Err(failure.code().to_owned()),
             };
-            if !payments.is_empty() || !hints.is_empty() {
+            let shown = payments.len().saturating_add(hints.len());
+            count = count.saturating_add(u64::try_from(shown).unwrap_or(u64::MAX));
+            if shown > 0 {
                 let (done, answer) = oneshot::channel();
-                let swept = Swept { account: account.clone(), payments, hints, done };
+                let swept = Swept {
+                    account: account.clone(),
+                    payments,
+                    hints,
+                    done,
+                };
                 let sent = self.crew.inputs.send(Input::Swept(swept)).await;
                 sent.map_err(|_| "stopping".to_owned())?;
                 self.crew.decide.give();
@@ -114,7 +147,7 @@ impl Sweep {
             }
             match next {
                 Some(next) => cursor = Some(next),
-                None => return Ok(()),
+                None => return Ok(count),
             }
         }
         Err("too_many_pages".to_owned())
@@ -136,8 +169,10 @@ impl Worker for Sweep {
                 .find(|wish| wish.account.as_ref().is_none_or(|one| one == account));
             let is_due = self.due.get(account).is_none_or(|at| *at <= now);
             if is_due || wished.is_some() {
-                self.sweep(account, entry, wished.and_then(|wish| wish.since)).await;
-                self.due.insert(account.clone(), now.plus(entry.sweep_every));
+                self.sweep(account, entry, wished.and_then(|wish| wish.since))
+                    .await;
+                self.due
+                    .insert(account.clone(), now.plus(entry.sweep_every));
             }
             let at = self.due.get(account).copied().unwrap_or(now);
             next = Some(next.map_or(at, |known| known.min(at)));
@@ -145,4 +180,3 @@ impl Worker for Sweep {
         Next::Rest(next)
     }
 }
-
