@@ -9,6 +9,7 @@ pub mod core;
 pub mod desk;
 pub mod psp;
 pub mod roster;
+pub mod sandbox;
 pub mod shop;
 pub mod store;
 pub mod wire;
