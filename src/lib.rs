@@ -4,6 +4,7 @@
 //! The map of the rooms is in ARCHITECTURE.md. `core` decides and knows nobody; everything else
 //! carries facts to it and carries out what it wants.
 
+pub mod cli;
 pub mod clock;
 pub mod core;
 pub mod desk;

@@ -126,11 +126,15 @@ impl<K> Aim<K> {
 #[derive(Clone, Debug)]
 pub struct Faults<K, F> {
     rules: Vec<(Aim<K>, Times, F)>,
+    struck: Vec<Option<String>>,
 }
 
 impl<K, F> Default for Faults<K, F> {
     fn default() -> Faults<K, F> {
-        Faults { rules: Vec::new() }
+        Faults {
+            rules: Vec::new(),
+            struck: Vec::new(),
+        }
     }
 }
 
@@ -140,7 +144,14 @@ impl<K: Copy + PartialEq, F: Clone> Faults<K, F> {
         self.rules.push((aim, times, fault));
     }
 
-    /// Takes all faults away.
+    /// How often a fault has struck something about this order: proof that the trouble happened.
+    pub fn strikes_about(&self, reference: &str) -> usize {
+        let about = Some(reference);
+        let struck = self.struck.iter();
+        struck.filter(|known| known.as_deref() == about).count()
+    }
+
+    /// Takes all faults away; what has struck stays counted.
     pub fn clear(&mut self) {
         self.rules.clear();
     }
@@ -160,7 +171,9 @@ impl<K: Copy + PartialEq, F: Clone> Faults<K, F> {
         if let Times::Next(left) = times {
             *left = left.saturating_sub(1);
         }
-        Some(fault.clone())
+        let fault = fault.clone();
+        self.struck.push(reference.map(str::to_owned));
+        Some(fault)
     }
 }
 
@@ -278,12 +291,14 @@ mod tests {
             assert_eq!(struck, Some(Fault::status(503)));
         }
         assert_eq!(faults.strike(Kind::Act, Some("1001")), None);
+        assert_eq!(faults.strikes_about("1001"), 2);
         faults.lay(Aim::all(), Times::Always, Fault::before(Symptom::Close));
         for _ in 0..9 {
             assert!(faults.strike(Kind::Ask, None).is_some());
         }
         faults.clear();
         assert_eq!(faults.strike(Kind::Ask, None), None);
+        assert_eq!(faults.strikes_about("1001"), 2);
     }
 
     #[test]

@@ -107,6 +107,11 @@ impl Outbox {
         self.faults.clear();
     }
 
+    /// How often a delivery about this order was spoilt.
+    pub fn strikes_about(&self, reference: &str) -> usize {
+        self.faults.strikes_about(reference)
+    }
+
     /// How past attempts ended, oldest first.
     pub fn answers(&self) -> &[Answered] {
         &self.answers

@@ -148,6 +148,12 @@ impl SandboxPsp {
         self.outbox.heal();
     }
 
+    /// How often a fault has struck a call or a delivery about this order.
+    pub fn strikes_about(&self, reference: &str) -> usize {
+        let calls = self.faults.strikes_about(reference);
+        calls.saturating_add(self.outbox.strikes_about(reference))
+    }
+
     /// Every call that reached the account, oldest first, with the order it was about.
     pub fn calls(&self) -> &[(PspCall, Option<String>)] {
         &self.asked

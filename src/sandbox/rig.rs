@@ -416,6 +416,13 @@ impl Rig {
     }
 }
 
+impl Drop for Rig {
+    fn drop(&mut self) {
+        // The child ends with its own drop; servers and pump end here.
+        self.stop.cancel();
+    }
+}
+
 /// So many euro cents.
 pub fn eur(minor: i64) -> Money {
     Money::new(minor, Currency::EUR)

@@ -198,6 +198,12 @@ impl SandboxShop {
         self.outbox.heal();
     }
 
+    /// How often a fault has struck a call or a delivery about this order.
+    pub fn strikes_about(&self, reference: &str) -> usize {
+        let calls = self.faults.strikes_about(reference);
+        calls.saturating_add(self.outbox.strikes_about(reference))
+    }
+
     /// A customer places an order, and the shop announces it.
     pub fn place(&mut self, reference: &str, amount: Money, now: Time) {
         self.place_quietly(reference, amount);

@@ -41,6 +41,12 @@ impl World {
         }
     }
 
+    /// How often a fault has struck anything about this order.
+    pub fn strikes_about(&self, reference: &str) -> usize {
+        let psp = self.psp.strikes_about(reference);
+        psp.saturating_add(self.shop.strikes_about(reference))
+    }
+
     /// Both books, customer by customer.
     pub fn books(&self) -> BTreeMap<String, Customer> {
         books::compare(&self.psp, &self.shop)
