@@ -69,7 +69,10 @@ pub async fn play(args: Args) -> anyhow::Result<ExitCode> {
         stage.keeping(&rig.status_url())?;
         interrupt.wait().await;
     }
-    let errors = rig.close().await?;
+    let errors = match rig.close().await {
+        Ok(errors) => errors,
+        Err(error) => vec![error.to_string()],
+    };
     stage.errors(&errors)?;
     let code = if is_right && errors.is_empty() { 0 } else { 1 };
     Ok(ExitCode::from(code))

@@ -95,6 +95,11 @@ pub enum RigError {
 }
 
 impl RigError {
+    /// True for an answer that said "fine" in another shape than the contract's.
+    fn is_wrong_shape(&self) -> bool {
+        matches!(self, RigError::Answer { status: 200, .. })
+    }
+
     fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> RigError {
         let what = what.into();
         move |error| RigError::Io { what, error }
@@ -355,11 +360,18 @@ impl Rig {
         let asking = async {
             loop {
                 self.check_alive()?;
-                for view in self.views(reference).await? {
-                    if wanted(&view) {
-                        return Ok(view);
+                match self.views(reference).await {
+                    Ok(views) => {
+                        for view in views {
+                            if wanted(&view) {
+                                return Ok(view);
+                            }
+                            seen = format!("{}, {}", view.summary(), view.next());
+                        }
                     }
-                    seen = view.summary();
+                    // An answer in another shape stays so; anything else may pass.
+                    Err(error) if error.is_wrong_shape() => return Err(error),
+                    Err(error) => seen = error.to_string(),
                 }
                 tokio::time::sleep(ASK_EVERY).await;
             }
@@ -386,13 +398,15 @@ impl Rig {
     ) -> Result<(), RigError> {
         let looking = async {
             while !wanted(&self.world.lock()) {
+                self.check_alive()?;
                 tokio::time::sleep(ASK_EVERY).await;
             }
+            Ok(())
         };
         let late = |_| self.waited(what, self.patience, "not so".to_owned());
         tokio::time::timeout(self.patience, looking)
             .await
-            .map_err(late)
+            .map_err(late)?
     }
 
     /// Lets this much time pass, watching the daemon: for stories that show that nothing happens.

@@ -148,10 +148,10 @@ impl<W: Write> Stage<W> {
         ))
     }
 
-    /// Tells what the daemon logged as errors, which it should not have.
+    /// Tells what the daemon logged as errors, or how it ended badly; it should have done neither.
     pub(super) fn errors(&mut self, errors: &[String]) -> io::Result<()> {
         for error in errors {
-            self.line(&format!("! the daemon logged an error: {error}"))?;
+            self.line(&format!("! the daemon is not well: {error}"))?;
         }
         Ok(())
     }
