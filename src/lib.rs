@@ -17,6 +17,7 @@ pub mod lifecycle;
 pub mod outbound;
 pub mod psp;
 pub mod roster;
+pub mod sandbox;
 pub mod shop;
 pub mod store;
 pub mod telemetry;
