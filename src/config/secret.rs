@@ -48,6 +48,11 @@ impl Surroundings {
         Surroundings::with(|name| std::env::var_os(name))
     }
 
+    /// A variable's text; none when it is not set or not UTF-8.
+    pub fn text(&self, name: &str) -> Option<String> {
+        (self.variable)(name).and_then(|value| value.into_string().ok())
+    }
+
     /// An environment of one's own.
     pub fn with(
         variable: impl Fn(&str) -> Option<OsString> + Send + Sync + 'static,
