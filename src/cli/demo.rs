@@ -59,7 +59,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 pub async fn play(args: Args) -> anyhow::Result<ExitCode> {
     let mut interrupt = Interrupt::listen()?;
     let mut stage = Stage::on_stdout();
-    let scratch = Scratch::new("demo")?;
+    let mut scratch = Scratch::new("demo")?;
     // Dropping the performance ends the daemon; dropping the directory removes what it left.
     let (rig, is_right) = tokio::select! {
         performed = performance(&args, &scratch, &mut stage) => performed?,
@@ -74,8 +74,12 @@ pub async fn play(args: Args) -> anyhow::Result<ExitCode> {
         Err(error) => vec![error.to_string()],
     };
     stage.errors(&errors)?;
-    let code = if is_right && errors.is_empty() { 0 } else { 1 };
-    Ok(ExitCode::from(code))
+    if is_right && errors.is_empty() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    scratch.keep();
+    stage.kept(scratch.path())?;
+    Ok(ExitCode::FAILURE)
 }
 
 /// Ctrl-C and SIGTERM.

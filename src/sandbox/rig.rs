@@ -28,7 +28,7 @@ use crate::wire::{Headers, Method, Response};
 use child::Child;
 use config::Addresses;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -465,11 +465,6 @@ fn free_address() -> Result<SocketAddr, RigError> {
         }
     }
     Err(RigError::NoPort(first, last))
-}
-
-/// The last lines of a file, for people.
-pub fn tail(path: &Path) -> String {
-    child::tail(path)
 }
 
 #[cfg(test)]

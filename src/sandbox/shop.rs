@@ -425,11 +425,18 @@ impl SandboxShop {
         if let Some(fields) = about.as_object_mut() {
             let expires_at = order.expires_at.map(protocol::rfc3339);
             fields.extend(expires_at.map(|at| ("expires_at".to_owned(), json!(at))));
-            let named = payments
-                .iter()
-                .map(|(account, id)| json!({"account": account, "id": id}));
-            if !payments.is_empty() {
-                fields.insert("payments".to_owned(), named.collect());
+            let paid_by: Vec<Paid> = order.paid_by.iter().cloned().collect();
+            for (name, list) in [("payments", payments), ("paid_by", paid_by.as_slice())] {
+                if !list.is_empty() {
+                    fields.insert(name.to_owned(), protocol::named(list));
+                }
+            }
+            if order.standing == Standing::Cancelled {
+                fields.insert("fulfilled".to_owned(), json!(order.is_fulfilled));
+                fields.insert(
+                    "reason".to_owned(),
+                    json!(order.reason.as_deref().unwrap_or("cancelled")),
+                );
             }
         }
         let body = json!({"type": what, "timestamp": stamp, "data": about}).to_string();

@@ -7,6 +7,7 @@ use crate::core::time::Span;
 use crate::sandbox::books::Judgement;
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Stdout, Write};
+use std::path::Path;
 
 /// The marks that turn in the progress line.
 const MARKS: [&str; 4] = ["|", "/", "-", "\\"];
@@ -145,6 +146,14 @@ impl<W: Write> Stage<W> {
     pub(super) fn keeping(&mut self, url: &str) -> io::Result<()> {
         self.line(&format!(
             "Still running: {url}. Ctrl-C ends it and removes everything."
+        ))
+    }
+
+    /// Tells where store, configuration and log can be looked at.
+    pub(super) fn kept(&mut self, place: &Path) -> io::Result<()> {
+        let place = place.display();
+        self.line(&format!(
+            "Store, configuration and log are kept in {place}."
         ))
     }
 

@@ -15,6 +15,7 @@ const NAMES_MAX: u32 = 1_000;
 #[derive(Debug)]
 pub struct Scratch {
     path: PathBuf,
+    is_kept: bool,
 }
 
 impl Scratch {
@@ -28,12 +29,22 @@ impl Scratch {
             let name = format!("reconciled-{purpose}-{}-{number}", std::process::id());
             let path = place.join(name);
             match std::fs::DirBuilder::new().mode(0o700).create(&path) {
-                Ok(()) => return Ok(Scratch { path }),
+                Ok(()) => {
+                    return Ok(Scratch {
+                        path,
+                        is_kept: false,
+                    });
+                }
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => last = error,
                 Err(error) => return Err(RigError::io("making a throw-away directory")(error)),
             }
         }
         Err(RigError::io("making a throw-away directory")(last))
+    }
+
+    /// Leaves it where it is, to be looked at.
+    pub fn keep(&mut self) {
+        self.is_kept = true;
     }
 
     /// Where it is.
@@ -44,6 +55,9 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
+        if self.is_kept {
+            return;
+        }
         // What cannot be removed is left to the system's own cleaning of that place.
         drop(std::fs::remove_dir_all(&self.path));
     }

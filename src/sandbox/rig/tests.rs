@@ -124,7 +124,7 @@ fn errors_and_panics_are_found_in_a_log() {
     std::fs::write(&log, lines.join("\n")).unwrap();
     let found = child::errors_in(&log).unwrap();
     assert_eq!(found, [lines[1], lines[2]]);
-    assert!(tail(&log).ends_with("plain words"));
+    assert!(child::tail(&log).ends_with("plain words"));
 }
 
 #[test]

@@ -157,12 +157,17 @@ impl SandboxShop {
     }
 }
 
+/// Payments by account and id.
+pub(super) fn named(payments: &[Paid]) -> serde_json::Value {
+    let payments = payments.iter();
+    payments
+        .map(|(account, id)| json!({"account": account, "id": id}))
+        .collect()
+}
+
 /// The order as it stands, for whoever asked about these payments.
 fn show(order: &ShopOrder, kind: ShopCall, is_released: bool) -> serde_json::Value {
-    let paid_by = order.paid_by.iter();
-    let paid_by: Vec<_> = paid_by
-        .map(|(account, id)| json!({"account": account, "id": id}))
-        .collect();
+    let paid_by: Vec<Paid> = order.paid_by.iter().cloned().collect();
     // To a confirm with released payments, an order that still waits is as good as cancelled.
     let is_refused = kind == ShopCall::Confirm && is_released && order.paid_by.is_empty();
     let status = if is_refused {
@@ -171,7 +176,7 @@ fn show(order: &ShopOrder, kind: ShopCall, is_released: bool) -> serde_json::Val
         order.standing.word()
     };
     let mut shown = json!({
-        "status": status, "amount": order.amount, "paid_by": paid_by,
+        "status": status, "amount": order.amount, "paid_by": named(&paid_by),
         "fulfilled": order.is_fulfilled,
     });
     if let Some(fields) = shown.as_object_mut() {
