@@ -3,8 +3,9 @@
 //! Run before every commit, in tests and in production. Written apart from `reconcile` and in
 //! other words on purpose: it looks at what a plan would do, not at why it was made.
 
-use super::checkout::Checkout;
-use super::ids::PaymentRef;
+use super::checkout::{Ask, Checkout};
+use super::fact::RulingKind;
+use super::ids::{ActionKey, PaymentRef};
 use super::money::{Money, MoneyError};
 use super::order::{OrderStatus, Via};
 use super::payment::Payment;
@@ -33,7 +34,7 @@ pub fn check(checkout: &Checkout, plan: &Plan, now: Time, policy: &Policy) -> Re
             } => {
                 refund_fits(checkout, payment, *amount, planned)?;
                 nobody_confirms(checkout, plan, payment)?;
-                order_is_given_up_or_paid_otherwise(checkout, payment, *amount)?;
+                order_is_given_up_or_paid_otherwise(checkout, plan, payment)?;
                 was_read_before(checkout, payment, policy)?;
             }
             Action::Void { payment, .. } => nobody_confirms(checkout, plan, payment)?,
@@ -144,16 +145,51 @@ fn refunds_with(
         .plus(state.charged_back()?)?;
     for (key, ask) in &checkout.asks {
         let same = ask.kind == ActionKind::Refund && ask.payment.as_ref() == Some(payment);
-        let is_shown = state.refund_marked(key).is_some();
-        let listed_since = ask
-            .unclear_at
-            .is_some_and(|at| state.refunds_listed_at > Some(at));
-        let may_be_applied = ask.is_in_flight() || (ask.unclear_at.is_some() && !listed_since);
-        if same && *key != planned.key && !is_shown && may_be_applied {
+        if same && *key != planned.key && may_be_applied_unseen(key, ask, state) {
             sum = sum.plus(ask.amount.unwrap_or(captured))?;
         }
     }
     Ok((sum, captured))
+}
+
+/// A refund of ours that may have had its effect and that no list read since has shown.
+fn may_be_applied_unseen(key: &ActionKey, ask: &Ask, state: &Payment) -> bool {
+    let ended_open = ask.unclear_at.max(ask.done_at);
+    let listed_since = state.refunds_listed_at > ended_open;
+    let may_be_applied = ask.is_in_flight() || (ended_open.is_some() && !listed_since);
+    may_be_applied && state.refund_marked(key).is_none()
+}
+
+/// What a payment keeps once everything possibly going and everything in this plan is gone.
+fn left_after(
+    checkout: &Checkout,
+    plan: &Plan,
+    payment: &PaymentRef,
+    state: &Payment,
+) -> Result<Money, MoneyError> {
+    let captured = state.captured().ok_or(MoneyError::CurrencyMismatch)?;
+    let mut left = captured
+        .minus(state.returned_or_returning()?)?
+        .minus(state.charged_back()?)?;
+    for planned in &plan.actions {
+        if let Action::Refund {
+            payment: given,
+            amount,
+            ..
+        } = &planned.action
+            && given == payment
+        {
+            left = left.minus(*amount)?;
+        }
+    }
+    for (key, ask) in &checkout.asks {
+        let same = ask.kind == ActionKind::Refund && ask.payment.as_ref() == Some(payment);
+        let is_planned = plan.actions.iter().any(|planned| planned.key == *key);
+        if same && !is_planned && may_be_applied_unseen(key, ask, state) {
+            left = left.minus(ask.amount.unwrap_or(captured))?;
+        }
+    }
+    Ok(left)
 }
 
 /// Promise 2(c), and never both in one plan.
@@ -180,11 +216,11 @@ fn nobody_confirms(checkout: &Checkout, plan: &Plan, payment: &PaymentRef) -> Re
 }
 
 /// Promise 2(a) and (b): the shop gave the order up after the last confirm, or it confirmed the
-/// order and this money is not what pays it; or the money names no order at all.
+/// order and money that pays it stays; or the money names no order at all.
 fn order_is_given_up_or_paid_otherwise(
     checkout: &Checkout,
+    plan: &Plan,
     payment: &PaymentRef,
-    amount: Money,
 ) -> Result<(), Breach> {
     if checkout.reference.is_none() {
         return Ok(());
@@ -197,17 +233,27 @@ fn order_is_given_up_or_paid_otherwise(
         );
     };
     if latest.status == OrderStatus::Confirmed {
-        let state = checkout.payments.get(payment);
-        let captured = state.and_then(Payment::captured);
-        let others_hold_money = checkout
-            .own_payments()
-            .any(|(other, state)| other != payment && state.captured().is_some());
-        let named_others = !latest.paid_by.is_empty() && !latest.paid_by.contains(payment);
-        let only_part = captured.is_some_and(|captured| amount < captured);
-        if named_others || only_part || others_hold_money {
+        let names_a_stranger = latest
+            .paid_by
+            .iter()
+            .any(|named| !checkout.payments.contains_key(named));
+        let stays = checkout.own_payments().any(|(one, state)| {
+            let left = left_after(checkout, plan, one, state);
+            left.is_ok_and(Money::is_positive)
+        });
+        if names_a_stranger || stays {
             return Ok(());
         }
         return breach("order_stands", format!("{payment} pays a confirmed order"));
+    }
+    let told_to = checkout
+        .ruling()
+        .filter(|ruling| ruling.ruling == RulingKind::Refund);
+    if order.last_confirmed_at.is_some() && told_to.is_none() {
+        return breach(
+            "never_both",
+            format!("the shop once confirmed the order that {payment} pays"),
+        );
     }
     let confirms = checkout
         .asks
@@ -216,7 +262,9 @@ fn order_is_given_up_or_paid_otherwise(
     let last_confirm = confirms.filter_map(|ask| ask.last_sent_at).max();
     let given_up = order.statements.iter().any(|said| {
         let is_no = said.status == OrderStatus::Cancelled || said.status == OrderStatus::Unknown;
-        said.via == Via::Release && is_no && said.asked_at >= last_confirm
+        let is_latest_word = Some(said.as_of) > order.last_alive_at;
+        let is_asked_since = said.via == Via::Release && said.asked_at >= last_confirm;
+        is_no && is_latest_word && is_asked_since
     });
     let still_no = latest.status == OrderStatus::Cancelled || latest.status == OrderStatus::Unknown;
     if given_up && still_no {
@@ -241,11 +289,13 @@ fn was_read_before(
     if state.has_open_dispute() {
         return breach("undisputed", format!("{payment} is disputed"));
     }
-    let can_read = policy
-        .accounts
-        .get(&payment.account)
-        .is_none_or(|account| account.can_read);
-    if can_read && state.refunds_listed_at.is_none() {
+    let account = policy.accounts.get(&payment.account);
+    let was_read = match account {
+        Some(account) if !account.can_read => true,
+        Some(account) if !account.can_list_refunds => state.read_at.is_some(),
+        Some(_) | None => state.refunds_listed_at.is_some(),
+    };
+    if !was_read {
         return breach(
             "read_before_refund",
             format!("{payment} was never read whole"),

@@ -3,13 +3,14 @@
 //! Pure arithmetic over one order and the positions of its payments. It decides no action and
 //! knows no clock; whether the order is alive is asked elsewhere.
 
+use super::checkout::Checkout;
 use super::ids::PaymentRef;
 use super::money::{Money, MoneyError};
 use super::order::{Order, OrderStatus};
 use super::plan::{PaidPart, Reason};
 use super::policy::Policy;
 use super::reconcile::position::Position;
-use super::time::Time;
+use std::collections::BTreeSet;
 
 /// Money that does not pay the order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,14 +49,20 @@ impl Match {
 
 /// Fits payments that hold money to an order. The amount in force when the first of them came
 /// in counts, so that an order edited afterwards changes nothing.
+///
+/// Money in an open dispute comes last: it may be gone tomorrow.
 pub fn match_money(
-    order: &Order,
+    checkout: &Checkout,
     money: &[Position<'_>],
     policy: &Policy,
 ) -> Result<Match, MoneyError> {
+    let order = &checkout.order;
     let mut sorted: Vec<&Position<'_>> = money.iter().filter(|one| one.net.is_positive()).collect();
-    sorted.sort_by_key(|one| (one.money_at(), one.payment.clone()));
-    let named = named_by_shop(order, &sorted);
+    sorted.sort_by_key(|one| {
+        let is_disputed = one.state.has_open_dispute();
+        (is_disputed, one.money_at(), one.payment.clone())
+    });
+    let named = named_by_shop(checkout, &sorted);
     let (kept, duplicates): (Vec<_>, Vec<_>) = match named {
         Some(named) => sorted.iter().partition(|one| named.contains(&one.payment)),
         None => (sorted, Vec::new()),
@@ -64,11 +71,18 @@ pub fn match_money(
     for one in duplicates {
         result.set_aside(one, one.net, Reason::Duplicate);
     }
-    let first_at = kept.first().map_or(Time::default(), |one| one.money_at());
+    let first_at = kept.iter().map(|one| one.money_at()).min();
+    let first_at = first_at.unwrap_or_default();
     let Some(owed) = order.amount_at(first_at) else {
         result.kept = kept.iter().map(|one| one.part()).collect();
         return Ok(result);
     };
+    if !owed.is_positive() && !kept.is_empty() {
+        // Money for an order that costs nothing.
+        result.kept = kept.iter().map(|one| one.part()).collect();
+        result.anomaly = Some(Reason::AmountSuspicious);
+        return Ok(result);
+    }
     if kept.iter().any(|one| one.net.currency() != owed.currency()) {
         result.kept = kept.iter().map(|one| one.part()).collect();
         result.anomaly = Some(Reason::CurrencyMismatch);
@@ -80,15 +94,28 @@ pub fn match_money(
     Ok(result)
 }
 
-/// The payments by which the shop says the order was paid, when it names any of them or
-/// confirmed the order with others.
+/// The payments by which the shop says the order was paid, where its word can be taken: one of
+/// them holds undisputed money, or is not known here at all. Where all of them are known here and
+/// hold nothing (failed, refunded, charged back), money of another payment is no duplicate.
 fn named_by_shop<'a>(
-    order: &'a Order,
+    checkout: &'a Checkout,
     sorted: &[&Position<'_>],
-) -> Option<&'a std::collections::BTreeSet<PaymentRef>> {
-    let latest = order.latest()?;
-    let says_by_whom = latest.status == OrderStatus::Confirmed && !latest.paid_by.is_empty();
-    (says_by_whom && !sorted.is_empty()).then_some(&latest.paid_by)
+) -> Option<&'a BTreeSet<PaymentRef>> {
+    let latest = checkout.order.latest()?;
+    if latest.status != OrderStatus::Confirmed || latest.paid_by.is_empty() {
+        return None;
+    }
+    let holds = |payment: &PaymentRef| {
+        let mut holders = sorted.iter();
+        holders.any(|one| one.payment == *payment && !one.state.has_open_dispute())
+    };
+    let has_sound = sorted.iter().any(|one| !one.state.has_open_dispute());
+    let mut named = latest.paid_by.iter();
+    let counts = named.any(|payment| {
+        let is_stranger = !checkout.payments.contains_key(payment);
+        is_stranger || holds(payment) || !has_sound
+    });
+    counts.then_some(&latest.paid_by)
 }
 
 /// The tolerance in the order's currency; it counts only in its own.

@@ -4,14 +4,15 @@
 //! last ones are kept. Nothing here knows payments beyond their names, or decisions.
 
 use super::ids::{PaymentRef, Reference};
-use super::lattice::{Join, Stamped, keep_last, keep_max};
+use super::lattice::{Join, Stamped, keep_last, keep_max, keep_min};
 use super::money::Money;
 use super::time::{Span, Time};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-/// Statements kept per order; the latest ones decide, older ones are in the journal.
-pub const STATEMENTS_MAX: usize = 24;
+/// Statements kept per order and per way in which they came, so that many answers of one kind
+/// never push out the few of another; the latest ones decide, older ones are in the journal.
+pub const STATEMENTS_MAX: usize = 16;
 /// Amounts kept per order, latest first in importance.
 pub const AMOUNTS_MAX: usize = 16;
 /// Payments a shop may name as started for one order.
@@ -31,6 +32,16 @@ pub enum OrderStatus {
     Confirmed,
 }
 
+impl OrderStatus {
+    /// True while the shop may still deliver, or will.
+    pub fn is_alive(self) -> bool {
+        match self {
+            OrderStatus::Pending | OrderStatus::Confirmed => true,
+            OrderStatus::Unknown | OrderStatus::Cancelled => false,
+        }
+    }
+}
+
 /// Which of our questions, or which of the shop's own messages, a statement came with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -43,6 +54,11 @@ pub enum Via {
     Confirm,
     /// Answer to `order.release`.
     Release,
+}
+
+impl Via {
+    /// Every way.
+    pub const ALL: [Via; 4] = [Via::Event, Via::LookUp, Via::Confirm, Via::Release];
 }
 
 /// One word of the shop about one order.
@@ -114,6 +130,13 @@ pub struct Order {
     pub last_answer_at: Option<Time>,
     /// When a question about this order last failed to get an answer.
     pub last_failure_at: Option<Time>,
+    /// Our clock when the shop first spoke of the order.
+    pub first_heard_at: Option<Time>,
+    /// When the shop last said `pending` or `confirmed`, by the statement's own clock. Outlives
+    /// the statements, so that a `no` from before it never counts as one from after.
+    pub last_alive_at: Option<Time>,
+    /// When the shop last said `confirmed`, by the statement's own clock.
+    pub last_confirmed_at: Option<Time>,
 }
 
 impl Order {
@@ -124,6 +147,11 @@ impl Order {
             .statement
             .as_ref()
             .is_some_and(|said| said.via != Via::Event);
+        let said_at = |counts: fn(OrderStatus) -> bool| {
+            let said = snapshot.statement.as_ref();
+            said.filter(|said| counts(said.status))
+                .map(|said| said.as_of)
+        };
         Order {
             statements: snapshot.statement.iter().cloned().collect(),
             amounts: snapshot
@@ -136,6 +164,9 @@ impl Order {
             locale: snapshot.locale.clone().map(|value| Stamped::new(at, value)),
             last_answer_at: answered.then_some(snapshot.observed_at),
             last_failure_at: None,
+            first_heard_at: Some(snapshot.observed_at),
+            last_alive_at: said_at(OrderStatus::is_alive),
+            last_confirmed_at: said_at(|status| status == OrderStatus::Confirmed),
         }
     }
 
@@ -166,9 +197,19 @@ impl Order {
             .iter()
             .rev()
             .take_while(|said| said.status == OrderStatus::Unknown && said.via != Via::Event)
+            .take_while(|said| Some(said.as_of) > self.last_alive_at)
             .map(|said| said.as_of);
         let last = run.next()?;
         Some((run.last().unwrap_or(last), last))
+    }
+
+    /// The unbroken run of `cancelled` and `unknown` at the end, latest first.
+    pub fn given_up_run(&self) -> impl Iterator<Item = &Statement> {
+        self.statements
+            .iter()
+            .rev()
+            .take_while(|said| !said.status.is_alive())
+            .take_while(|said| Some(said.as_of) > self.last_alive_at)
     }
 
     /// The amount in force at a moment: the latest said by then, else the first ever said.
@@ -192,12 +233,36 @@ impl Order {
 
 impl Join for Order {
     fn join(&mut self, other: &Order) {
-        keep_last(&mut self.statements, &other.statements, STATEMENTS_MAX);
+        self.join_statements(&other.statements);
         keep_last(&mut self.amounts, &other.amounts, AMOUNTS_MAX);
         keep_max(&mut self.expires_at, &other.expires_at);
         keep_last(&mut self.claims, &other.claims, CLAIMS_MAX);
         keep_max(&mut self.locale, &other.locale);
         keep_max(&mut self.last_answer_at, &other.last_answer_at);
         keep_max(&mut self.last_failure_at, &other.last_failure_at);
+        keep_min(&mut self.first_heard_at, &other.first_heard_at);
+        keep_max(&mut self.last_alive_at, &other.last_alive_at);
+        keep_max(&mut self.last_confirmed_at, &other.last_confirmed_at);
+    }
+}
+
+impl Order {
+    /// Keeps the latest statements of each way.
+    fn join_statements(&mut self, other: &BTreeSet<Statement>) {
+        self.statements.extend(other.iter().cloned());
+        for via in Via::ALL {
+            let of_this_way = self.statements.iter().filter(|said| said.via == via);
+            let surplus = of_this_way.count().saturating_sub(STATEMENTS_MAX);
+            let oldest: Vec<Statement> = self
+                .statements
+                .iter()
+                .filter(|said| said.via == via)
+                .take(surplus)
+                .cloned()
+                .collect();
+            for statement in oldest {
+                self.statements.remove(&statement);
+            }
+        }
     }
 }

@@ -436,7 +436,7 @@ impl Payment {
         named_open || (bare && self.disputes.is_empty())
     }
 
-    /// Taken back through disputes that are open or lost.
+    /// Taken back through disputes that were lost.
     pub fn charged_back(&self) -> Result<Money, MoneyError> {
         let currency = match self.captured() {
             Some(money) => money.currency(),

@@ -222,9 +222,12 @@ reasons! {
     NotRefundable = "not_refundable",
     /// Held: the order is cancelled, but goods left.
     CancelledButFulfilled = "cancelled_but_fulfilled",
+    /// Held: the shop confirmed the order and took it back later (cancelled, or unknown again).
+    ConfirmWithdrawn = "confirm_withdrawn",
     /// Held: the shop confirmed an order whose money went back.
     ConfirmedAfterRefund = "confirmed_after_refund",
-    /// Held: somebody refunded a payment of a confirmed order outside this daemon.
+    /// Somebody refunded a payment of a confirmed order outside this daemon; held until the shop
+    /// was told.
     RefundedAfterConfirm = "refunded_after_confirm",
     /// Held: part of the money was refunded outside this daemon before the order was confirmed.
     RefundedElsewhere = "refunded_elsewhere",

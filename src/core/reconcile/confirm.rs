@@ -4,7 +4,7 @@
 //! order stands. Ends in the shop's yes or no, or in a hold when patience runs out.
 
 use super::ASK_WHILE_HELD_EVERY;
-use super::draft::{Draft, Stand};
+use super::draft::{Draft, Stand, fingerprint};
 use super::position::Position;
 use super::{ruling, waiting};
 use crate::core::checkout::Ask;
@@ -13,12 +13,17 @@ use crate::core::matching::Match;
 use crate::core::money::MoneyError;
 use crate::core::order::{OrderStatus, Statement, Via};
 use crate::core::plan::{Action, ActionKind, PaidPart, Reason, Verdict};
+use crate::core::policy::Mode;
 use crate::core::retry;
 use crate::core::time::{Span, Time};
 
 /// An attempt without a recorded end is looked at again after this long at the latest; its
 /// lease will have run out by then.
 pub(super) const IN_FLIGHT_WAKE: Span = Span::from_minutes(2);
+
+/// A confirmed order is looked at once more after this long: the shop may have answered and then
+/// lost what it had written.
+const READ_BACK_AFTER: Span = Span::from_minutes(5);
 
 /// Wants the confirm of what was matched, or what must come before it.
 pub(super) fn run(
@@ -45,11 +50,7 @@ pub(super) fn run(
         .max(Some(arrived))
         .unwrap_or(arrived);
     let patience_ends = patience_from.plus(draft.policy.confirm_patience);
-    if !order.is_shop_silent() && draft.now >= patience_ends {
-        let last = order.last_answer_at.unwrap_or(arrived);
-        draft.look_up(last.plus(ASK_WHILE_HELD_EVERY));
-        return Ok(Stand::held(Reason::PatienceExhausted));
-    }
+    let is_over = !order.is_shop_silent() && draft.now >= patience_ends;
     draft.wake(patience_ends.max(draft.now.plus(ASK_WHILE_HELD_EVERY)));
     let expired = order
         .expires_at
@@ -66,11 +67,54 @@ pub(super) fn run(
     let stand = match ActionKey::parse(&key).ok().and_then(|key| draft.ask(&key)) {
         None => {
             draft.want(&key, action, arrived);
-            Stand::new(Verdict::Confirming, Reason::ConfirmDue)
+            if is_over {
+                Stand::held(Reason::PatienceExhausted)
+            } else {
+                Stand::new(Verdict::Confirming, Reason::ConfirmDue)
+            }
+        }
+        Some(ask) if is_over => {
+            again_slowly(draft, &key, ask, action);
+            Stand::held(Reason::PatienceExhausted)
         }
         Some(ask) => again(draft, &key, ask, action),
     };
+    if draft.policy.mode < Mode::Confirm {
+        // Nobody asks the shop here, so it is looked at instead.
+        draft.look_again(arrived);
+    }
     Ok(stand)
+}
+
+/// The question stays while the checkout is held, once an hour: the shop may come to say yes.
+fn again_slowly(draft: &mut Draft<'_>, key: &str, ask: &Ask, action: Action) {
+    let order = &draft.checkout.order;
+    let last = ask.ended.as_ref().map(|ended| ended.at);
+    let last = last.max(order.last_answer_at).unwrap_or(draft.now);
+    let next = last.plus(ASK_WHILE_HELD_EVERY);
+    if ask.is_unclear() && !was_answered_after(order.latest(), last) {
+        draft.look_up(next);
+    } else {
+        draft.want(key, action, next);
+    }
+}
+
+/// Asks how the order stands while a confirm is in flight or got no clear answer.
+pub(super) fn read_back(draft: &mut Draft<'_>) {
+    let is_open = asks(draft).any(|ask| ask.is_in_flight() || ask.is_unclear());
+    let sent = last_sent_at(draft).filter(|sent| draft.checkout.order.last_answer_at < Some(*sent));
+    if let Some(sent) = sent.filter(|_| is_open) {
+        draft.look_up(sent.plus(retry::delay(1, "lookup")));
+    }
+}
+
+/// Looks at a confirmed order once more when its latest word is the answer to our own confirm.
+pub(super) fn read_back_once(draft: &mut Draft<'_>) {
+    let latest = draft.checkout.order.latest();
+    let answered = latest.filter(|said| said.via == Via::Confirm);
+    if let Some(said) = answered {
+        draft.look_up(said.as_of.plus(READ_BACK_AFTER));
+    }
 }
 
 /// What follows on earlier attempts of this confirm.
@@ -94,7 +138,8 @@ fn again(draft: &mut Draft<'_>, key: &str, ask: &Ask, action: Action) -> Stand {
         return Stand::new(Verdict::Confirming, Reason::ShopUnreachable);
     }
     if ask.is_unclear() {
-        draft.want(key, action, draft.now);
+        let answered = order.latest().map_or(ended.at, |said| said.as_of);
+        draft.want(key, action, answered);
         return Stand::new(Verdict::Confirming, Reason::ConfirmDue);
     }
     let asked_patience = order
@@ -122,14 +167,6 @@ fn confirm_key(reference: &Reference, kept: &[PaidPart]) -> String {
     format!("confirm-{}", fingerprint(&named))
 }
 
-/// A short stable name for a text: 64 bits of FNV-1a, in hex.
-pub(super) fn fingerprint(text: &str) -> String {
-    let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
-    format!("{hash:016x}")
-}
-
 /// All confirms ever asked for.
 pub(super) fn asks<'a>(draft: &Draft<'a>) -> impl Iterator<Item = &'a Ask> {
     draft
@@ -151,6 +188,27 @@ pub(super) fn confirmed_since(draft: &Draft<'_>) -> Option<Time> {
         .take_while(|said| said.status == OrderStatus::Confirmed)
         .last()
         .map(|said| said.as_of)
+}
+
+/// When the shop began to confirm the order by the very payments that it names now.
+pub(super) fn confirmed_so_since(draft: &Draft<'_>) -> Option<Time> {
+    let order = &draft.checkout.order;
+    let latest = order.latest()?;
+    let statements = order.statements.iter().rev();
+    statements
+        .take_while(|said| said.status == OrderStatus::Confirmed && said.paid_by == latest.paid_by)
+        .last()
+        .map(|said| said.as_of)
+}
+
+/// The shop answered a confirm, sent after it had last said `confirmed`, with `unknown`.
+pub(super) fn was_unknown_to_confirm(draft: &Draft<'_>) -> bool {
+    let order = &draft.checkout.order;
+    order.statements.iter().any(|said| {
+        said.via == Via::Confirm
+            && said.status == OrderStatus::Unknown
+            && said.asked_at > order.last_confirmed_at
+    })
 }
 
 /// The shop confirmed before this money came and does not say by what: it must be asked to

@@ -3,15 +3,16 @@
 //! Gives every action its key and its due time, keeps what the mode does not permit apart, and
 //! works out the money in suspense. Makes no decision.
 
+use super::position::{Position, subject};
 use crate::core::checkout::{Ask, Checkout};
 use crate::core::fact::Outcome;
 use crate::core::ids::{ActionKey, PaymentRef};
 use crate::core::money::{Currency, Money, MoneyError};
-use crate::core::payment::{Ownership, Payment};
+use crate::core::payment::{Ownership, Payment, PaymentStatus};
 use crate::core::plan::{Action, ActionKind, Plan, Planned, Reason, Verdict};
 use crate::core::policy::{Mode, Policy};
 use crate::core::retry;
-use crate::core::time::Time;
+use crate::core::time::{Span, Time};
 use std::collections::BTreeMap;
 
 /// Where a checkout stands, and which part of its money is settled.
@@ -77,13 +78,18 @@ impl<'a> Draft<'a> {
         self.checkout.asks.get(key)
     }
 
-    /// Wants an action, not before `earliest` and not before its own retry schedule permits.
+    /// Wants an action, not before `earliest` and not before its own retry schedule permits. What
+    /// was answered since `earliest` and is wanted all the same is asked again at a walking pace.
     pub(super) fn want(&mut self, key: &str, action: Action, earliest: Time) {
         let Ok(key) = ActionKey::parse(key) else {
             return;
         };
         let ask = self.ask(&key);
         let due = match ask {
+            Some(ask) if was_done_since(ask, earliest) => {
+                let ended = ask.ended.as_ref().map_or(earliest, |ended| ended.at);
+                ended.plus(retry::recheck(1, key.as_str()))
+            }
             Some(ask) => earliest.max(self.next_attempt(&key, ask)),
             None => earliest,
         };
@@ -136,9 +142,21 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// Asks the shop how the order stands on the look-again schedule, counted from `since`.
+    pub(super) fn look_again(&mut self, since: Time) {
+        let ask = ActionKey::parse("lookup")
+            .ok()
+            .and_then(|key| self.ask(&key));
+        let answers = ask.map_or(0, |ask| ask.done_attempt);
+        let last = ask
+            .and_then(|ask| ask.ended.as_ref())
+            .map_or(since, |ended| ended.at);
+        self.look_up(last.max(since).plus(retry::recheck(answers, "lookup")));
+    }
+
     /// Reads a payment at the PSP.
     pub(super) fn fetch(&mut self, payment: &PaymentRef, earliest: Time) {
-        let key = format!("fetch-{}", payment.id);
+        let key = fetch_key(payment);
         self.want(
             &key,
             Action::Fetch {
@@ -150,7 +168,7 @@ impl<'a> Draft<'a> {
 
     /// Reads a payment again on the look-again schedule, counted from `since`.
     pub(super) fn watch(&mut self, payment: &PaymentRef, since: Time) {
-        let key = format!("fetch-{}", payment.id);
+        let key = fetch_key(payment);
         let ask = ActionKey::parse(&key).ok().and_then(|key| self.ask(&key));
         let reads = ask.map_or(0, |ask| ask.done_attempt);
         let last = ask
@@ -160,12 +178,31 @@ impl<'a> Draft<'a> {
         self.fetch(payment, next);
     }
 
+    /// True once a read of this payment was answered, whatever it showed.
+    pub(super) fn was_read(&self, payment: &PaymentRef) -> bool {
+        let key = ActionKey::parse(&fetch_key(payment)).ok();
+        let ask = key.and_then(|key| self.ask(&key));
+        ask.is_some_and(Ask::is_done)
+    }
+
     /// True when the account can be asked about single payments.
     pub(super) fn can_read(&self, payment: &PaymentRef) -> bool {
         self.policy
             .accounts
             .get(&payment.account)
             .is_none_or(|account| account.can_read)
+    }
+
+    /// True when a read of the payment shows all its refunds.
+    pub(super) fn can_list_refunds(&self, payment: &PaymentRef) -> bool {
+        let account = self.policy.accounts.get(&payment.account);
+        account.is_none_or(|account| account.can_read && account.can_list_refunds)
+    }
+
+    /// How long the PSP surely remembers an idempotency key.
+    pub(super) fn key_lifetime(&self, payment: &PaymentRef) -> Span {
+        let account = self.policy.accounts.get(&payment.account);
+        account.map_or(Span::ZERO, |account| account.key_lifetime)
     }
 
     /// The plan, with the money in suspense worked out.
@@ -193,6 +230,18 @@ impl<'a> Draft<'a> {
     }
 }
 
+fn fetch_key(payment: &PaymentRef) -> String {
+    format!("fetch-{}", subject(payment))
+}
+
+/// A short stable name for a text: 64 bits of FNV-1a, in hex.
+pub(super) fn fingerprint(text: &str) -> String {
+    let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    format!("{hash:016x}")
+}
+
 /// Ours by the account's rules, or because the order names it. Age and mode are stronger than
 /// the order's word.
 fn is_ours(checkout: &Checkout, payment: &PaymentRef, state: &Payment) -> bool {
@@ -201,6 +250,12 @@ fn is_ours(checkout: &Checkout, payment: &PaymentRef, state: &Payment) -> bool {
         Some(Ownership::Unclaimed) => checkout.order.claims.contains(payment),
         Some(Ownership::BeforeSince | Ownership::WrongMode) => false,
     }
+}
+
+/// True when the latest attempt left at or after this moment and was answered.
+fn was_done_since(ask: &Ask, earliest: Time) -> bool {
+    let ended = ask.ended.as_ref().filter(|_| !ask.is_in_flight());
+    ended.is_some_and(|ended| ended.outcome == Outcome::Done && ended.sent_at >= earliest)
 }
 
 fn permits(mode: Mode, kind: ActionKind) -> bool {
@@ -233,11 +288,14 @@ fn in_suspense(draft: &Draft<'_>, stand: &Stand) -> Result<Vec<Money>, MoneyErro
         return Ok(Vec::new());
     }
     for (payment, state) in draft.our_payments() {
-        let position = super::position::Position::new(draft.checkout, payment, state)?;
-        let left = position
-            .captured
-            .minus(position.returned)?
-            .minus(position.charged_back)?;
+        if state.status() != PaymentStatus::Captured {
+            continue;
+        }
+        let position = Position::new(draft.checkout, payment, state)?;
+        let gone = position.returned.plus(position.charged_back)?;
+        let left = position.captured.minus(gone)?;
+        // What went back too often from one payment hides nothing of another.
+        let left = left.max(Money::zero(left.currency()));
         let sum = sums
             .entry(left.currency())
             .or_insert(Money::zero(left.currency()));

@@ -3,14 +3,14 @@
 //! The order of the steps is promise 2. Each step asks for what it needs and stops there; a shop
 //! that says `confirmed` at any of them takes the checkout out of this file.
 
-use super::confirm::{self, IN_FLIGHT_WAKE, fingerprint};
-use super::draft::{Draft, Stand};
+use super::confirm::{self, IN_FLIGHT_WAKE};
+use super::draft::{Draft, Stand, fingerprint};
 use super::position::{Position, RefundStand};
 use super::{ASK_WHILE_HELD_EVERY, LOOK_IS_FRESH_FOR, refund, ruling, waiting};
 use crate::core::checkout::Ask;
 use crate::core::fact::BrakeCause;
 use crate::core::ids::{ActionKey, PaymentRef};
-use crate::core::matching::Excess;
+use crate::core::matching::{Excess, Match};
 use crate::core::money::{Money, MoneyError};
 use crate::core::order::{OrderStatus, Via};
 use crate::core::payment::PaymentStatus;
@@ -82,11 +82,12 @@ pub(super) fn gone_or_going(
     draft: &mut Draft<'_>,
     money: &[Position<'_>],
 ) -> Result<Option<Stand>, MoneyError> {
-    if let Some(stand) = refund::follow(draft, money) {
-        return Ok(Some(stand));
-    }
-    if money.iter().any(|one| one.net.is_positive()) {
-        return Ok(None);
+    let following = refund::follow(draft, money);
+    let has_more = money.iter().any(|one| one.net.is_positive());
+    match following {
+        Some(following) if following.blocks || !has_more => return Ok(Some(following.stand)),
+        Some(_) | None if has_more => return Ok(None),
+        Some(_) | None => {}
     }
     if confirm::asks(draft).any(|ask| ask.is_in_flight() || ask.is_unclear())
         && draft.checkout.order.last_answer_at < confirm::last_sent_at(draft)
@@ -98,10 +99,13 @@ pub(super) fn gone_or_going(
             Reason::ConfirmUnclear,
         )));
     }
-    let mut was_charged_back = false;
-    for one in money {
-        was_charged_back = was_charged_back || one.charged_back.is_positive();
+    if draft
+        .our_payments()
+        .any(|(_, state)| state.status() == PaymentStatus::Authorised)
+    {
+        return waiting::authorised_only(draft).map(Some);
     }
+    let was_charged_back = money.iter().any(|one| one.charged_back.is_positive());
     let reason = if was_charged_back {
         Reason::ChargedBack
     } else {
@@ -110,32 +114,25 @@ pub(super) fn gone_or_going(
     Ok(Some(Stand::new(Verdict::Returned, reason)))
 }
 
-/// Excess that is on its way back while the order stands; or, when the order's own money is,
-/// a hold, since the shop confirmed what we are giving back.
-pub(super) fn excess_going(
-    draft: &mut Draft<'_>,
+/// True when money that pays the confirmed order was given back by us, or is going, and what is
+/// left does not pay it: the shop confirmed what we returned.
+pub(super) fn gave_back_what_pays(
+    draft: &Draft<'_>,
     money: &[Position<'_>],
-) -> Result<Option<Stand>, MoneyError> {
-    let confirmed_since = confirm::confirmed_since(draft);
-    let began_before = money.iter().any(|one| {
-        one.refunds.iter().any(|(_, ask, stand)| {
-            let counts = match stand {
-                RefundStand::InFlight
-                | RefundStand::Unclear { .. }
-                | RefundStand::Pending
-                | RefundStand::Succeeded => true,
-                RefundStand::Free | RefundStand::Refused { .. } | RefundStand::Failed { .. } => {
-                    false
-                }
-            };
-            counts && ask.first_sent_at < confirmed_since && is_named(draft, &one.payment)
-        })
+    matched: &Match,
+) -> bool {
+    let gave = |stand: &RefundStand| match stand {
+        RefundStand::InFlight
+        | RefundStand::Unclear { .. }
+        | RefundStand::Pending
+        | RefundStand::Succeeded => true,
+        RefundStand::Free | RefundStand::Refused { .. } | RefundStand::Failed { .. } => false,
+    };
+    let ours = money.iter().any(|one| {
+        let gave_any = one.refunds.iter().any(|(_, _, stand)| gave(stand));
+        gave_any && is_named(draft, &one.payment)
     });
-    let followed = refund::follow(draft, money);
-    if began_before {
-        return Ok(Some(Stand::held(Reason::ConfirmedAfterRefund)));
-    }
-    Ok(followed)
+    ours && (matched.kept.is_empty() || matched.is_short)
 }
 
 /// The shop counts this payment as having paid the order, or does not say.
@@ -187,7 +184,7 @@ pub(super) fn run(
     if give.gives_order_up && asks_shop {
         match released_at(draft, money, &give) {
             Some(released) => base = base.max(released),
-            None => return Ok(ask_release(draft, money, &give)),
+            None => return Ok(until_released(draft, money, &give)),
         }
     }
     let base = Some(base).max(order.last_failure_at).unwrap_or(base);
@@ -220,7 +217,10 @@ fn forbidden(draft: &Draft<'_>, money: &[Position<'_>], give: &GiveBack) -> Opti
     if given.any(refusable) {
         return Some(Reason::NotRefundable);
     }
-    if let Some(reason) = braked(draft) {
+    let given = money
+        .iter()
+        .filter(|one| give.payments().any(|payment| *payment == one.payment));
+    if let Some(reason) = refund::trouble(draft, given).or_else(|| braked(draft)) {
         return Some(reason);
     }
     is_above_limit(draft, give).then_some(Reason::AboveAutoRefundLimit)
@@ -269,17 +269,30 @@ fn confirm_not_ended(draft: &mut Draft<'_>) -> Option<Stand> {
     Some(Stand::new(Verdict::Confirming, Reason::ConfirmDue))
 }
 
+/// Asks for the release for as long as patience lasts; after that the checkout is held, and the
+/// question stays.
+fn until_released(draft: &mut Draft<'_>, money: &[Position<'_>], give: &GiveBack) -> Stand {
+    let stand = ask_release(draft, money, give);
+    let from = ruling::patience_from(draft.checkout)
+        .max(Some(give.since))
+        .unwrap_or(give.since);
+    let is_over = draft.now >= from.plus(draft.policy.confirm_patience);
+    if is_over && !draft.checkout.order.is_shop_silent() {
+        Stand::held(Reason::PatienceExhausted)
+    } else {
+        stand
+    }
+}
+
 /// When the shop explicitly gave the order up: asked after the last confirm left and after all
 /// this money was here, and nothing but `cancelled` or `unknown` said since.
 fn released_at(draft: &Draft<'_>, money: &[Position<'_>], give: &GiveBack) -> Option<Time> {
-    let statements = draft.checkout.order.statements.iter().rev();
-    let given_up = statements.take_while(|said| {
-        said.status == OrderStatus::Cancelled || said.status == OrderStatus::Unknown
-    });
     let not_before = not_before(draft, money, give);
+    let mut given_up = draft.checkout.order.given_up_run();
     given_up
-        .filter(|said| said.via == Via::Release)
-        .find(|said| said.asked_at.is_some_and(|asked| asked >= not_before))
+        .find(|said| {
+            said.via == Via::Release && said.asked_at.is_some_and(|asked| asked >= not_before)
+        })
         .map(|said| said.as_of)
 }
 
@@ -368,8 +381,8 @@ fn last_look(draft: &mut Draft<'_>, give: &GiveBack, due: Time) -> bool {
         let state = draft.checkout.payments.get(&payment);
         let tried = tried_at(draft, &payment).unwrap_or(due).max(due);
         let read = state.and_then(|state| match give.voids.contains(&payment) {
-            true => state.read_at,
-            false => state.refunds_listed_at,
+            false if draft.can_list_refunds(&payment) => state.refunds_listed_at,
+            true | false => state.read_at,
         });
         if draft.can_read(&payment) && !is_fresh(read, tried) {
             draft.fetch(&payment, tried);

@@ -4,8 +4,9 @@
 
 use super::NOTICE_ATTEMPTS_MAX;
 use super::draft::{Draft, Stand};
-use super::position::{Position, RefundStand};
+use super::position::{self, Position, RefundStand};
 use super::refund;
+use crate::core::checkout::Ask;
 use crate::core::ids::{ActionKey, PaymentRef};
 use crate::core::money::Money;
 use crate::core::payment::PaymentStatus;
@@ -42,9 +43,13 @@ pub(super) fn plan(draft: &mut Draft<'_>, stand: &Stand) {
             tell(draft, &told, stand.reason);
         }
     }
-    if stand.verdict == Verdict::Held {
+    if stand.verdict == Verdict::Held && stand.reason != Reason::RefundedAfterConfirm {
         for one in money.iter().filter(|one| one.net.is_positive()) {
-            let subject = format!("{}-{}", stand.reason.code(), one.payment.id);
+            let subject = format!(
+                "{}-{}",
+                stand.reason.code(),
+                position::subject(&one.payment)
+            );
             let at = one.money_at();
             let told = Told {
                 notice: Notice::Held,
@@ -58,6 +63,32 @@ pub(super) fn plan(draft: &mut Draft<'_>, stand: &Stand) {
     }
 }
 
+/// Tells the shop that somebody gave money of its confirmed order back. True once it knows.
+pub(super) fn refunded_elsewhere(draft: &mut Draft<'_>, one: &Position<'_>) -> bool {
+    let reason = Reason::RefundedAfterConfirm;
+    let returned = one.returned.minor();
+    let subject = format!(
+        "{}-{}-{returned}",
+        reason.code(),
+        position::subject(&one.payment)
+    );
+    let told = Told {
+        notice: Notice::Held,
+        subject: &subject,
+        payment: &one.payment,
+        amount: one.returned,
+        at: one
+            .state
+            .read_at
+            .max(one.state.first_seen_at)
+            .unwrap_or_default(),
+    };
+    tell(draft, &told, reason);
+    let key = ActionKey::parse(&told.key()).ok();
+    let ask = key.and_then(|key| draft.ask(&key));
+    ask.is_some_and(Ask::is_done)
+}
+
 /// One thing to tell, and what makes it that thing and no other.
 struct Told<'a> {
     notice: Notice,
@@ -67,8 +98,14 @@ struct Told<'a> {
     at: Time,
 }
 
+impl Told<'_> {
+    fn key(&self) -> String {
+        format!("{}-{}", self.notice.event_type(), self.subject)
+    }
+}
+
 fn tell(draft: &mut Draft<'_>, told: &Told<'_>, reason: Reason) {
-    let key = format!("{}-{}", told.notice.event_type(), told.subject);
+    let key = told.key();
     let ask = ActionKey::parse(&key).ok().and_then(|key| draft.ask(&key));
     if ask.is_some_and(|ask| ask.is_done() || ask.failures() >= NOTICE_ATTEMPTS_MAX) {
         return;

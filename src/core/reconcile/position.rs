@@ -3,12 +3,17 @@
 //! Derived from the checkout alone. A refund of ours that may have been applied unseen counts
 //! as gone until a whole list, read afterwards, shows otherwise.
 
+use super::draft::fingerprint;
 use crate::core::checkout::{Ask, Checkout};
 use crate::core::ids::{ActionKey, PaymentRef};
-use crate::core::money::{Currency, Money, MoneyError};
+use crate::core::money::{Money, MoneyError};
 use crate::core::payment::{DisputeState, Payment, RefundState};
 use crate::core::plan::{ActionKind, PaidPart};
 use crate::core::time::Time;
+use std::collections::BTreeSet;
+
+/// Longest name of a payment within a key; leaves room for the kind and a number.
+const SUBJECT_BYTES_MAX: usize = 48;
 
 /// The state of one refund decision of ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,17 +63,16 @@ pub struct Position<'a> {
 }
 
 impl<'a> Position<'a> {
-    /// The position of a payment that holds money in exactly one currency.
+    /// The position of a payment from which money was taken, in exactly one currency.
     pub fn new(
         checkout: &'a Checkout,
         payment: &PaymentRef,
         state: &'a Payment,
     ) -> Result<Position<'a>, MoneyError> {
-        let captured = match state.captured() {
-            Some(captured) => captured,
-            None if state.captured.is_empty() => Money::zero(currency_of(state)),
-            None => return Err(MoneyError::CurrencyMismatch),
-        };
+        let captured = state.captured().ok_or(MoneyError::CurrencyMismatch)?;
+        if has_amount_below_zero(state) {
+            return Err(MoneyError::NotDecimal);
+        }
         let refunds: Vec<(ActionKey, &Ask, RefundStand)> = checkout
             .asks
             .iter()
@@ -83,7 +87,7 @@ impl<'a> Position<'a> {
         let unseen = refunds
             .iter()
             .filter(|(_, _, stand)| may_be_applied_unseen(*stand))
-            .filter_map(|(_, ask, _)| ask.amount)
+            .map(|(_, ask, _)| ask.amount.unwrap_or(captured))
             .try_fold(Money::zero(captured.currency()), Money::plus)?;
         let net = captured.minus(shown)?.minus(unseen)?.minus(charged_back)?;
         let returned = shown.minus(pending)?;
@@ -129,35 +133,60 @@ impl<'a> Position<'a> {
                 .any(|dispute| dispute.state == DisputeState::Lost)
     }
 
-    /// Our refund that is not finished either way.
-    pub fn open_refund(&self) -> Option<&(ActionKey, &'a Ask, RefundStand)> {
-        self.refunds.iter().find(|(_, _, stand)| match stand {
-            RefundStand::InFlight | RefundStand::Unclear { .. } | RefundStand::Pending => true,
-            RefundStand::Free
-            | RefundStand::Refused { .. }
-            | RefundStand::Succeeded
-            | RefundStand::Failed { .. } => false,
-        })
+    /// True when disputes and refunds together took, or may take, more than was captured: the
+    /// payer is about to be paid twice.
+    pub fn may_be_paid_back_twice(&self) -> Result<bool, MoneyError> {
+        let not_won = self
+            .state
+            .disputes
+            .values()
+            .filter(|dispute| dispute.state != DisputeState::Won);
+        let named = not_won
+            .map(|dispute| dispute.amount)
+            .try_fold(Money::zero(self.captured.currency()), Money::plus)?;
+        let disputed = if named.is_zero() && self.state.has_open_dispute() {
+            self.captured
+        } else {
+            named
+        };
+        let gone = self.captured.minus(self.net)?.minus(self.charged_back)?;
+        Ok(disputed.is_positive()
+            && gone.is_positive()
+            && gone.plus(disputed)?.minor() > self.captured.minor())
+    }
+
+    /// True while the PSP shows a refund of this payment, whoever asked for it, that it accepted
+    /// and has not finished.
+    pub fn has_pending_refund(&self) -> bool {
+        let mut refunds = self.state.refunds.values();
+        refunds.any(|refund| refund.state == RefundState::Pending)
     }
 
     /// The key for the next refund of this amount: the standing one if this very decision was
-    /// made and not carried out, else one more than all that were.
+    /// made and had no effect, else the first number that was never used for this payment. None
+    /// while an earlier refund may still have its effect.
     pub fn next_refund_key(&self, amount: Money, ruled_at: Option<Time>) -> Option<ActionKey> {
-        let is_standing = |ask: &Ask, stand: &RefundStand| match stand {
-            RefundStand::Pending | RefundStand::Succeeded | RefundStand::Failed { .. } => false,
-            RefundStand::Refused { at } => ruled_at <= Some(*at),
-            RefundStand::Free => ask.amount.is_none_or(|asked| asked == amount),
-            RefundStand::InFlight | RefundStand::Unclear { .. } => true,
-        };
-        let standing = self
-            .refunds
-            .iter()
-            .find(|(_, ask, stand)| is_standing(ask, stand));
-        if let Some((key, _, _)) = standing {
-            return Some(key.clone());
+        for (key, ask, stand) in &self.refunds {
+            let is_standing = match stand {
+                RefundStand::InFlight | RefundStand::Unclear { .. } => return None,
+                RefundStand::Pending | RefundStand::Succeeded | RefundStand::Failed { .. } => false,
+                RefundStand::Refused { at } => ruled_at <= Some(*at),
+                RefundStand::Free => true,
+            };
+            if is_standing && ask.amount.is_none_or(|asked| asked == amount) {
+                return Some(key.clone());
+            }
         }
-        let number = self.refunds.len().saturating_add(1);
-        ActionKey::parse(&format!("refund-{}-{number}", self.payment.id)).ok()
+        let marks = self.state.refunds.values();
+        let marks: BTreeSet<&ActionKey> = marks.filter_map(|one| one.mark.as_ref()).collect();
+        let used = |key: &ActionKey| {
+            marks.contains(key) || self.refunds.iter().any(|(known, _, _)| known == key)
+        };
+        // Each number that is taken is one of a mark or of an ask, so one more is always free.
+        let most = marks.len().saturating_add(self.refunds.len());
+        (1..=most.saturating_add(1))
+            .filter_map(|number| refund_key(&self.payment, number))
+            .find(|key| !used(key))
     }
 
     /// True when somebody other than this daemon gave money of this payment back.
@@ -173,9 +202,30 @@ impl<'a> Position<'a> {
     }
 }
 
-fn currency_of(state: &Payment) -> Currency {
-    let known = state.authorised.as_ref().or(state.requested.as_ref());
-    known.map_or(Currency::EUR, |stamped| stamped.value.currency())
+/// Refunds and disputes are amounts that went the other way; below zero they mean nothing.
+fn has_amount_below_zero(state: &Payment) -> bool {
+    let refunds = state.refunds.values().map(|refund| refund.amount);
+    let disputes = state.disputes.values().map(|dispute| dispute.amount);
+    let sum = state.refunded.as_ref().map(|stamped| stamped.value);
+    refunds
+        .chain(disputes)
+        .chain(sum)
+        .any(|amount| amount.minor() < 0)
+}
+
+fn refund_key(payment: &PaymentRef, number: usize) -> Option<ActionKey> {
+    ActionKey::parse(&format!("refund-{}-{number}", subject(payment))).ok()
+}
+
+/// A payment's part of a key. Two accounts may use the same id, so the account is named too;
+/// short enough for the shortest idempotency keys, 64 characters.
+pub(super) fn subject(payment: &PaymentRef) -> String {
+    let plain = format!("{}.{}", payment.account, payment.id);
+    if plain.len() <= SUBJECT_BYTES_MAX {
+        plain
+    } else {
+        fingerprint(&plain)
+    }
 }
 
 fn may_be_applied_unseen(stand: RefundStand) -> bool {

@@ -2,55 +2,158 @@
 //!
 //! Comes last: whoever calls `send` has gone through every step of `give_back`.
 
+use super::ASK_WHILE_HELD_EVERY;
 use super::confirm::IN_FLIGHT_WAKE;
 use super::draft::{Draft, Stand};
 use super::give_back::GiveBack;
-use super::position::{Position, RefundStand};
+use super::position::{Position, RefundStand, subject};
+use crate::core::checkout::Ask;
 use crate::core::ids::{ActionKey, PaymentRef};
+use crate::core::order::OrderStatus;
+use crate::core::payment::RefundState;
 use crate::core::plan::{Action, ActionKind, Reason, Verdict};
 use crate::core::retry;
 use crate::core::time::Time;
 
-/// Follows refunds that were sent and are not finished; none when there are none.
-pub(super) fn follow(draft: &mut Draft<'_>, money: &[Position<'_>]) -> Option<Stand> {
-    let mut reason = None;
+/// How refunds that are not finished stand.
+pub(super) struct Following {
+    pub(super) stand: Stand,
+    /// False when the PSP accepted them all: what else there is to do need not wait for days.
+    pub(super) blocks: bool,
+}
+
+/// Follows refunds that are not finished, whoever asked for them; none when there are none.
+pub(super) fn follow(draft: &mut Draft<'_>, money: &[Position<'_>]) -> Option<Following> {
+    let mut reasons = Vec::new();
     for one in money {
-        let Some((key, ask, stand)) = one.open_refund() else {
-            continue;
-        };
-        let found = match stand {
-            RefundStand::InFlight => {
-                let sent = ask.last_sent_at.unwrap_or(draft.now);
-                draft.wake(
-                    sent.plus(IN_FLIGHT_WAKE)
-                        .max(draft.now.plus(IN_FLIGHT_WAKE)),
-                );
-                Reason::RefundDue
-            }
-            RefundStand::Unclear { since } => {
-                draft.fetch(&one.payment, since.plus(retry::delay(1, key.as_str())));
-                Reason::RefundUnclear
-            }
-            RefundStand::Pending => {
-                let refund = one.state.refund_marked(key);
-                let waits = refund.and_then(|refund| refund.waits_for_balance.as_ref());
-                draft.watch(
-                    &one.payment,
-                    ask.done_at.or(ask.last_sent_at).unwrap_or(draft.now),
-                );
-                match waits {
-                    Some(stamped) if stamped.value => Reason::RefundWaitsForBalance,
-                    Some(_) | None => Reason::RefundPending,
+        let mut ours_pending = false;
+        for (key, ask, stand) in &one.refunds {
+            match stand {
+                RefundStand::InFlight => {
+                    let sent = ask.last_sent_at.unwrap_or(draft.now);
+                    draft.wake(
+                        sent.plus(IN_FLIGHT_WAKE)
+                            .max(draft.now.plus(IN_FLIGHT_WAKE)),
+                    );
+                    reasons.push(Reason::RefundDue);
                 }
+                RefundStand::Unclear { since } => {
+                    reasons.push(resolve(draft, one, key, ask, *since));
+                }
+                RefundStand::Pending => {
+                    ours_pending = true;
+                    let since = ask.done_at.or(ask.last_sent_at);
+                    reasons.push(watch_pending(draft, one, since));
+                }
+                RefundStand::Free
+                | RefundStand::Refused { .. }
+                | RefundStand::Succeeded
+                | RefundStand::Failed { .. } => {}
             }
-            RefundStand::Free
-            | RefundStand::Refused { .. }
-            | RefundStand::Succeeded
-            | RefundStand::Failed { .. } => continue,
-        };
-        reason = Some(reason.map_or(found, |known: Reason| known.min(found)));
+        }
+        if !ours_pending && one.has_pending_refund() {
+            reasons.push(watch_pending(draft, one, one.state.first_seen_at));
+        }
     }
-    reason.map(|reason| Stand::new(Verdict::Refunding, reason))
+    // Listed from the most to the least pressing, apart from the hold, which is last of all.
+    let held = reasons.contains(&Reason::UnreadablePayment);
+    let least = reasons.into_iter().min()?;
+    let reason = if held {
+        Reason::UnreadablePayment
+    } else {
+        least
+    };
+    let stand = if reason == Reason::UnreadablePayment {
+        Stand::held(reason)
+    } else {
+        Stand::new(Verdict::Refunding, reason)
+    };
+    let blocks = reason != Reason::RefundPending && reason != Reason::RefundWaitsForBalance;
+    Some(Following { stand, blocks })
+}
+
+/// Finds out what became of a refund that got no clear answer: by the PSP's list; where there
+/// is none, by asking again under the same key for as long as the PSP surely remembers it.
+fn resolve(
+    draft: &mut Draft<'_>,
+    one: &Position<'_>,
+    key: &ActionKey,
+    ask: &Ask,
+    since: Time,
+) -> Reason {
+    let again_at = since.plus(retry::delay(1, key.as_str()));
+    if draft.can_list_refunds(&one.payment) {
+        draft.fetch(&one.payment, again_at);
+        return Reason::RefundUnclear;
+    }
+    if ask.is_done() {
+        draft.wake(draft.now.plus(ASK_WHILE_HELD_EVERY));
+        return Reason::RefundPending;
+    }
+    let first = ask.first_sent_at.unwrap_or_default();
+    let is_remembered = draft.now < first.plus(draft.key_lifetime(&one.payment));
+    let order = &draft.checkout.order;
+    let stands = order.status().is_some_and(OrderStatus::is_alive) || one.is_disputed();
+    match ask.amount {
+        Some(amount) if is_remembered && !stands => {
+            let action = Action::Refund {
+                payment: one.payment.clone(),
+                amount,
+                why: Reason::RefundUnclear,
+            };
+            draft.want(key.as_str(), action, again_at);
+            Reason::RefundUnclear
+        }
+        Some(_) | None => Reason::UnreadablePayment,
+    }
+}
+
+fn watch_pending(draft: &mut Draft<'_>, one: &Position<'_>, since: Option<Time>) -> Reason {
+    if draft.can_read(&one.payment) {
+        draft.watch(&one.payment, since.unwrap_or_default());
+    } else {
+        draft.wake(draft.now.plus(ASK_WHILE_HELD_EVERY));
+    }
+    let mut pending = one.state.refunds.values().filter(|refund| {
+        refund.state == RefundState::Pending
+            && refund.waits_for_balance.as_ref().is_some_and(|it| it.value)
+    });
+    if pending.next().is_some() {
+        Reason::RefundWaitsForBalance
+    } else {
+        Reason::RefundPending
+    }
+}
+
+/// A refund that failed or was declined waits for an operator's later word.
+pub(super) fn trouble<'a>(
+    draft: &Draft<'_>,
+    mut money: impl Iterator<Item = &'a Position<'a>>,
+) -> Option<Reason> {
+    let ruled_at = draft.checkout.ruling().map(|ruling| ruling.at);
+    money.find_map(|one| {
+        let was_read_since = |at: Time| {
+            one.state.refunds_listed_at > Some(at) || !draft.can_list_refunds(&one.payment)
+        };
+        let mut found = one.refunds.iter().filter(|_| one.net.is_positive());
+        found.find_map(|(_, _, stand)| match stand {
+            RefundStand::Failed { at } if ruled_at <= Some(*at) => Some(Reason::RefundFailed),
+            RefundStand::Refused { at } if ruled_at <= Some(*at) && was_read_since(*at) => {
+                Some(if one.is_disputed() {
+                    Reason::Disputed
+                } else {
+                    Reason::RefundRefused
+                })
+            }
+            RefundStand::Failed { .. }
+            | RefundStand::Refused { .. }
+            | RefundStand::Free
+            | RefundStand::InFlight
+            | RefundStand::Unclear { .. }
+            | RefundStand::Pending
+            | RefundStand::Succeeded => None,
+        })
+    })
 }
 
 /// Wants the refunds and voids, each under the key of its decision.
@@ -90,7 +193,7 @@ pub(super) fn send(
 /// Wants a void, or holds when the PSP declined it and a read afterwards still shows the
 /// authorisation.
 fn send_void(draft: &mut Draft<'_>, payment: &PaymentRef, why: Reason, due: Time) -> Option<Stand> {
-    let key = format!("void-{}-1", payment.id);
+    let key = format!("void-{}-1", subject(payment));
     let ask = ActionKey::parse(&key).ok().and_then(|key| draft.ask(&key));
     let ruled_at = draft.checkout.ruling().map(|ruling| ruling.at);
     if let Some(ask) = ask {

@@ -7,12 +7,11 @@ use super::confirm;
 use super::draft::{Draft, Stand};
 use super::give_back::{self, GiveBack};
 use super::position::Position;
-use super::ruling;
-use super::waiting;
+use super::{ASK_WHILE_HELD_EVERY, notices, refund, ruling, waiting};
 use crate::core::fact::{Ruling, RulingKind};
 use crate::core::ids::PaymentRef;
 use crate::core::matching::{Match, match_money};
-use crate::core::money::{Money, MoneyError};
+use crate::core::money::MoneyError;
 use crate::core::order::OrderStatus;
 use crate::core::payment::{Ownership, PaymentStatus};
 use crate::core::plan::{Reason, Verdict};
@@ -23,6 +22,7 @@ pub(super) fn decide(draft: &mut Draft<'_>) -> Stand {
     match decide_checked(draft) {
         Ok(stand) => stand,
         Err(MoneyError::CurrencyMismatch) => Stand::held(Reason::CurrencyMismatch),
+        // Amounts below zero, or past the range.
         Err(MoneyError::Overflow | MoneyError::UnknownCurrency | MoneyError::NotDecimal) => {
             Stand::held(Reason::AmountsInconsistent)
         }
@@ -51,19 +51,14 @@ fn decide_checked(draft: &mut Draft<'_>) -> Result<Stand, MoneyError> {
             PaymentStatus::Unknown | PaymentStatus::Pending | PaymentStatus::Failed => {}
         }
     }
-    if let Some(stand) = overruled(draft, ruling, &money)? {
+    if let Some(stand) = overruled(ruling, &money) {
         return Ok(stand);
     }
-    if money.is_empty() && !holds_authorisation {
-        return Ok(waiting::nothing_captured(draft));
+    match (money.is_empty(), holds_authorisation) {
+        (true, false) => Ok(waiting::nothing_captured(draft)),
+        (true, true) => waiting::authorised_only(draft),
+        (false, _) => with_money(draft, &money),
     }
-    if let Some(stand) = refund_trouble(ruling, &money) {
-        return Ok(stand);
-    }
-    if money.is_empty() {
-        return waiting::authorised_only(draft);
-    }
-    with_money(draft, &money)
 }
 
 /// Every payment is somebody else's, or moved away, and there is no order here.
@@ -88,103 +83,91 @@ fn not_ours(draft: &Draft<'_>) -> Option<Stand> {
     Some(Stand::new(Verdict::Foreign, reason))
 }
 
-/// An operator's word that stands above the ordinary way.
-fn overruled(
-    draft: &mut Draft<'_>,
-    ruling: Option<&Ruling>,
-    money: &[Position<'_>],
-) -> Result<Option<Stand>, MoneyError> {
-    let Some(ruling) = ruling else {
-        return Ok(None);
-    };
-    Ok(match ruling.ruling {
+/// An operator's word that stands above everything that is known.
+fn overruled(ruling: Option<&Ruling>, money: &[Position<'_>]) -> Option<Stand> {
+    let ruling = ruling?;
+    match ruling.ruling {
         RulingKind::Hold => Some(Stand::held(Reason::OperatorHold)),
         RulingKind::Settle => {
             let has_newer = money.iter().any(|one| one.money_at() > ruling.at);
             (!has_newer).then(|| Stand::new(Verdict::Settled, Reason::OperatorSettled))
         }
-        RulingKind::Refund if !money.is_empty() && !is_confirmed(draft) => {
-            let give = GiveBack::everything(money, Reason::OperatorRefund, ruling.at)?;
-            Some(give_back::run(draft, money, give)?)
-        }
         RulingKind::Refund | RulingKind::Confirm | RulingKind::Retry | RulingKind::Resume => None,
-    })
+    }
 }
 
 fn is_confirmed(draft: &Draft<'_>) -> bool {
     draft.checkout.order.status() == Some(OrderStatus::Confirmed)
 }
 
-/// A refund that failed or was declined waits for an operator's later word.
-fn refund_trouble(ruling: Option<&Ruling>, money: &[Position<'_>]) -> Option<Stand> {
-    use super::position::RefundStand;
-    let ruled_at = ruling.map(|ruling| ruling.at);
-    let stands = money
-        .iter()
-        .flat_map(|one| one.refunds.iter().map(move |entry| (one, entry.2)));
-    for (one, stand) in stands {
-        match stand {
-            RefundStand::Failed { at } if ruled_at <= Some(at) => {
-                return Some(Stand::held(Reason::RefundFailed));
-            }
-            RefundStand::Refused { at }
-                if ruled_at <= Some(at)
-                    && one.net.is_positive()
-                    && one.state.refunds_listed_at > Some(at) =>
-            {
-                let reason = if one.is_disputed() {
-                    Reason::Disputed
-                } else {
-                    Reason::RefundRefused
-                };
-                return Some(Stand::held(reason));
-            }
-            RefundStand::Failed { .. }
-            | RefundStand::Refused { .. }
-            | RefundStand::Free
-            | RefundStand::InFlight
-            | RefundStand::Unclear { .. }
-            | RefundStand::Pending
-            | RefundStand::Succeeded => {}
-        }
-    }
-    None
-}
-
-/// The ordinary way of captured money.
+/// The ordinary way of captured money, and an operator's word that it goes back.
 fn with_money(draft: &mut Draft<'_>, money: &[Position<'_>]) -> Result<Stand, MoneyError> {
     let checkout = draft.checkout;
-    let policy = draft.policy;
-    if !is_confirmed(draft)
-        && let Some(stand) = give_back::gone_or_going(draft, money)?
-    {
+    for one in money {
+        if one.may_be_paid_back_twice()? {
+            refund::follow(draft, money);
+            return Ok(Stand::held(Reason::Disputed));
+        }
+    }
+    if is_confirmed(draft) && checkout.reference.is_some() {
+        let matched = match_money(checkout, money, draft.policy)?;
+        return confirmed(draft, money, matched);
+    }
+    if let Some(stand) = give_back::gone_or_going(draft, money)? {
         return Ok(stand);
+    }
+    let is_alive = checkout.order.status().is_some_and(OrderStatus::is_alive);
+    if !is_alive && let Some(reason) = refund::trouble(draft, money.iter()) {
+        return Ok(Stand::held(reason));
+    }
+    if let Some(ruling) = checkout.ruling()
+        && ruling.ruling == RulingKind::Refund
+    {
+        let give = GiveBack::everything(money, Reason::OperatorRefund, ruling.at)?;
+        return give_back::run(draft, money, give);
     }
     if checkout.reference.is_none() {
         return without_reference(draft, money);
     }
-    let matched = match_money(&checkout.order, money, policy)?;
+    by_the_shops_word(draft, money)
+}
+
+/// What the shop last said leads to a confirm, to the way back, or to another question.
+fn by_the_shops_word(draft: &mut Draft<'_>, money: &[Position<'_>]) -> Result<Stand, MoneyError> {
+    let checkout = draft.checkout;
     let latest = checkout.order.latest();
+    let is_forced = ruling::forces_confirm(checkout);
+    let was_confirmed = checkout.order.last_confirmed_at.is_some();
     match latest.map(|said| said.status) {
-        Some(OrderStatus::Confirmed) => confirmed(draft, money, matched),
         Some(OrderStatus::Cancelled) => {
             if latest.is_some_and(|said| said.is_fulfilled == Some(true)) {
                 return Ok(Stand::held(Reason::CancelledButFulfilled));
             }
-            let offer = policy.late_payment == LatePayment::Offer
-                && !confirm::was_finally_declined(draft, money);
-            if offer || ruling::forces_confirm(checkout) {
-                return confirm_matched(draft, money, matched);
+            if was_confirmed && !is_forced {
+                return Ok(Stand::held(Reason::ConfirmWithdrawn));
             }
-            let give =
-                GiveBack::everything(money, Reason::OrderCancelled, give_back::since(draft))?;
+            let offer = draft.policy.late_payment == LatePayment::Offer
+                && !confirm::was_finally_declined(draft, money);
+            if offer || is_forced {
+                return confirm_matched(draft, money);
+            }
+            let since = give_back::since(draft);
+            let give = GiveBack::everything(money, Reason::OrderCancelled, since)?;
             give_back::run(draft, money, give)
         }
-        Some(OrderStatus::Unknown) if !ruling::forces_confirm(checkout) => {
-            waiting::order_unknown(draft, money)
+        Some(OrderStatus::Unknown) if !is_forced && was_confirmed => {
+            if confirm::was_unknown_to_confirm(draft) {
+                let last = checkout.order.last_answer_at.unwrap_or(draft.now);
+                draft.look_up(last.plus(ASK_WHILE_HELD_EVERY));
+                return Ok(Stand::held(Reason::ConfirmWithdrawn));
+            }
+            confirm_matched(draft, money)
         }
-        Some(OrderStatus::Pending | OrderStatus::Unknown) => confirm_matched(draft, money, matched),
-        None if checkout.order.is_known() => confirm_matched(draft, money, matched),
+        Some(OrderStatus::Unknown) if !is_forced => waiting::order_unknown(draft, money),
+        Some(OrderStatus::Pending | OrderStatus::Unknown | OrderStatus::Confirmed) => {
+            confirm_matched(draft, money)
+        }
+        None if checkout.order.is_known() => confirm_matched(draft, money),
         None => Ok(waiting::for_first_word(draft, money)),
     }
 }
@@ -220,13 +203,16 @@ fn without_reference(draft: &mut Draft<'_>, money: &[Position<'_>]) -> Result<St
 }
 
 /// The order is alive: see whether the money fits, then ask the shop to confirm.
-fn confirm_matched(
-    draft: &mut Draft<'_>,
-    money: &[Position<'_>],
-    matched: Match,
-) -> Result<Stand, MoneyError> {
+fn confirm_matched(draft: &mut Draft<'_>, money: &[Position<'_>]) -> Result<Stand, MoneyError> {
+    let matched = match_money(draft.checkout, money, draft.policy)?;
     if ruling::forces_confirm(draft.checkout) {
         return confirm::run(draft, money, &matched);
+    }
+    let is_kept = |one: &Position<'_>| matched.kept.iter().any(|part| part.payment == one.payment);
+    let mut kept = money.iter().filter(|one| is_kept(one));
+    if kept.any(|one| one.state.has_open_dispute()) {
+        confirm::read_back(draft);
+        return Ok(Stand::held(Reason::Disputed));
     }
     if let Some(reason) = matched.anomaly {
         return Ok(Stand::held(reason));
@@ -282,12 +268,21 @@ fn confirmed(
     if confirm::must_still_name(draft, money) {
         return confirm::run(draft, money, &matched);
     }
-    let settled: Vec<Money> = matched.kept.iter().map(|part| part.amount).collect();
-    let mut stand = match excess(draft, money, &matched)? {
-        Some(stand) => stand,
-        None => settled_stand(draft, money, &matched)?,
+    let following = refund::follow(draft, money);
+    let mut stand = match following {
+        _ if give_back::gave_back_what_pays(draft, money, &matched) => {
+            Stand::held(Reason::ConfirmedAfterRefund)
+        }
+        Some(following) if following.blocks => following.stand,
+        following => match excess(draft, money, &matched)? {
+            Some(stand) => stand,
+            None => match following {
+                Some(following) => following.stand,
+                None => settled_stand(draft, money, &matched)?,
+            },
+        },
     };
-    stand.settled = settled;
+    stand.settled = matched.kept.iter().map(|part| part.amount).collect();
     Ok(stand)
 }
 
@@ -297,29 +292,30 @@ fn excess(
     money: &[Position<'_>],
     matched: &Match,
 ) -> Result<Option<Stand>, MoneyError> {
-    if let Some(stand) = give_back::excess_going(draft, money)? {
-        return Ok(Some(stand));
-    }
-    let holds = draft.policy.overpayment == Overpayment::Hold;
     let is_disputed = |payment: &PaymentRef| {
         money
             .iter()
             .any(|one| one.payment == *payment && one.is_disputed())
     };
     // A chargeback already takes a disputed duplicate back; refunding it would pay twice.
-    let due: Vec<_> = matched
+    let (disputed, due): (Vec<_>, Vec<_>) = matched
         .excess
         .iter()
-        .filter(|one| !is_disputed(&one.payment))
         .cloned()
-        .collect();
-    let Some(first) = due.first() else {
-        return Ok(None);
+        .partition(|one| is_disputed(&one.payment));
+    let keeps = match draft.policy.overpayment {
+        Overpayment::Hold => Some(Reason::OverpaidHeld),
+        Overpayment::RefundExcess => matched.anomaly,
     };
-    if first.why == Reason::Overpaid && holds {
-        return Ok(Some(Stand::held(Reason::OverpaidHeld)));
+    let (kept_back, due): (Vec<_>, Vec<_>) = due
+        .into_iter()
+        .partition(|one| one.why == Reason::Overpaid && keeps.is_some());
+    if due.is_empty() {
+        let kept_back = keeps.filter(|_| !kept_back.is_empty());
+        let waits = kept_back.or((!disputed.is_empty()).then_some(Reason::Disputed));
+        return Ok(waits.map(Stand::held));
     }
-    let since = confirm::confirmed_since(draft).unwrap_or(draft.now);
+    let since = confirm::confirmed_so_since(draft).unwrap_or(draft.now);
     let since = money
         .iter()
         .map(Position::money_at)
@@ -329,50 +325,42 @@ fn excess(
 }
 
 fn settled_stand(
-    draft: &Draft<'_>,
+    draft: &mut Draft<'_>,
     money: &[Position<'_>],
     matched: &Match,
 ) -> Result<Stand, MoneyError> {
-    let kept_refunded = |one: &&Position<'_>| {
-        one.refunds.iter().any(|(_, ask, stand)| {
-            use super::position::RefundStand;
-            let gave = *stand == RefundStand::Succeeded || *stand == RefundStand::Pending;
-            let whole = ask.amount.is_some_and(|amount| amount == one.captured);
-            gave && whole
-        })
-    };
-    if matched.kept.is_empty() && money.iter().any(|one| kept_refunded(&one)) {
-        return Ok(confirmed_without_money(draft));
+    if matched.kept.is_empty() && is_paid_by_strangers(draft) {
+        return Ok(Stand::new(Verdict::Returned, Reason::Duplicate));
     }
-    let mut touched = false;
+    let mut touched = Vec::new();
     for one in money {
-        touched = touched || one.was_refunded_elsewhere()?;
+        if one.was_refunded_elsewhere()? {
+            touched.push(one);
+        }
     }
-    let disputed = money.iter().any(Position::is_disputed);
-    let reason = if disputed {
+    let mut shop_was_told = true;
+    for one in touched.iter() {
+        shop_was_told = notices::refunded_elsewhere(draft, one) && shop_was_told;
+    }
+    if !shop_was_told {
+        return Ok(Stand::held(Reason::RefundedAfterConfirm));
+    }
+    let reason = if money.iter().any(Position::is_disputed) {
         Reason::ConfirmedDisputed
-    } else if touched {
-        Reason::RefundedAfterConfirm
-    } else {
+    } else if touched.is_empty() {
         Reason::ConfirmedByShop
+    } else {
+        Reason::RefundedAfterConfirm
     };
+    confirm::read_back_once(draft);
     Ok(Stand::new(Verdict::Settled, reason))
 }
 
-/// The shop confirmed an order whose only money we gave back: unless it names other payments,
-/// it must be told not to ship.
-fn confirmed_without_money(draft: &Draft<'_>) -> Stand {
-    let latest = draft.checkout.order.latest();
-    let ours_named = latest.is_some_and(|said| {
-        said.paid_by.is_empty()
-            || said
-                .paid_by
-                .iter()
-                .any(|payment| draft.checkout.payments.contains_key(payment))
-    });
-    if ours_named {
-        Stand::held(Reason::ConfirmedAfterRefund)
-    } else {
-        Stand::new(Verdict::Returned, Reason::Duplicate)
-    }
+/// The shop says that the order was paid, and by none of the payments known here.
+fn is_paid_by_strangers(draft: &Draft<'_>) -> bool {
+    let payments = &draft.checkout.payments;
+    draft.checkout.order.latest().is_some_and(|said| {
+        let mut named = said.paid_by.iter();
+        !said.paid_by.is_empty() && !named.any(|payment| payments.contains_key(payment))
+    })
 }

@@ -8,11 +8,15 @@ use super::position::Position;
 use super::{ASK_WHILE_HELD_EVERY, HOLD_BEFORE_LAPSE, WATCH_PAYMENTS_FOR, ruling};
 use crate::core::ids::PaymentRef;
 use crate::core::money::MoneyError;
-use crate::core::order::OrderStatus;
+use crate::core::order::{OrderStatus, Via};
 use crate::core::payment::{Ownership, PaymentStatus};
 use crate::core::plan::{ActionKind, Reason, Verdict};
 use crate::core::retry;
 use crate::core::time::Time;
+
+/// Questions asked before the second `unknown` may count. Fewer than the statements that are
+/// kept, or the first `unknown` would be forgotten and the wait begin anew.
+const LOOKS_BEFORE_READY_MAX: usize = 12;
 
 /// Payments that are only named, or known but never described, must be read.
 pub(super) fn read_what_is_unknown(draft: &mut Draft<'_>) {
@@ -37,7 +41,10 @@ pub(super) fn read_what_is_unknown(draft: &mut Draft<'_>) {
     }
     for (payment, since) in nameless {
         if draft.now < since.plus(WATCH_PAYMENTS_FOR) && draft.can_read(&payment) {
-            draft.fetch(&payment, since);
+            match draft.was_read(&payment) {
+                true => draft.watch(&payment, since),
+                false => draft.fetch(&payment, since),
+            }
         }
     }
 }
@@ -52,7 +59,7 @@ pub(super) fn ask_again_if_told(draft: &mut Draft<'_>) {
     }
     let unread: Vec<PaymentRef> = draft
         .our_payments()
-        .filter(|(_, state)| state.read_at < Some(told))
+        .filter(|(payment, state)| state.read_at < Some(told) && draft.can_read(payment))
         .map(|(payment, _)| payment.clone())
         .collect();
     for payment in unread {
@@ -60,12 +67,9 @@ pub(super) fn ask_again_if_told(draft: &mut Draft<'_>) {
     }
 }
 
-/// When the shop first spoke of the order, as far as is kept.
+/// When the shop first spoke of the order.
 fn first_word_at(draft: &Draft<'_>) -> Time {
-    let order = &draft.checkout.order;
-    let said = order.statements.first().map(|said| said.as_of);
-    let owed = order.amounts.first().map(|amount| amount.as_of);
-    said.or(owed).unwrap_or(draft.now)
+    draft.checkout.order.first_heard_at.unwrap_or_default()
 }
 
 /// No money anywhere: open while some may come, closed when none will.
@@ -106,10 +110,7 @@ pub(super) fn nothing_captured(draft: &mut Draft<'_>) -> Stand {
     if checkout.order.is_known() {
         return order_without_money(draft);
     }
-    let voided = checkout
-        .asks
-        .values()
-        .any(|ask| ask.kind == ActionKind::Void && ask.is_done());
+    let voided = was_voided(draft);
     let reason = match (failed, voided) {
         (true, true) => Reason::Voided,
         (true, false) => Reason::PaymentFailed,
@@ -118,9 +119,18 @@ pub(super) fn nothing_captured(draft: &mut Draft<'_>) -> Stand {
     Stand::new(Verdict::Closed, reason)
 }
 
+/// We released an authorisation, or may have.
+fn was_voided(draft: &Draft<'_>) -> bool {
+    let mut asks = draft.checkout.asks.values();
+    asks.any(|ask| ask.kind == ActionKind::Void && (ask.is_done() || ask.unclear_at.is_some()))
+}
+
 fn order_without_money(draft: &mut Draft<'_>) -> Stand {
     let order = &draft.checkout.order;
     match order.status() {
+        Some(OrderStatus::Confirmed) if was_voided(draft) => {
+            return Stand::held(Reason::ConfirmedAfterRefund);
+        }
         Some(OrderStatus::Confirmed | OrderStatus::Cancelled | OrderStatus::Unknown) => {
             return Stand::new(Verdict::Closed, Reason::NothingPaid);
         }
@@ -150,9 +160,9 @@ pub(super) fn authorised_only(draft: &mut Draft<'_>) -> Result<Stand, MoneyError
         .collect();
     let arrived = payments
         .iter()
-        .filter_map(|(_, state)| state.first_money_at)
+        .filter_map(|(_, state)| state.first_money_at.or(state.first_seen_at))
         .max()
-        .unwrap_or(draft.now);
+        .unwrap_or_default();
     match order.status() {
         Some(OrderStatus::Confirmed | OrderStatus::Pending) => {}
         None if order.is_known() => {}
@@ -293,15 +303,14 @@ fn when_unknown<'a>(
     if last >= ready_at && !order.is_shop_silent() {
         return Ok(then(draft, ready_at));
     }
-    let answers = order.statements.len();
-    let paced = last.plus(retry::recheck(
-        u32::try_from(answers).unwrap_or(u32::MAX),
-        "lookup",
-    ));
-    let due = if ready_at > last {
-        ready_at.min(paced.max(last))
+    let lookups = order.statements.iter();
+    let lookups = lookups.filter(|said| said.via == Via::LookUp).count();
+    let due = if lookups < LOOKS_BEFORE_READY_MAX {
+        let lookups = u32::try_from(lookups).unwrap_or(u32::MAX);
+        let paced = last.plus(retry::recheck(lookups, "lookup"));
+        ready_at.min(paced)
     } else {
-        last
+        ready_at
     };
     if silent_too_long(draft, arrived) {
         let failed = order.last_failure_at.unwrap_or(arrived);
