@@ -164,9 +164,7 @@ impl Code {
             Code::BadSignature | Code::StaleTimestamp | Code::Unauthorized => {
                 StatusCode::UNAUTHORIZED
             }
-            Code::Forbidden | Code::RulingsNeedToken | Code::ForeignOrigin => {
-                StatusCode::FORBIDDEN
-            }
+            Code::Forbidden | Code::RulingsNeedToken | Code::ForeignOrigin => StatusCode::FORBIDDEN,
             Code::NotFound
             | Code::UnknownAccount
             | Code::UnknownShop
