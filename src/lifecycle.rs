@@ -77,8 +77,8 @@ impl Lifecycle {
         self.tracker.close();
         let drained = tokio::select! {
             biased;
-            () = self.tracker.wait() => true,
             () = self.hard.cancelled() => false,
+            () = self.tracker.wait() => true,
             () = tokio::time::sleep(grace) => false,
         };
         let ended = if drained {

@@ -18,7 +18,7 @@ use line::{Line, Patience, Turn};
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
@@ -143,6 +143,9 @@ impl Socket {
     pub async fn bind_unix(path: &Path) -> io::Result<Socket> {
         let listener = match UnixListener::bind(path) {
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+                if !std::fs::symlink_metadata(path)?.file_type().is_socket() {
+                    return Err(error);
+                }
                 match UnixStream::connect(path).await {
                     Err(refused) if refused.kind() == io::ErrorKind::ConnectionRefused => {
                         std::fs::remove_file(path)?;

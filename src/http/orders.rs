@@ -12,6 +12,7 @@ use http::{HeaderMap, HeaderValue, header};
 use std::sync::Arc;
 
 /// Shows one order's checkout.
+#[tracing::instrument(name = "order.show", level = "debug", skip_all)]
 pub(super) async fn show(
     State(public): State<Arc<Public>>,
     Path((shop, reference)): Path<(String, String)>,

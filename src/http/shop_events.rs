@@ -15,6 +15,7 @@ use http::StatusCode;
 use std::sync::Arc;
 
 /// Receives one event.
+#[tracing::instrument(name = "shop_event.receive", level = "debug", skip_all, fields(shop))]
 pub(super) async fn receive(
     State(public): State<Arc<Public>>,
     Path(shop): Path<String>,
@@ -55,6 +56,8 @@ fn examine(public: &Public, shop: &str, arrived: &Arrived) -> Result<NewDelivery
             .count(SenderKind::Shop, Outcome::UnknownSender);
         return Err(Problem::new(Code::UnknownShop));
     };
+    // Only a configured name gets into the log.
+    tracing::Span::current().record("shop", shop.as_str());
     let adapter = &entry.adapter;
     let sender = Sender::Shop(shop.clone());
     let is_kept = |name: &str| adapter.is_signature_field(name);

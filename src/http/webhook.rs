@@ -15,6 +15,7 @@ use http::{HeaderValue, Method, StatusCode, header};
 use std::sync::Arc;
 
 /// Receives one delivery.
+#[tracing::instrument(name = "webhook.receive", level = "debug", skip_all, fields(account))]
 pub(super) async fn receive(
     State(public): State<Arc<Public>>,
     Path(account): Path<String>,
@@ -64,6 +65,8 @@ fn examine(
             .count(SenderKind::Psp, Outcome::UnknownSender);
         return Err(Problem::new(Code::UnknownAccount));
     };
+    // Only a configured name gets into the log.
+    tracing::Span::current().record("account", account.as_str());
     let adapter = &entry.adapter;
     let sender = Sender::Psp(account.clone());
     let (named, is_signed) = match adapter.verify(&arrived.raw(), arrived.at) {

@@ -31,7 +31,7 @@ use tokio_util::task::TaskTracker;
 /// Time limit of one call to a shop (CONTRACT section 4).
 pub const SHOP_CALL_MAX: Span = Span::from_seconds(10);
 /// Time limit of one call to a PSP.
-pub const PSP_CALL_MAX: Span = Span::from_seconds(20);
+pub const PSP_CALL_MAX: Span = Span::from_seconds(15);
 /// Calls that one exchange with a PSP may take.
 pub const EXCHANGE_STEPS_MAX: usize = 24;
 /// An attempt ends this long before its lease does.

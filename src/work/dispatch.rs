@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Attempts under way at once, over all destinations.
 pub const ATTEMPTS_AT_ONCE_MAX: u32 = 256;
 /// How long an attempt may take before others may take it for lost.
-pub const LEASE_FOR: Span = Span::from_seconds(60);
+pub const LEASE_FOR: Span = Span::from_seconds(20);
 
 /// The gates of all destinations, shared with the attempts.
 #[derive(Clone, Default)]

@@ -9,3 +9,12 @@ mod support;
 //! Each module is a room's tests; a catalogue scenario's test begins with its number.
 mod store_laws;
 mod store_sqlite;
+//! Everything with I/O, in one binary: real sockets, real signals, real tasks.
+//! Knows the library from outside only.
+mod http_intake;
+mod http_limits;
+mod http_orders;
+mod http_quarantine;
+mod http_stop;
+mod http_webhook;
+mod lifecycle;

@@ -1,3 +1,4 @@
+<<<<<<< HEAD
 //! What integration tests share: the real binary between the sandbox PSP and the sandbox shop.
 //!
 //! The only place where a test may wait. Knows the sandbox's rig and adds what a test wants:
@@ -123,3 +124,14 @@ async fn a_story_fails_on_errors_in_the_log_unless_it_expects_them() {
     let errors = ["disk full".to_owned(), "key revoked".to_owned()];
     assert_eq!(unexpected(&errors, &["disk full"]), [&errors[1]]);
 }
+=======
+//! What several test files share: a store to fail and to wait for, a site on loopback, a log.
+//!
+//! Decides nothing about what is right; that is said in the tests.
+
+pub(crate) mod adapters;
+pub(crate) mod ledger;
+pub(crate) mod log;
+pub(crate) mod site;
+pub(crate) mod talk;
+>>>>>>> http

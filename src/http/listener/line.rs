@@ -2,6 +2,7 @@
 //!
 //! Counts time and bytes only; what the bytes mean is the parser's business.
 
+use futures_util::task::AtomicWaker;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
@@ -23,6 +24,7 @@ const SCRATCH_BYTES: usize = 4096;
 pub(super) struct Turn {
     count: AtomicUsize,
     must_linger: AtomicBool,
+    reader: AtomicWaker,
 }
 
 impl Turn {
@@ -31,9 +33,11 @@ impl Turn {
         self.count.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Its answer is known.
+    /// Its answer is known. The reader is woken, since the wait that began while the request
+    /// was served had no limit of the line's own.
     pub(super) fn end(&self) {
         self.count.fetch_add(1, Ordering::Relaxed);
+        self.reader.wake();
     }
 
     /// The answer leaves a body unread: keep reading for a moment after it.
@@ -183,7 +187,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Line<S> {
                 }
                 Poll::Ready(outcome)
             }
-            Poll::Pending if is_serving => Poll::Pending,
+            Poll::Pending if is_serving => {
+                line.turn.reader.register(cx.waker());
+                Poll::Pending
+            }
             Poll::Pending => {
                 if line.is_head_begun {
                     ready!(line.poll_waited(Waiting::Head, line.patience.head, cx));
