@@ -1,16 +1,9 @@
 //! Everything that needs sockets, files or the real binary, in one program.
 //!
-//! One module a subject; what they share is in `support`.
+//! One module a subject; what they share is in `support`. A catalogue scenario's test begins
+//! with its number.
 #![cfg(test)]
 
-mod stories;
-mod support;
-//! One binary for every test with I/O.
-//! Each module is a room's tests; a catalogue scenario's test begins with its number.
-mod store_laws;
-mod store_sqlite;
-//! Everything with I/O, in one binary: real sockets, real signals, real tasks.
-//! Knows the library from outside only.
 mod http_intake;
 mod http_limits;
 mod http_orders;
@@ -18,3 +11,7 @@ mod http_quarantine;
 mod http_stop;
 mod http_webhook;
 mod lifecycle;
+mod store_laws;
+mod store_sqlite;
+mod stories;
+mod support;

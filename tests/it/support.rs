@@ -1,8 +1,13 @@
-<<<<<<< HEAD
 //! What integration tests share: the real binary between the sandbox PSP and the sandbox shop.
 //!
 //! The only place where a test may wait. Knows the sandbox's rig and adds what a test wants:
 //! failures as panics with the whole story in them, and a look at the log at the end.
+
+pub(crate) mod adapters;
+pub(crate) mod ledger;
+pub(crate) mod log;
+pub(crate) mod site;
+pub(crate) mod talk;
 
 use reconciled::sandbox::books::{Customer, Judgement};
 use reconciled::sandbox::rig::{self, Scratch, Setup, View};
@@ -124,14 +129,3 @@ async fn a_story_fails_on_errors_in_the_log_unless_it_expects_them() {
     let errors = ["disk full".to_owned(), "key revoked".to_owned()];
     assert_eq!(unexpected(&errors, &["disk full"]), [&errors[1]]);
 }
-=======
-//! What several test files share: a store to fail and to wait for, a site on loopback, a log.
-//!
-//! Decides nothing about what is right; that is said in the tests.
-
-pub(crate) mod adapters;
-pub(crate) mod ledger;
-pub(crate) mod log;
-pub(crate) mod site;
-pub(crate) mod talk;
->>>>>>> http
