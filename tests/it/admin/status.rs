@@ -99,6 +99,17 @@ fn the_first_line_says_whether_anyone_is_out_of_pocket() {
             Level::Red,
             "1 customer is out of pocket: 59.95 EUR, oldest 14 min, no action planned.",
         ),
+        (
+            "one is held since just now",
+            vec![Made {
+                wake_at: None,
+                actions: Vec::new(),
+                verdict: Verdict::Held,
+                ..Made::fresh("ck_1", 4)
+            }],
+            Level::Red,
+            "1 customer is out of pocket: 59.95 EUR, oldest 4 s, no action planned.",
+        ),
     ] {
         assert_eq!(first_line(&seen(rows)), (level, words.to_owned()), "{what}");
     }
@@ -255,6 +266,16 @@ fn quarantine_and_ordinary_waiting_alone_stay_green() {
     seen.backlog.oldest_due = Some(now().plus(Span::from_seconds(5)));
     seen.marks = vec![mark(Some(ago(900)), None)];
     assert_eq!(first_line(&seen).0, Level::Green);
+}
+
+#[test]
+fn a_sweep_is_late_by_its_own_interval() {
+    let mut rare = seen([]);
+    rare.accounts[0].sweep_every = Span::from_hours(6);
+    rare.marks = vec![mark(Some(ago(7_300)), Some("status_502"))];
+    assert_eq!(first_line(&rare).0, Level::Amber);
+    rare.marks = vec![mark(Some(ago(7_300)), None)];
+    assert_eq!(first_line(&rare).0, Level::Green);
 }
 
 #[test]
