@@ -16,7 +16,7 @@ use super::status;
 use crate::clock::Clock;
 use crate::desk::Desk;
 use crate::roster::Roster;
-use crate::store::{Store, StoreError};
+use crate::store::{Appended, Store, StoreError};
 use crate::telemetry::Telemetry;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
@@ -32,24 +32,13 @@ use std::sync::Arc;
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; \
     base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
-/// What a replay of a quarantined delivery came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Replayed {
-    /// Verified by now, and in the inbox.
-    Accepted,
-    /// Verified by now, and known already.
-    Duplicate,
-}
-
 /// Why a quarantined delivery was not replayed.
 #[derive(Debug)]
 pub enum ReplayError {
     /// No such entry.
     NotFound,
-    /// It still fails verification; the diagnosis of today.
-    Rejected(String),
-    /// It came for a shop or account that is not configured.
-    UnknownSender,
+    /// It still fails, or its sender is not configured any more; why, as of today.
+    Refused(String),
     /// The store did not take it.
     Store(StoreError),
 }
@@ -57,8 +46,8 @@ pub enum ReplayError {
 /// Verifies a quarantined delivery again and puts it into the inbox.
 #[async_trait]
 pub trait Replay: Send + Sync + 'static {
-    /// Replays one entry by its number.
-    async fn replay(&self, id: i64) -> Result<Replayed, ReplayError>;
+    /// Replays one entry by its number; says whether the inbox knew it already.
+    async fn replay(&self, id: i64) -> Result<Appended, ReplayError>;
 }
 
 /// What the admin listener holds.

@@ -45,9 +45,9 @@ pub trait Part: Send + Sync + 'static {
 }
 
 /// Everything that readiness is made of.
-#[derive(Default)]
 pub struct Readiness {
     parts: Vec<Box<dyn Part>>,
+    part_timeout: Duration,
 }
 
 /// One part's line in the answer.
@@ -72,15 +72,25 @@ struct ReadyAnswer {
 impl Readiness {
     /// Readiness of these parts.
     pub fn new(parts: Vec<Box<dyn Part>>) -> Readiness {
-        Readiness { parts }
+        Readiness {
+            parts,
+            part_timeout: PART_TIMEOUT,
+        }
+    }
+
+    /// With another time limit per part.
+    #[must_use]
+    pub fn within(mut self, part_timeout: Duration) -> Readiness {
+        self.part_timeout = part_timeout;
+        self
     }
 
     /// Asks every part at once.
     pub async fn report(&self) -> Vec<PartReport> {
         let asked = self.parts.iter().map(|part| async {
-            let health = tokio::time::timeout(PART_TIMEOUT, part.health())
+            let health = tokio::time::timeout(self.part_timeout, part.health())
                 .await
-                .unwrap_or_else(|_| Health::Failing("no answer within 2 s".to_owned()));
+                .unwrap_or_else(|_| Health::Failing("no answer in time".to_owned()));
             report(part.name(), health)
         });
         futures_util::future::join_all(asked).await

@@ -7,8 +7,11 @@ use super::view;
 use super::words::{length, printable, rfc3339};
 use crate::core::money::Money;
 use crate::core::time::Time;
-use crate::store::{LoadedCheckout, StoreError};
+use crate::store::LoadedCheckout;
 use serde::Serialize;
+
+/// In place of the reason's meaning, when a document cannot be read.
+pub const DAMAGED: &str = "Its stored document cannot be read, so nothing is done about it.";
 
 /// One checkout in one line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -38,31 +41,32 @@ pub struct Line {
 }
 
 impl Line {
-    /// The line of a stored checkout.
-    ///
-    /// # Errors
-    /// `Corrupt` when its document cannot be read.
-    pub fn of(loaded: &LoadedCheckout, now: Time) -> Result<Line, StoreError> {
-        let known = view::document(&loaded.row)?;
+    /// The line of a stored checkout, damaged or not.
+    pub fn of(loaded: &LoadedCheckout, now: Time) -> Line {
+        let (known, is_damaged) = view::document_or_bare(&loaded.row);
         let row = &loaded.row;
         let in_suspense = row.in_suspense.filter(|money| !money.is_zero());
         let since = match in_suspense {
             Some(_) => view::money_since(&known).unwrap_or(row.since),
             None => row.since,
         };
-        Ok(Line {
+        Line {
             id: row.id.to_string(),
             link: link(row.id.as_str()),
             shop: row.shop.to_string(),
             reference: row.reference.as_ref().map(|name| printable(name.as_str())),
             verdict: row.verdict.code(),
             reason: row.reason.code(),
-            meaning: row.reason.meaning().trim(),
+            meaning: if is_damaged {
+                DAMAGED
+            } else {
+                row.reason.meaning().trim()
+            },
             in_suspense,
             since: rfc3339(since),
             age: length(now.since(since)),
             next: timeline::what_next(loaded, &known, now),
-        })
+        }
     }
 
     /// The order's reference, or what stands in its place.

@@ -58,12 +58,8 @@ pub async fn page(State(state): State<AdminState>, headers: HeaderMap, uri: Uri)
         Err(problem) => return problem.into_response(),
     };
     let now = state.clock.now();
-    let made = match gather(&state).await {
-        Ok(seen) => Report::of(&seen, now),
-        Err(error) => Err(error),
-    };
-    let (report, status) = match made {
-        Ok(report) => (report, StatusCode::OK),
+    let (report, status) = match gather(&state).await {
+        Ok(seen) => (Report::of(&seen, now), StatusCode::OK),
         Err(error) => {
             tracing::warn!(code = error.code(), %error, "status page is blind: store not read");
             (Report::blind(&error, now), StatusCode::SERVICE_UNAVAILABLE)

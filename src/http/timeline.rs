@@ -7,6 +7,7 @@
 
 pub(in crate::http) mod sentences;
 
+use super::line::DAMAGED;
 use super::view::{self, CheckoutView, LOOK_AGAIN, Next};
 use super::words::{due, printable, rfc3339, sums};
 use crate::core::checkout::Checkout;
@@ -73,17 +74,21 @@ pub struct Decided {
 /// `rest` is where the remainder begins.
 ///
 /// # Errors
-/// `Corrupt` when the document, facts or a decision cannot be read.
+/// `Corrupt` when facts or a decision cannot be read.
 pub fn story(
     loaded: &LoadedCheckout,
     entries: &[JournalEntry],
     rest: Option<i64>,
     now: Time,
 ) -> Result<Story, StoreError> {
-    let known = view::document(&loaded.row)?;
+    let (known, is_damaged) = view::document_or_bare(&loaded.row);
     Ok(Story {
-        checkout: view::view_of(loaded, &known),
-        meaning: loaded.row.reason.meaning().trim(),
+        checkout: view::even_damaged(loaded),
+        meaning: if is_damaged {
+            DAMAGED
+        } else {
+            loaded.row.reason.meaning().trim()
+        },
         next: what_next(loaded, &known, now),
         timeline: chapters(entries)?,
         timeline_next: rest,

@@ -42,6 +42,10 @@ pub struct CheckoutView {
     pub next_step: Option<NextStep>,
     /// Grows with every change; the number that `If-Match` on a ruling names.
     pub version: i64,
+    /// True when the stored document cannot be read, so that order and payments are missing
+    /// here; left out otherwise.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub damaged: bool,
 }
 
 /// What a shop said about an order.
@@ -126,6 +130,30 @@ pub fn checkout(loaded: &LoadedCheckout) -> Result<CheckoutView, StoreError> {
     Ok(view_of(loaded, &known))
 }
 
+/// Shows a stored checkout for operators: one whose document cannot be read is shown as far as
+/// its row goes and marked, so that it hides no other.
+pub fn even_damaged(loaded: &LoadedCheckout) -> CheckoutView {
+    let (known, damaged) = document_or_bare(&loaded.row);
+    let shown = view_of(loaded, &known);
+    CheckoutView {
+        safe_to_retry: shown.safe_to_retry && !damaged,
+        damaged,
+        ..shown
+    }
+}
+
+/// The document of a row; an empty one in place of one that cannot be read, and whether that
+/// was so.
+pub(super) fn document_or_bare(row: &CheckoutRow) -> (Checkout, bool) {
+    match document(row) {
+        Ok(known) => (known, false),
+        Err(_) => {
+            let bare = Checkout::new(row.id.clone(), row.shop.clone(), row.reference.clone());
+            (bare, true)
+        }
+    }
+}
+
 /// Shows a stored checkout whose document was read before.
 pub fn view_of(loaded: &LoadedCheckout, known: &Checkout) -> CheckoutView {
     let row = &loaded.row;
@@ -150,6 +178,7 @@ pub fn view_of(loaded: &LoadedCheckout, known: &Checkout) -> CheckoutView {
             last_error: next.last_error,
         }),
         version: row.version,
+        damaged: false,
     }
 }
 

@@ -4,6 +4,7 @@
 //! with its number.
 #![cfg(test)]
 
+mod admin;
 mod http_intake;
 mod http_limits;
 mod http_orders;

@@ -68,11 +68,10 @@ pub async fn list(State(state): State<AdminState>, headers: HeaderMap, uri: Uri)
     };
     let limit = filter.limit;
     filter.limit = limit.saturating_add(1);
-    let answer = match state.store.checkouts(&filter).await {
+    match state.store.checkouts(&filter).await {
         Ok(rows) => list_answer(rows, limit, form, &uri, now),
-        Err(error) => Err(error),
-    };
-    answer.unwrap_or_else(|error| store_problem(&error))
+        Err(error) => store_problem(&error),
+    }
 }
 
 fn filter(parameters: &Parameters, now: Time) -> Result<CheckoutFilter, Problem> {
@@ -110,7 +109,7 @@ fn list_answer(
     form: Format,
     uri: &Uri,
     now: Time,
-) -> Result<Response, StoreError> {
+) -> Response {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let has_more = rows.len() > limit;
     rows.truncate(limit);
@@ -119,25 +118,22 @@ fn list_answer(
         .filter(|_| has_more)
         .map(|last| query::cursor((last.row.since, &last.row.id)));
     if form == Format::Json {
-        let checkouts = rows.iter().map(view::checkout).collect::<Result<_, _>>()?;
-        return Ok(format::json(&List {
+        let checkouts = rows.iter().map(view::even_damaged).collect();
+        return format::json(&List {
             checkouts,
             next_cursor,
-        }));
+        });
     }
-    let lines: Vec<Line> = rows
-        .iter()
-        .map(|row| Line::of(row, now))
-        .collect::<Result<_, _>>()?;
+    let lines: Vec<Line> = rows.iter().map(|row| Line::of(row, now)).collect();
     let next = next_cursor.map(|cursor| next_link(uri, &cursor));
-    Ok(match form {
+    match form {
         Format::Html => format::html(&ListPage {
             title: "Checkouts".to_owned(),
             lines,
             next,
         }),
         Format::Text | Format::Json => format::text(list_text(&lines, next.as_deref())),
-    })
+    }
 }
 
 /// The same question with another cursor.

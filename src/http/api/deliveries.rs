@@ -5,10 +5,10 @@
 
 use super::query::Parameters;
 use crate::http::admin::format::{self, Format};
-use crate::http::admin::{AdminState, ReplayError, Replayed, store_problem};
+use crate::http::admin::{AdminState, ReplayError, store_problem};
 use crate::http::problem::{Code, Problem};
 use crate::http::words::{printable, rfc3339};
-use crate::store::{ParkedDelivery, Quarantined};
+use crate::store::{Appended, ParkedDelivery, Quarantined};
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Uri};
@@ -155,18 +155,16 @@ pub async fn replay(State(state): State<AdminState>, Path(id): Path<String>) -> 
     match state.replay.replay(id).await {
         Ok(replayed) => {
             let outcome = match replayed {
-                Replayed::Accepted => "accepted",
-                Replayed::Duplicate => "duplicate",
+                Appended::New => "accepted",
+                Appended::Duplicate => "duplicate",
+                Appended::Conflict => "parked",
             };
             tracing::info!(entry = id, outcome, "quarantined delivery {id} replayed");
             format::json(&serde_json::json!({"id": id, "outcome": outcome}))
         }
         Err(ReplayError::NotFound) => unknown_entry(),
-        Err(ReplayError::Rejected(diagnosis)) => Problem::new(Code::ReplayRefused)
-            .detail(printable(&diagnosis))
-            .into_response(),
-        Err(ReplayError::UnknownSender) => Problem::new(Code::ReplayRefused)
-            .detail("its shop or account is not configured any more")
+        Err(ReplayError::Refused(why)) => Problem::new(Code::ReplayRefused)
+            .detail(printable(&why))
             .into_response(),
         Err(ReplayError::Store(error)) => store_problem(&error),
     }

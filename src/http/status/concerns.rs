@@ -7,6 +7,7 @@ use super::report::{People, Seen, list_link, sweep_error, swept_at};
 use super::since;
 use crate::core::plan::Verdict;
 use crate::core::time::{Span, Time};
+use crate::http::line::link;
 use crate::http::timeline::sentences::brake_words;
 use crate::http::words::{count, printable, relative, sums};
 use serde::Serialize;
@@ -19,6 +20,9 @@ const STUCK: Span = Span::from_minutes(5);
 const SWEEPS_MISSED: usize = 3;
 /// Sweeps later than this, and later than `SWEEPS_MISSED` intervals, leave us blind.
 const BLIND: Span = Span::from_hours(1);
+
+/// Damaged checkouts named one by one.
+const DAMAGED_NAMED_MAX: usize = 20;
 
 /// Red, amber or green.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -69,6 +73,7 @@ impl Concern {
 pub(super) fn of(seen: &Seen, people: &People, now: Time) -> Vec<Concern> {
     let mut all = Vec::new();
     all.extend(unready(seen));
+    all.extend(damaged(people));
     all.extend(held(seen));
     all.extend(brakes(seen, now));
     all.extend(unanswered(people));
@@ -90,6 +95,13 @@ fn unready(seen: &Seen) -> impl Iterator<Item = Concern> {
         let detail = part.detail.as_deref().unwrap_or("no detail");
         let text = format!("{} is {}: {}.", part.name, part.state, printable(detail));
         Some(Concern::new(level, text, Some("/readyz".to_owned())))
+    })
+}
+
+fn damaged(people: &People) -> impl Iterator<Item = Concern> {
+    people.damaged.iter().take(DAMAGED_NAMED_MAX).map(|id| {
+        let text = format!("The stored document of checkout {id} cannot be read.");
+        Concern::new(Level::Red, text, Some(link(id)))
     })
 }
 
@@ -125,8 +137,8 @@ fn brakes(seen: &Seen, now: Time) -> impl Iterator<Item = Concern> {
             since(at, now),
             brake_words(cause)
         );
-        let link = list_link(&shop.row.shop, Verdict::Held);
-        Some(Concern::new(Level::Red, text, Some(link)))
+        let list = list_link(&shop.row.shop, Verdict::Held);
+        Some(Concern::new(Level::Red, text, Some(list)))
     })
 }
 

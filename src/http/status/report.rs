@@ -218,15 +218,14 @@ pub(super) struct People {
     pub(super) unanswered: BTreeMap<String, u64>,
     /// Checkouts that wait, are not held, and have no next step.
     pub(super) stranded: u64,
+    /// Checkouts whose document cannot be read.
+    pub(super) damaged: Vec<String>,
 }
 
 impl Report {
     /// Makes the page.
-    ///
-    /// # Errors
-    /// `Corrupt` when a document cannot be read.
-    pub fn of(seen: &Seen, now: Time) -> Result<Report, StoreError> {
-        let people = people(seen, now)?;
+    pub fn of(seen: &Seen, now: Time) -> Report {
+        let people = people(seen, now);
         let concerns = concerns::of(seen, &people, now);
         let last_checked = last_checked(seen, now);
         let waits = if people.waiting.checkouts > 0 {
@@ -239,7 +238,7 @@ impl Report {
             .map(|concern| concern.level)
             .fold(waits, Level::max);
         let troubles = seen.rows.iter().take(TROUBLES_MAX);
-        Ok(Report {
+        Report {
             level,
             headline: headline(&people, &last_checked, now),
             at: rfc3339(now),
@@ -254,10 +253,8 @@ impl Report {
                 .map(|account| account_line(account, &seen.marks, now))
                 .collect(),
             backlog: backlog(&seen.backlog, now),
-            troubles: troubles
-                .map(|row| Line::of(row, now))
-                .collect::<Result<_, _>>()?,
-        })
+            troubles: troubles.map(|row| Line::of(row, now)).collect(),
+        }
     }
 
     /// The page when the store cannot be read.
@@ -280,13 +277,16 @@ impl Report {
     }
 }
 
-fn people(seen: &Seen, now: Time) -> Result<People, StoreError> {
+fn people(seen: &Seen, now: Time) -> People {
     let mut people = People::default();
     for loaded in &seen.rows {
+        let (known, is_damaged) = view::document_or_bare(&loaded.row);
+        if is_damaged {
+            people.damaged.push(loaded.row.id.to_string());
+        }
         let Some(money) = loaded.row.in_suspense.filter(|money| money.is_positive()) else {
             continue;
         };
-        let known = view::document(&loaded.row)?;
         let since = view::money_since(&known).unwrap_or(loaded.row.since);
         let next = view::next(loaded, &known).map(|next| next.at);
         if now.since(since) < UNDER_WAY && loaded.row.verdict != Verdict::Held {
@@ -307,7 +307,7 @@ fn people(seen: &Seen, now: Time) -> Result<People, StoreError> {
     if is_cut_off && people.under_way.checkouts == 0 {
         count_all(&mut people.waiting, &seen.overview);
     }
-    Ok(people)
+    people
 }
 
 /// Takes count and sums from the overview, when there are more checkouts than are read and even
