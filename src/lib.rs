@@ -7,6 +7,7 @@
 pub mod clock;
 pub mod core;
 pub mod desk;
+pub mod outbound;
 pub mod psp;
 pub mod roster;
 pub mod shop;
