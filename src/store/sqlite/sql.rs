@@ -321,7 +321,7 @@ statements! {
     DELETE_DELIVERY_KEYS =
         "DELETE FROM delivery_keys WHERE key IN ( \
            SELECT k.key FROM jsonb_each($1) r CROSS JOIN inbox i ON i.id = r.value \
-           CROSS JOIN delivery_keys k ON k.key = i.key AND k.inbox = i.id)";
+           CROSS JOIN delivery_keys k ON k.key = i.key)";
     DELETE_BODIES = "DELETE FROM bodies WHERE id IN (SELECT value FROM jsonb_each($1))";
     DELETE_INBOX = "DELETE FROM inbox WHERE id IN (SELECT value FROM jsonb_each($1))";
     SELECT_OLD_CHECKOUTS =
