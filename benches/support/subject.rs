@@ -163,8 +163,10 @@ sweep_every = "1h"
 
     /// Waits until no delivery waits for the engine.
     pub(crate) async fn until_drained(&self) {
-        self.until("reconciled_deliveries_pending", |sum| sum == 0.0)
-            .await;
+        self.until("reconciled_backlog{queue=\"deliveries_pending\"}", |sum| {
+            sum == 0.0
+        })
+        .await;
     }
 
     /// Waits until so many checkouts are settled.
