@@ -5,7 +5,7 @@
 use crate::config::{AccountConfig, Config, PspKind, ShopConfig, ShopKind};
 use crate::core::ids::{AccountId, ShopId};
 use crate::core::time::Time;
-use crate::http::admin::{Replay, ReplayError, Replayed};
+use crate::http::admin::{Replay, ReplayError};
 use crate::http::replay::{self, ReplayRefused};
 use crate::outbound::pace::PaceLimits;
 use crate::psp::Psp;
@@ -121,22 +121,17 @@ pub struct ReplayDesk {
 
 #[async_trait]
 impl Replay for ReplayDesk {
-    async fn replay(&self, id: i64) -> Result<Replayed, ReplayError> {
+    async fn replay(&self, id: i64) -> Result<Appended, ReplayError> {
         let roster = self.roster.load_full();
         let result = replay::replay(self.store.as_ref(), &roster, id).await;
         self.decide.give();
-        match result {
-            Ok(Appended::New) => Ok(Replayed::Accepted),
-            // The same id with another body is kept beside the first one, as parked.
-            Ok(Appended::Duplicate | Appended::Conflict) => Ok(Replayed::Duplicate),
-            Err(ReplayRefused::NotFound) => Err(ReplayError::NotFound),
-            Err(ReplayRefused::UnknownSender) => Err(ReplayError::UnknownSender),
-            Err(ReplayRefused::Store(error)) => Err(ReplayError::Store(error)),
-            Err(
-                refused @ (ReplayRefused::BadEnvelope
-                | ReplayRefused::StillRejected(_)
-                | ReplayRefused::StillMalformed(_)),
-            ) => Err(ReplayError::Rejected(refused.to_string())),
-        }
+        result.map_err(|refused| match refused {
+            ReplayRefused::NotFound => ReplayError::NotFound,
+            ReplayRefused::Store(error) => ReplayError::Store(error),
+            ReplayRefused::UnknownSender
+            | ReplayRefused::BadEnvelope
+            | ReplayRefused::StillRejected(_)
+            | ReplayRefused::StillMalformed(_) => ReplayError::Refused(refused.to_string()),
+        })
     }
 }
