@@ -135,6 +135,32 @@ fn every_relative_link_resolves_and_every_anchor_exists() {
 }
 
 #[test]
+fn every_path_that_a_paper_names_exists() {
+    let mut seen = 0;
+    for file in files("", ".md") {
+        let content = text(&file);
+        for word in prose(&content).flat_map(|line| line.split('`').skip(1).step_by(2)) {
+            let folders = [
+                "src/",
+                "tests/",
+                "docs/",
+                "fixtures/",
+                "migrations/",
+                "scripts/",
+            ];
+            let is_path = folders.iter().any(|folder| word.starts_with(folder));
+            if is_path && !word.contains([' ', '*']) && !word.contains("NAME") {
+                seen += 1;
+                let path = root().join(word);
+                let exists = path.exists() || path.with_extension("rs").exists();
+                assert!(exists, "{file} names {word}");
+            }
+        }
+    }
+    assert!(seen > 50, "only {seen} paths were found");
+}
+
+#[test]
 fn the_readme_names_every_verdict_problem_and_route() {
     let readme = text("README.md");
     let mut missing = Vec::new();
