@@ -53,13 +53,10 @@ fn prose(text: &str) -> impl Iterator<Item = &str> {
 
 /// Everything below a heading, up to the next one as high.
 fn section<'a>(text: &'a str, heading: &str) -> &'a str {
-    let begin = text
-        .find(&format!("\n{heading}\n"))
-        .unwrap_or_else(|| panic!("no {heading}"));
-    let rest = &text[begin + 1 + heading.len()..];
+    let below = text.split_once(&format!("\n{heading}\n"));
+    let (_, rest) = below.unwrap_or_else(|| panic!("no {heading}"));
     let level = heading.split(' ').next().unwrap();
-    let end = rest.find(&format!("\n{level} ")).unwrap_or(rest.len());
-    &rest[..end]
+    rest.split(&format!("\n{level} ")).next().unwrap()
 }
 
 /// The cells of every row of every table.
@@ -97,11 +94,9 @@ fn anchors(text: &str) -> BTreeSet<String> {
 }
 
 /// The targets of all links of a line.
-fn links(line: &str) -> Vec<&str> {
-    let starts = line.match_indices("](").map(|(at, _)| at + 2);
-    starts
-        .filter_map(|at| line[at..].split(')').next())
-        .collect()
+fn links(line: &str) -> impl Iterator<Item = &str> {
+    let targets = line.split("](").skip(1);
+    targets.filter_map(|rest| rest.split(')').next())
 }
 
 #[test]
