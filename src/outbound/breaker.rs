@@ -146,73 +146,51 @@ mod tests {
         }
     }
 
+    /// What opens a fresh breaker at the moment 0.
+    const DOWN: [(u64, Do); 5] = [(0, Fail), (0, Fail), (0, Fail), (0, Fail), (0, Fail)];
+
+    fn play_when_down(title: &str, steps: &[(u64, Do)]) {
+        play(title, &[&DOWN, steps].concat());
+    }
+
     #[test]
-    fn transitions() {
+    fn it_opens_after_five_failures_in_a_row() {
         play("closed lets all pass", &[(0, See(ANY))]);
         play(
-            "four failures leave it closed, the fifth opens it for a second",
-            &[
-                (0, Fail),
-                (0, Fail),
-                (0, Fail),
-                (0, Fail),
-                (0, See(ANY)),
-                (0, Fail),
-                (0, See(0)),
-                (999, See(0)),
-                (1_000, See(1)),
-            ],
+            "four failures leave it closed",
+            &[(0, Fail), (0, Fail), (0, Fail), (0, Fail), (0, See(ANY))],
         );
+        play_when_down(
+            "the fifth opens it for a second",
+            &[(0, See(0)), (999, See(0)), (1_000, See(1))],
+        );
+        let with_success: Vec<(u64, Do)> = [Fail, Fail, Fail, Fail, Ok, Fail, Fail, Fail, Fail]
+            .map(|step| (0, step))
+            .to_vec();
         play(
             "a success in between starts the count anew",
-            &[
-                (0, Fail),
-                (0, Fail),
-                (0, Fail),
-                (0, Fail),
-                (0, Ok),
-                (0, Fail),
-                (0, Fail),
-                (0, Fail),
-                (0, Fail),
-                (0, See(ANY)),
-            ],
+            &[with_success.as_slice(), &[(0, See(ANY))]].concat(),
         );
-        play(
-            "one trial passes, no second one beside it",
+    }
+
+    #[test]
+    fn after_the_pause_one_call_tries() {
+        play_when_down(
+            "no second one beside it",
             &[
-                (0, Fail),
-                (0, Fail),
-                (0, Fail),
-                (0, Fail),
-                (0, Fail),
                 (1_000, See(1)),
                 (1_000, Start),
                 (1_000, See(0)),
                 (5_000, See(0)),
             ],
         );
-        play(
-            "a trial that succeeds closes it",
-            &[
-                (0, Fail),
-                (0, Fail),
-                (0, Fail),
-                (0, Fail),
-                (0, Fail),
-                (1_000, Start),
-                (1_100, Ok),
-                (1_100, See(ANY)),
-            ],
+        play_when_down(
+            "success closes it",
+            &[(1_000, Start), (1_100, Ok), (1_100, See(ANY))],
         );
-        play(
-            "a trial that fails doubles the pause",
+        play_when_down(
+            "failure doubles the pause",
             &[
-                (0, Fail),
-                (0, Fail),
-                (0, Fail),
-                (0, Fail),
-                (0, Fail),
                 (1_000, Start),
                 (1_100, Fail),
                 (3_099, See(0)),
@@ -223,57 +201,23 @@ mod tests {
                 (7_200, See(1)),
             ],
         );
-        play(
-            "a failure after the pause counts as the trial's, even if its start was not told",
-            &[
-                (0, Fail),
-                (0, Fail),
-                (0, Fail),
-                (0, Fail),
-                (0, Fail),
-                (1_000, Fail),
-                (2_999, See(0)),
-                (3_000, See(1)),
-            ],
+        play_when_down(
+            "a failure after the pause is the trial's, even if its start was not told",
+            &[(1_000, Fail), (2_999, See(0)), (3_000, See(1))],
         );
-        play(
-            "calls from before the pause that fail during it do not lengthen it",
-            &[
-                (0, Fail),
-                (0, Fail),
-                (0, Fail),
-                (0, Fail),
-                (0, Fail),
-                (500, Fail),
-                (900, Fail),
-                (1_000, See(1)),
-            ],
-        );
-        play(
-            "a call from before the pause that succeeds closes it",
-            &[
-                (0, Fail),
-                (0, Fail),
-                (0, Fail),
-                (0, Fail),
-                (0, Fail),
-                (500, Ok),
-                (500, See(ANY)),
-            ],
-        );
-        play(
+        play_when_down(
             "a trial that is never heard of again is given up",
-            &[
-                (0, Fail),
-                (0, Fail),
-                (0, Fail),
-                (0, Fail),
-                (0, Fail),
-                (1_000, Start),
-                (120_999, See(0)),
-                (121_000, See(1)),
-            ],
+            &[(1_000, Start), (120_999, See(0)), (121_000, See(1))],
         );
+    }
+
+    #[test]
+    fn calls_from_before_the_pause_still_count_when_they_succeed() {
+        play_when_down(
+            "failures do not lengthen the pause",
+            &[(500, Fail), (900, Fail), (1_000, See(1))],
+        );
+        play_when_down("a success ends it", &[(500, Ok), (500, See(ANY))]);
     }
 
     #[test]
