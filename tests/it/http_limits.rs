@@ -564,7 +564,10 @@ async fn a_slow_reader_who_goes_on_gets_everything() {
     let mut slow = TcpStream::connect(address).await.unwrap();
     slow.write_all(&get("/long", &[])).await.unwrap();
     let mut chunk = [0; 4096];
-    let mut bytes = 0;
+    let mut bytes = slow.read(&mut chunk).await.unwrap();
+    // Longer than an idle connection may last, shorter than a writer waits.
+    let pause = tokio::time::timeout(SOON, lifecycle.soft().cancelled()).await;
+    assert!(pause.is_err());
     while let count @ 1.. = slow.read(&mut chunk).await.unwrap() {
         bytes += count;
         tokio::task::yield_now().await;
