@@ -20,14 +20,15 @@ use proptest::prelude::*;
 use std::collections::BTreeMap;
 
 /// A few moments around the same day, so that ties and orders of all kinds occur.
-pub(super) fn time() -> impl Strategy<Value = Time> + Clone {
+pub(super) fn time() -> BoxedStrategy<Time> {
     prop_oneof![
         4 => (0i64..40).prop_map(|n| Time::from_seconds(1_790_000_000 + n * 60)),
         1 => (0i64..200).prop_map(|n| Time::from_seconds(1_790_000_000 + n * 3600)),
     ]
+    .boxed()
 }
 
-fn money() -> impl Strategy<Value = Money> + Clone {
+fn money() -> BoxedStrategy<Money> {
     let amounts = prop_oneof![
         6 => Just(5995i64),
         2 => 0i64..12_000,
@@ -35,25 +36,29 @@ fn money() -> impl Strategy<Value = Money> + Clone {
         1 => Just(1000),
         1 => -10i64..0,
     ];
-    (amounts, 0..20u8).prop_map(|(minor, odd)| match odd {
-        0 => Money::new(minor, Currency::parse("USD").unwrap()),
-        _ => eur(minor),
-    })
+    (amounts, 0..20u8)
+        .prop_map(|(minor, odd)| match odd {
+            0 => Money::new(minor, Currency::parse("USD").unwrap()),
+            _ => eur(minor),
+        })
+        .boxed()
 }
 
-fn wild_money() -> impl Strategy<Value = Money> + Clone {
-    prop_oneof![30 => money(), 1 => Just(eur(i64::MAX)), 1 => Just(eur(i64::MIN))]
+fn wild_money() -> BoxedStrategy<Money> {
+    prop_oneof![30 => money(), 1 => Just(eur(i64::MAX)), 1 => Just(eur(i64::MIN))].boxed()
 }
 
-pub(super) fn payment() -> impl Strategy<Value = PaymentRef> + Clone {
-    (0..3u8).prop_map(|n| PaymentRef::parse(ACCOUNT, &format!("pi_{n}")).unwrap())
+pub(super) fn payment() -> BoxedStrategy<PaymentRef> {
+    (0..3u8)
+        .prop_map(|n| PaymentRef::parse(ACCOUNT, &format!("pi_{n}")).unwrap())
+        .boxed()
 }
 
 fn reference() -> Reference {
     Reference::parse("1000042").unwrap()
 }
 
-fn key() -> impl Strategy<Value = (ActionKey, ActionKind)> + Clone {
+fn key() -> BoxedStrategy<(ActionKey, ActionKind)> {
     let fixed = prop::sample::select(vec![
         ("lookup", ActionKind::LookUp),
         ("confirm-a", ActionKind::Confirm),
@@ -68,28 +73,34 @@ fn key() -> impl Strategy<Value = (ActionKey, ActionKind)> + Clone {
         ("fetch-stripe_nl.pi_1", ActionKind::Fetch),
         ("payment.held-x", ActionKind::Notify),
     ]);
-    fixed.prop_map(|(text, kind)| (ActionKey::parse(text).unwrap(), kind))
+    fixed
+        .prop_map(|(text, kind)| (ActionKey::parse(text).unwrap(), kind))
+        .boxed()
 }
 
-fn refund() -> impl Strategy<Value = Refund> {
+fn refund() -> BoxedStrategy<Refund> {
     let state = prop::sample::select(vec![
         RefundState::Pending,
         RefundState::Succeeded,
         RefundState::Failed,
     ]);
     let waits = option::of((time(), any::<bool>()));
-    (money(), state, option::of(key()), waits).prop_map(|(amount, state, mark, waits)| Refund {
-        waits_for_balance: waits.map(|(at, value)| Stamped::new(at, value)),
-        ..Refund::new(amount, state, mark.map(|(key, _)| key))
-    })
+    (money(), state, option::of(key()), waits)
+        .prop_map(|(amount, state, mark, waits)| Refund {
+            waits_for_balance: waits.map(|(at, value)| Stamped::new(at, value)),
+            ..Refund::new(amount, state, mark.map(|(key, _)| key))
+        })
+        .boxed()
 }
 
-fn dispute() -> impl Strategy<Value = Dispute> {
+fn dispute() -> BoxedStrategy<Dispute> {
     let states = vec![DisputeState::Open, DisputeState::Won, DisputeState::Lost];
-    (money(), prop::sample::select(states)).prop_map(|(amount, state)| Dispute { amount, state })
+    (money(), prop::sample::select(states))
+        .prop_map(|(amount, state)| Dispute { amount, state })
+        .boxed()
 }
 
-fn ownership() -> impl Strategy<Value = Ownership> {
+fn ownership() -> BoxedStrategy<Ownership> {
     prop_oneof![
         12 => Just(Ownership::Ours),
         1 => Just(Ownership::Unclaimed),
@@ -98,9 +109,10 @@ fn ownership() -> impl Strategy<Value = Ownership> {
         1 => Just(Ownership::WrongMode),
         1 => Just(Ownership::UnknownKind),
     ]
+    .boxed()
 }
 
-fn progress() -> impl Strategy<Value = Progress> {
+fn progress() -> BoxedStrategy<Progress> {
     prop::sample::select(vec![
         Progress::Waiting,
         Progress::InFlight,
@@ -109,13 +121,15 @@ fn progress() -> impl Strategy<Value = Progress> {
         Progress::Taken,
         Progress::Dead,
     ])
+    .boxed()
 }
 
-fn source() -> impl Strategy<Value = Source> {
+fn source() -> BoxedStrategy<Source> {
     prop_oneof![
         Just(Source::Signed),
         time().prop_map(|asked_at| Source::Read { asked_at })
     ]
+    .boxed()
 }
 
 prop_compose! {
@@ -151,7 +165,7 @@ prop_compose! {
         until in option::of(time()),
         progress in option::of(progress()),
         amounts in amounts(),
-        refunds in btree_map((0..3u8).prop_map(|n| external(&format!("re_{n}"))), refund(), 0..3),
+        refunds in btree_map((0..3u8).prop_map(|n| external(&format!("re_{n}"))), refund(), 0..3).boxed(),
         disputes in btree_map(Just(external("dp_0")), dispute(), 0..2),
         bits in bits(),
     ) -> PaymentSnapshot {
@@ -219,7 +233,7 @@ prop_compose! {
     }
 }
 
-fn outcome() -> impl Strategy<Value = Outcome> {
+fn outcome() -> BoxedStrategy<Outcome> {
     let code = "[a-z_]{1,6}";
     prop_oneof![
         2 => Just(Outcome::Done),
@@ -230,9 +244,10 @@ fn outcome() -> impl Strategy<Value = Outcome> {
         1 => code.prop_map(|code| Outcome::Malformed { code }),
         1 => code.prop_map(|code| Outcome::Refused { code }),
     ]
+    .boxed()
 }
 
-fn ruling() -> impl Strategy<Value = Ruling> {
+fn ruling() -> BoxedStrategy<Ruling> {
     let kinds = vec![
         RulingKind::Retry,
         RulingKind::Confirm,
@@ -244,16 +259,18 @@ fn ruling() -> impl Strategy<Value = Ruling> {
     ];
     let keys = prop::sample::select(vec!["auto_refund_limit", "max_refund_share"]);
     let overrides = btree_set(keys.prop_map(str::to_owned), 0..3);
-    (time(), prop::sample::select(kinds), overrides).prop_map(|(at, ruling, overrides)| Ruling {
-        at,
-        ruling,
-        by: "oncall".to_owned(),
-        note: String::new(),
-        overrides,
-    })
+    (time(), prop::sample::select(kinds), overrides)
+        .prop_map(|(at, ruling, overrides)| Ruling {
+            at,
+            ruling,
+            by: "oncall".to_owned(),
+            note: String::new(),
+            overrides,
+        })
+        .boxed()
 }
 
-fn cause() -> impl Strategy<Value = BrakeCause> {
+fn cause() -> BoxedStrategy<BrakeCause> {
     prop::sample::select(vec![
         BrakeCause::RefundCount,
         BrakeCause::RefundSum,
@@ -261,9 +278,10 @@ fn cause() -> impl Strategy<Value = BrakeCause> {
         BrakeCause::UnknownRunaway,
         BrakeCause::EpochWentBack,
     ])
+    .boxed()
 }
 
-fn moved() -> impl Strategy<Value = Fact> {
+fn moved() -> BoxedStrategy<Fact> {
     let to = (0..2u8).prop_map(|n| CheckoutId::parse(&format!("c{n}")).unwrap());
     prop_oneof![
         snapshot().prop_map(|one| Fact::PaymentArrived {
@@ -273,9 +291,10 @@ fn moved() -> impl Strategy<Value = Fact> {
         (payment(), to).prop_map(|(payment, to)| Fact::PaymentLeft { payment, to }),
         payment().prop_map(|payment| Fact::ClaimRefused { payment }),
     ]
+    .boxed()
 }
 
-fn asked() -> impl Strategy<Value = Fact> {
+fn asked() -> BoxedStrategy<Fact> {
     let sent = (key(), 1..5u32, time(), payment(), option::of(money()));
     prop_oneof![
         sent.prop_map(|((key, kind), attempt, at, payment, amount)| {
@@ -304,13 +323,14 @@ fn asked() -> impl Strategy<Value = Fact> {
             }
         ),
     ]
+    .boxed()
 }
 
 /// Any fact at all.
-pub(super) fn fact() -> impl Strategy<Value = Fact> {
+pub(super) fn fact() -> BoxedStrategy<Fact> {
     prop_oneof![
-        8 => snapshot().prop_map(|one| Fact::PaymentSeen(Box::new(one))),
-        8 => order_snapshot().prop_map(|one| Fact::OrderSeen(Box::new(one))),
+        8 => snapshot().prop_map(|one| Fact::PaymentSeen(Box::new(one))).boxed(),
+        8 => order_snapshot().prop_map(|one| Fact::OrderSeen(Box::new(one))).boxed(),
         5 => asked(),
         1 => moved(),
         1 => ruling().prop_map(Fact::RulingMade),
@@ -318,14 +338,15 @@ pub(super) fn fact() -> impl Strategy<Value = Fact> {
         1 => time().prop_map(|at| Fact::BrakeReleased { at }),
         1 => (time(), "[a-z]{1,4}").prop_map(|(at, why)| Fact::Parked { at, why }),
     ]
+    .boxed()
 }
 
-pub(super) fn facts(most: usize) -> impl Strategy<Value = Vec<Fact>> {
-    vec(fact(), 0..most)
+pub(super) fn facts(most: usize) -> BoxedStrategy<Vec<Fact>> {
+    vec(fact(), 0..most).boxed()
 }
 
 /// Any rules.
-pub(super) fn any_policy() -> impl Strategy<Value = Policy> {
+pub(super) fn any_policy() -> BoxedStrategy<Policy> {
     let modes = vec![
         Mode::Full,
         Mode::Full,
@@ -334,39 +355,41 @@ pub(super) fn any_policy() -> impl Strategy<Value = Policy> {
         Mode::Observe,
     ];
     let flags = any::<[bool; 6]>();
-    (prop::sample::select(modes), flags, 0u64..30, 0u64..30).prop_map(|(mode, flags, a, b)| {
-        let [late, over, under, nameless, reads, lists] = flags;
-        let pick = |refund: bool| {
-            if refund {
-                HoldOrRefund::Refund
-            } else {
-                HoldOrRefund::Hold
+    (prop::sample::select(modes), flags, 0u64..30, 0u64..30)
+        .prop_map(|(mode, flags, a, b)| {
+            let [late, over, under, nameless, reads, lists] = flags;
+            let pick = |refund: bool| {
+                if refund {
+                    HoldOrRefund::Refund
+                } else {
+                    HoldOrRefund::Hold
+                }
+            };
+            let mut policy = super::world::policy();
+            for traits in policy.accounts.values_mut() {
+                traits.can_read = reads || lists;
+                traits.can_list_refunds = lists;
             }
-        };
-        let mut policy = super::world::policy();
-        for traits in policy.accounts.values_mut() {
-            traits.can_read = reads || lists;
-            traits.can_list_refunds = lists;
-        }
-        Policy {
-            mode,
-            order_grace: Span::from_minutes(a),
-            refund_delay: Span::from_minutes(b),
-            late_payment: if late {
-                LatePayment::Offer
-            } else {
-                LatePayment::Refund
-            },
-            overpayment: if over {
-                Overpayment::Hold
-            } else {
-                Overpayment::RefundExcess
-            },
-            underpayment: pick(under),
-            unreferenced: pick(nameless),
-            ..policy
-        }
-    })
+            Policy {
+                mode,
+                order_grace: Span::from_minutes(a),
+                refund_delay: Span::from_minutes(b),
+                late_payment: if late {
+                    LatePayment::Offer
+                } else {
+                    LatePayment::Refund
+                },
+                overpayment: if over {
+                    Overpayment::Hold
+                } else {
+                    Overpayment::RefundExcess
+                },
+                underpayment: pick(under),
+                unreferenced: pick(nameless),
+                ..policy
+            }
+        })
+        .boxed()
 }
 
 pub(super) fn checkout(reference_known: bool) -> Checkout {

@@ -1,12 +1,90 @@
 //! Laws that hold for all facts, sensible or not.
 
 use super::arbitrary::{Sums, any_policy, fact, facts, folded, time, without_nulls};
+use super::world::{Fault, RefundWay, World, eur};
 use crate::core::checkout::Checkout;
 use crate::core::fact::Fact;
 use crate::core::invariants;
-use crate::core::plan::{Action, Decision, Plan, Verdict};
-use crate::core::time::Span;
+use crate::core::order::OrderStatus;
+use crate::core::plan::{Action, ActionKind, Decision, Plan, Verdict};
+use crate::core::time::{Span, Time};
 use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
+use std::sync::OnceLock;
+
+/// Lives that lead to money going back, stopped at every step: the facts so far, and the moment.
+fn eves() -> Vec<(Vec<Fact>, Time)> {
+    let orphan = |status: OrderStatus| {
+        let mut world = World::new();
+        world.announces(status);
+        world.pays("0", eur(5995));
+        world
+    };
+    let mut worlds = vec![orphan(OrderStatus::Cancelled), orphan(OrderStatus::Unknown)];
+    let mut lost = orphan(OrderStatus::Cancelled);
+    lost.psp
+        .faults
+        .extend([Fault::None, Fault::Lost, Fault::AnswerLost]);
+    worlds.push(lost);
+    let mut declined = orphan(OrderStatus::Cancelled);
+    declined.psp.refund_way = RefundWay::Refused;
+    worlds.push(declined);
+    for names in [true, false] {
+        let mut twice = orphan(OrderStatus::Pending);
+        twice.shop.names = names;
+        twice.pays("1", eur(5995));
+        worlds.push(twice);
+    }
+    let mut excess = World::new();
+    excess.announces(OrderStatus::Pending);
+    excess.pays("2", eur(7000));
+    worlds.push(excess);
+    let mut held = World::new();
+    held.announces(OrderStatus::Cancelled);
+    held.authorises("0", eur(5995));
+    worlds.push(held);
+    let mut eves = Vec::new();
+    for mut world in worlds {
+        for _ in 0..60 {
+            eves.push((world.journal.clone(), world.now));
+            if !world.step() {
+                break;
+            }
+        }
+    }
+    eves
+}
+
+static EVES: OnceLock<Vec<(Vec<Fact>, Time)>> = OnceLock::new();
+
+/// One of those eves, with a few arbitrary facts of the same hour.
+fn eve() -> impl Strategy<Value = (Vec<Fact>, Time)> {
+    let more = facts(4);
+    (prop::sample::select(EVES.get_or_init(eves).clone()), more).prop_map(
+        |((mut known, now), more)| {
+            known.extend(more);
+            (known, now)
+        },
+    )
+}
+
+#[test]
+fn the_laws_meet_plans_that_send_money_back() {
+    let mut runner = TestRunner::deterministic();
+    let mut with_refund = 0;
+    let mut with_void = 0;
+    let eve = eve();
+    for _ in 0..2000 {
+        let (facts, now) = eve.new_tree(&mut runner).unwrap().current();
+        let plan = folded(true, &facts).reconcile(now, &super::world::policy());
+        let has = |kind| plan.actions.iter().any(|one| one.action.kind() == kind);
+        with_refund += usize::from(has(ActionKind::Refund));
+        with_void += usize::from(has(ActionKind::Void));
+    }
+    assert!(with_refund > 40, "{with_refund}");
+    assert!(with_void > 5, "{with_void}");
+}
 
 fn shuffled() -> impl Strategy<Value = (Vec<Fact>, Vec<Fact>)> {
     facts(24).prop_flat_map(|facts| {
@@ -68,6 +146,25 @@ proptest! {
             prop_assert!(false, "{:?} {:#?}", breach, plan);
         }
         refunds_stay_within_what_is_left(&checkout, &plan)?;
+    }
+
+    #[test]
+    fn no_plan_on_the_eve_of_a_refund_breaks_a_promise_whatever_else_is_learned(
+        (facts, now) in eve(),
+        policy in any_policy(),
+        defaults in any::<bool>(),
+        later in 0u64..30,
+    ) {
+        let policy = if defaults { super::world::policy() } else { policy };
+        let checkout = folded(true, &facts);
+        for seconds in [0, 1, later * 20] {
+            let now = now.plus(Span::from_seconds(seconds));
+            let plan = checkout.reconcile(now, &policy);
+            if let Err(breach) = invariants::check(&checkout, &plan, now, &policy) {
+                prop_assert!(false, "{:?} {:#?}", breach, plan);
+            }
+            refunds_stay_within_what_is_left(&checkout, &plan)?;
+        }
     }
 
     #[test]

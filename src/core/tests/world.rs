@@ -55,6 +55,12 @@ pub(super) fn policy() -> Policy {
     }
 }
 
+/// When the plan wants something next.
+fn next_at(plan: &Plan) -> Option<Time> {
+    let dues = plan.actions.iter().map(|planned| planned.due);
+    dues.chain(plan.wake_at).min()
+}
+
 /// What goes wrong with one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fault {
@@ -454,18 +460,16 @@ impl World {
     /// False when nothing will ever happen again by itself.
     pub(super) fn step(&mut self) -> bool {
         let plan = self.plan();
+        self.step_by(&plan)
+    }
+
+    fn step_by(&mut self, plan: &Plan) -> bool {
         let due = plan.actions.iter().min_by_key(|planned| planned.due);
         if let Some(planned) = due.filter(|planned| planned.due <= self.now) {
-            let planned = planned.clone();
-            self.carry_out(&planned);
+            self.carry_out(planned);
             return true;
         }
-        let next = due
-            .map(|planned| planned.due)
-            .into_iter()
-            .chain(plan.wake_at)
-            .min();
-        match next {
+        match next_at(plan) {
             Some(at) => {
                 self.now = at.max(self.now.plus(Span::from_millis(1)));
                 true
@@ -477,26 +481,19 @@ impl World {
     /// Runs until this moment, or until nothing will happen by itself.
     pub(super) fn run_until(&mut self, end: Time) -> Plan {
         for _ in 0..20_000 {
-            if self.next_at().is_none_or(|at| at > end) {
+            let plan = self.plan();
+            if next_at(&plan).is_none_or(|at| at.max(self.now) > end) {
                 self.now = self.now.max(end);
                 return self.plan();
             }
-            self.step();
+            self.step_by(&plan);
         }
-        panic!(
-            "no end before {end:?}: {:?}",
-            self.calls.iter().rev().take(6).collect::<Vec<_>>()
-        );
+        let last: Vec<_> = self.calls.iter().rev().take(6).collect();
+        panic!("no end before {end:?}: {last:?}");
     }
 
     pub(super) fn run_for(&mut self, span: Span) -> Plan {
         self.run_until(self.now.plus(span))
-    }
-
-    fn next_at(&self) -> Option<Time> {
-        let plan = self.plan();
-        let dues = plan.actions.iter().map(|planned| planned.due.max(self.now));
-        dues.chain(plan.wake_at.map(|at| at.max(self.now))).min()
     }
 
     /// Runs until this verdict is reached, within a day.
@@ -515,7 +512,7 @@ impl World {
             if found(&plan) {
                 return plan;
             }
-            if !self.step() {
+            if !self.step_by(&plan) {
                 break;
             }
         }
