@@ -3,19 +3,16 @@
 //! `cargo bench --bench daemon` measures everything; `-- intake`, `-- settle`, `-- latency` and
 //! `-- memory` one figure each. All traffic stays on loopback and is bounded in count. What the
 //! figures mean, and what they were, stands in benches/README.md.
-#![cfg_attr(
-    not(test),
-    expect(
-        clippy::arithmetic_side_effects,
-        clippy::as_conversions,
-        clippy::disallowed_methods,
-        clippy::expect_used,
-        clippy::float_arithmetic,
-        clippy::indexing_slicing,
-        clippy::panic,
-        clippy::unwrap_used,
-        reason = "a measuring program: it stops at the first thing that is not as expected"
-    )
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::float_arithmetic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::unwrap_used,
+    reason = "a measuring program: it stops at the first thing that is not as expected"
 )]
 
 #[path = "support/load.rs"]
@@ -47,9 +44,15 @@ fn main() {
         println!("nothing measured: run it with `cargo bench --bench daemon`");
         return;
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     let wanted = |name: &str| {
-        let named = words.iter().filter(|word| !word.starts_with("--")).collect::<Vec<_>>();
+        let named = words
+            .iter()
+            .filter(|word| !word.starts_with("--"))
+            .collect::<Vec<_>>();
         named.is_empty() || named.iter().any(|word| *word == name)
     };
     if wanted("memory") {
@@ -76,8 +79,9 @@ async fn intake() {
     let mut ours = Vec::new();
     let mut bare = Vec::new();
     for run in 0..RUNS {
-        let requests: Vec<Vec<u8>> =
-            (0..INTAKE_COUNT).map(|n| signed_event(&event(&format!("i{run}"), n))).collect();
+        let requests: Vec<Vec<u8>> = (0..INTAKE_COUNT)
+            .map(|n| signed_event(&event(&format!("i{run}"), n)))
+            .collect();
         let yardstick = raw::Raw::start().await;
         let result = load::run(yardstick.address, &requests, SENDERS).await;
         println!("raw group commit    {}", result.line());
@@ -85,12 +89,19 @@ async fn intake() {
         yardstick.stop().await;
         let subject = Subject::start(0).await;
         let result = load::run(subject.public, &requests, SENDERS).await;
-        println!("durable intake      {}  RSS {} MiB", result.line(), subject.rss_mib());
+        println!(
+            "durable intake      {}  RSS {} MiB",
+            result.line(),
+            subject.rss_mib()
+        );
         ours.push(result.per_second());
         subject.stop().await;
     }
     let (ours, bare) = (median(ours), median(bare));
-    println!("intake: {ours:.0}/s, raw group commit: {bare:.0}/s, ratio {:.2} (medians of {RUNS})", ours / bare);
+    println!(
+        "intake: {ours:.0}/s, raw group commit: {bare:.0}/s, ratio {:.2} (medians of {RUNS})",
+        ours / bare
+    );
 }
 
 /// Webhook to settled: the orders are known, the shop answers at once.
@@ -99,12 +110,14 @@ async fn settle() {
     for run in 0..RUNS {
         let subject = Subject::start(0).await;
         let name = format!("s{run}");
-        let orders: Vec<Vec<u8>> =
-            (0..SETTLE_COUNT).map(|n| signed_order(&order(&name, n))).collect();
+        let orders: Vec<Vec<u8>> = (0..SETTLE_COUNT)
+            .map(|n| signed_order(&order(&name, n)))
+            .collect();
         load::run(subject.public, &orders, SENDERS).await;
         subject.until_drained().await;
-        let events: Vec<Vec<u8>> =
-            (0..SETTLE_COUNT).map(|n| signed_event(&event(&name, n))).collect();
+        let events: Vec<Vec<u8>> = (0..SETTLE_COUNT)
+            .map(|n| signed_event(&event(&name, n)))
+            .collect();
         let begun = Instant::now();
         let result = load::run(subject.public, &events, SENDERS).await;
         subject.until_settled(SETTLE_COUNT).await;
@@ -112,12 +125,17 @@ async fn settle() {
         let rate = SETTLE_COUNT as f64 / took.as_secs_f64();
         println!(
             "settled {SETTLE_COUNT} in {:.2} s: {rate:.0}/s (intake {}; RSS {} MiB)",
-            took.as_secs_f64(), result.line(), subject.rss_mib()
+            took.as_secs_f64(),
+            result.line(),
+            subject.rss_mib()
         );
         rates.push(rate);
         subject.stop().await;
     }
-    println!("end to end: {:.0} settled/s (median of {RUNS})", median(rates));
+    println!(
+        "end to end: {:.0} settled/s (median of {RUNS})",
+        median(rates)
+    );
 }
 
 /// One payment at a time on an idle daemon: webhook sent to confirm call received.
@@ -141,7 +159,8 @@ async fn latency() {
     let at = |share: f64| spans[((spans.len() - 1) as f64 * share) as usize];
     println!(
         "webhook to confirm call, idle daemon: p50 {:.1} ms, p99 {:.1} ms ({LATENCY_COUNT} payments)",
-        at(0.5), at(0.99)
+        at(0.5),
+        at(0.99)
     );
     subject.stop().await;
 }

@@ -23,7 +23,12 @@ impl Ran {
 
     pub(crate) fn line(&self) -> String {
         let at = |share: f64| self.spans[((self.spans.len() - 1) as f64 * share) as usize];
-        format!("{:.0}/s, p50 {:.1} ms, p99 {:.1} ms", self.per_second(), at(0.5), at(0.99))
+        format!(
+            "{:.0}/s, p50 {:.1} ms, p99 {:.1} ms",
+            self.per_second(),
+            at(0.5),
+            at(0.99)
+        )
     }
 }
 
@@ -41,7 +46,11 @@ pub(crate) async fn run(to: SocketAddr, requests: &[Vec<u8>], senders: usize) ->
     }
     let took = begun.elapsed();
     spans.sort_by(f64::total_cmp);
-    Ran { count: requests.len(), took, spans }
+    Ran {
+        count: requests.len(),
+        took,
+        spans,
+    }
 }
 
 async fn send(to: SocketAddr, requests: Arc<Vec<Vec<u8>>>, next: Arc<AtomicUsize>) -> Vec<f64> {
@@ -51,7 +60,9 @@ async fn send(to: SocketAddr, requests: Arc<Vec<Vec<u8>>>, next: Arc<AtomicUsize
     let mut spans = Vec::new();
     loop {
         let index = next.fetch_add(1, Ordering::Relaxed);
-        let Some(request) = requests.get(index) else { return spans };
+        let Some(request) = requests.get(index) else {
+            return spans;
+        };
         let begun = Instant::now();
         loop {
             stream.write_all(request).await.expect("cannot write");
@@ -70,11 +81,16 @@ async fn send(to: SocketAddr, requests: Arc<Vec<Vec<u8>>>, next: Arc<AtomicUsize
 async fn answer(stream: &mut TcpStream, buffer: &mut [u8]) -> u16 {
     let mut filled = 0;
     loop {
-        let read = stream.read(&mut buffer[filled..]).await.expect("cannot read");
+        let read = stream
+            .read(&mut buffer[filled..])
+            .await
+            .expect("cannot read");
         assert!(read > 0, "the connection was closed");
         filled += read;
         let text = String::from_utf8_lossy(&buffer[..filled]);
-        let Some(head) = text.find("\r\n\r\n") else { continue };
+        let Some(head) = text.find("\r\n\r\n") else {
+            continue;
+        };
         let length = text[..head]
             .lines()
             .filter_map(|line| line.split_once(':'))

@@ -66,7 +66,11 @@ impl Raw {
                 tokio::spawn(async move { drop(connection.await) });
             }
         });
-        Raw { address, tasks: vec![writer, server], directory }
+        Raw {
+            address,
+            tasks: vec![writer, server],
+            directory,
+        }
     }
 
     pub(crate) async fn stop(self) {
@@ -88,7 +92,7 @@ async fn write(mut connection: SqliteConnection, mut waiting: mpsc::Receiver<Wai
         insert.build().execute(&mut *transaction).await.unwrap();
         transaction.commit().await.unwrap();
         for (_, done) in batch.drain(..) {
-            drop(done.send(()));
+            assert!(done.send(()).is_ok(), "nobody waits");
         }
     }
 }

@@ -46,7 +46,10 @@ pub(crate) fn order(run: &str, n: usize) -> (String, String) {
 }
 
 fn seconds() -> u64 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs()
+    SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap()
+        .as_secs()
 }
 
 fn mac(key: &[u8], parts: &[&str]) -> Vec<u8> {
@@ -120,10 +123,20 @@ sweep_every = "1h"
             .stderr(Stdio::inherit())
             .spawn()
             .unwrap();
-        let subject = Subject { public, admin, child, confirms, shop, directory };
+        let subject = Subject {
+            public,
+            admin,
+            child,
+            confirms,
+            shop,
+            directory,
+        };
         let begun = Instant::now();
         while TcpStream::connect(admin).await.is_err() {
-            assert!(begun.elapsed() < Duration::from_secs(10), "the daemon did not start");
+            assert!(
+                begun.elapsed() < Duration::from_secs(10),
+                "the daemon did not start"
+            );
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         subject
@@ -136,13 +149,24 @@ sweep_every = "1h"
 
     pub(crate) fn rss_mib(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
+        let line = status
+            .lines()
+            .find(|line| line.starts_with("VmRSS:"))
+            .unwrap();
+        line.split_whitespace()
+            .nth(1)
+            .unwrap()
+            .parse::<u64>()
+            .unwrap()
+            / 1024
     }
 
     /// Waits until no delivery waits for the engine.
     pub(crate) async fn until_drained(&self) {
-        self.until("reconciled_deliveries_pending", |sum| sum == 0.0).await;
+        self.until("reconciled_backlog{queue=\"deliveries_pending\"}", |sum| {
+            sum == 0.0
+        })
+        .await;
     }
 
     /// Waits until so many checkouts are settled.
@@ -152,13 +176,18 @@ sweep_every = "1h"
             let text = self.metrics().await;
             let settled: f64 = text
                 .lines()
-                .filter(|line| line.starts_with("reconciled_checkouts{") && line.contains("settled"))
+                .filter(|line| {
+                    line.starts_with("reconciled_checkouts{") && line.contains("settled")
+                })
                 .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
                 .sum();
             if settled >= count as f64 {
                 return;
             }
-            assert!(begun.elapsed() < Duration::from_secs(120), "settled {settled} of {count}");
+            assert!(
+                begun.elapsed() < Duration::from_secs(120),
+                "settled {settled} of {count}"
+            );
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
@@ -172,7 +201,10 @@ sweep_every = "1h"
             if figure.is_some_and(&reached) {
                 return;
             }
-            assert!(begun.elapsed() < Duration::from_secs(300), "{metric}: {figure:?}");
+            assert!(
+                begun.elapsed() < Duration::from_secs(300),
+                "{metric}: {figure:?}"
+            );
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
@@ -198,7 +230,11 @@ sweep_every = "1h"
 }
 
 async fn free_port() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
+    TcpListener::bind("127.0.0.1:0")
+        .await
+        .unwrap()
+        .local_addr()
+        .unwrap()
 }
 
 /// A shop that says yes to everything at once.
