@@ -168,6 +168,14 @@ pub(super) fn run(
     if give.payments().next().is_none() {
         return Ok(Stand::new(Verdict::Returned, Reason::Refunded));
     }
+    let is_unknown = draft.checkout.order.status() == Some(OrderStatus::Unknown);
+    if give.gives_order_up
+        && draft.checkout.reference.is_some()
+        && confirm::was_ever_given(draft)
+        && (is_unknown || !give.amounts.is_empty())
+    {
+        return Ok(confirm::withdrawn(draft));
+    }
     if let Some(reason) = forbidden(draft, money, &give) {
         return Ok(Stand::held(reason));
     }

@@ -3,13 +3,13 @@
 //! Comes last: whoever calls `send` has gone through every step of `give_back`.
 
 use super::ASK_WHILE_HELD_EVERY;
-use super::confirm::IN_FLIGHT_WAKE;
+use super::confirm::{self, IN_FLIGHT_WAKE};
 use super::draft::{Draft, Stand};
 use super::give_back::GiveBack;
 use super::position::{Position, RefundStand, subject};
 use crate::core::checkout::Ask;
 use crate::core::ids::{ActionKey, PaymentRef};
-use crate::core::order::OrderStatus;
+use crate::core::order::Via;
 use crate::core::payment::RefundState;
 use crate::core::plan::{Action, ActionKind, Reason, Verdict};
 use crate::core::retry;
@@ -92,10 +92,8 @@ fn resolve(
     }
     let first = ask.first_sent_at.unwrap_or_default();
     let is_remembered = draft.now < first.plus(draft.key_lifetime(&one.payment));
-    let order = &draft.checkout.order;
-    let stands = order.status().is_some_and(OrderStatus::is_alive) || one.is_disputed();
     match ask.amount {
-        Some(amount) if is_remembered && !stands => {
+        Some(amount) if is_remembered && may_repeat(draft, one) => {
             let action = Action::Refund {
                 payment: one.payment.clone(),
                 amount,
@@ -106,6 +104,18 @@ fn resolve(
         }
         Some(_) | None => Reason::UnreadablePayment,
     }
+}
+
+/// What let the refund leave still holds: the order is given up, nobody confirms or disputes.
+fn may_repeat(draft: &Draft<'_>, one: &Position<'_>) -> bool {
+    let confirmed = confirm::last_sent_at(draft);
+    let is_released = draft.checkout.order.given_up_run().any(|said| {
+        said.via == Via::Release && said.asked_at.is_some() && said.asked_at >= confirmed
+    });
+    let is_confirming = confirm::asks(draft).any(Ask::is_in_flight);
+    let is_given_up =
+        draft.checkout.reference.is_none() || (is_released && !confirm::was_ever_given(draft));
+    is_given_up && !is_confirming && !one.is_disputed()
 }
 
 fn watch_pending(draft: &mut Draft<'_>, one: &Position<'_>, since: Option<Time>) -> Reason {

@@ -112,7 +112,7 @@ fn decision(plan: &Plan) -> Decision {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_order_and_repetition_of_the_same_facts_gives_the_same_checkout((facts, permuted) in shuffled()) {

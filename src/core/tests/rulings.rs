@@ -224,7 +224,10 @@ fn each_refusal_names_its_guard() {
         refusal(&confirmed, RulingKind::Refund, &[]),
         Some(("order_confirmed", false))
     );
+}
 
+#[test]
+fn refusals_by_mode_by_what_has_begun_and_by_currency() {
     let mut timid = orphan();
     timid.policy.mode = Mode::Confirm;
     assert_eq!(
