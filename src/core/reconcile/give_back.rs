@@ -182,6 +182,9 @@ pub(super) fn run(
     if let Some(stand) = confirm_not_ended(draft) {
         return Ok(stand);
     }
+    if let Some(stand) = refund::follow_voids(draft, &give) {
+        return Ok(stand);
+    }
     let order = &draft.checkout.order;
     let asks_shop = draft.checkout.reference.is_some();
     if asks_shop && waiting::silent_too_long(draft, give.since) {

@@ -1,4 +1,5 @@
 //! Facts of every kind and shape, sensible or not, for the laws.
+//! Knows no law: what must hold of them is said in `laws`.
 
 use super::world::{ACCOUNT, eur, external};
 use crate::core::checkout::Checkout;

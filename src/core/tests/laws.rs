@@ -1,4 +1,5 @@
 //! Laws that hold for all facts, sensible or not.
+//! Knows no scenario: what a sensible sequence of facts leads to is tried elsewhere.
 
 use super::arbitrary::{Sums, any_policy, fact, facts, folded, time, without_nulls};
 use super::world::{Fault, RefundWay, World, eur};

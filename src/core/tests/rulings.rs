@@ -1,4 +1,5 @@
 //! Operators' words: each ruling, each refusal, each override; and the brake.
+//! How a ruling reaches the daemon is no matter here.
 
 use super::world::{ACCOUNT, World, eur, mins, pay, secs};
 use crate::core::fact::{BrakeCause, Fact, RulingKind};
