@@ -134,22 +134,10 @@ mod tests {
     }
     use Do::{Fail, Ok, See, Start};
 
-    fn play(title: &str, steps: &[(u64, Do)]) {
-        let mut breaker = Breaker::new();
-        for (n, (ms, step)) in steps.iter().enumerate() {
-            match step {
-                Start => breaker.start(at(*ms)),
-                Ok => breaker.record(at(*ms), true),
-                Fail => breaker.record(at(*ms), false),
-                See(room) => assert_eq!(breaker.room(at(*ms)), *room, "{title}: step {n} at {ms}"),
-            }
-        }
-    }
-
-    #[test]
-    fn transitions() {
-        play("closed lets all pass", &[(0, See(ANY))]);
-        play(
+    /// What happens at which millisecond, titled by the transition.
+    const TRANSITIONS: &[(&str, &[(u64, Do)])] = &[
+        ("closed lets all pass", &[(0, See(ANY))]),
+        (
             "four failures leave it closed, the fifth opens it for a second",
             &[
                 (0, Fail),
@@ -162,8 +150,8 @@ mod tests {
                 (999, See(0)),
                 (1_000, See(1)),
             ],
-        );
-        play(
+        ),
+        (
             "a success in between starts the count anew",
             &[
                 (0, Fail),
@@ -177,8 +165,8 @@ mod tests {
                 (0, Fail),
                 (0, See(ANY)),
             ],
-        );
-        play(
+        ),
+        (
             "one trial passes, no second one beside it",
             &[
                 (0, Fail),
@@ -191,8 +179,8 @@ mod tests {
                 (1_000, See(0)),
                 (5_000, See(0)),
             ],
-        );
-        play(
+        ),
+        (
             "a trial that succeeds closes it",
             &[
                 (0, Fail),
@@ -204,8 +192,8 @@ mod tests {
                 (1_100, Ok),
                 (1_100, See(ANY)),
             ],
-        );
-        play(
+        ),
+        (
             "a trial that fails doubles the pause",
             &[
                 (0, Fail),
@@ -222,8 +210,8 @@ mod tests {
                 (7_199, See(0)),
                 (7_200, See(1)),
             ],
-        );
-        play(
+        ),
+        (
             "a failure after the pause counts as the trial's, even if its start was not told",
             &[
                 (0, Fail),
@@ -235,8 +223,8 @@ mod tests {
                 (2_999, See(0)),
                 (3_000, See(1)),
             ],
-        );
-        play(
+        ),
+        (
             "calls from before the pause that fail during it do not lengthen it",
             &[
                 (0, Fail),
@@ -248,8 +236,8 @@ mod tests {
                 (900, Fail),
                 (1_000, See(1)),
             ],
-        );
-        play(
+        ),
+        (
             "a call from before the pause that succeeds closes it",
             &[
                 (0, Fail),
@@ -260,8 +248,8 @@ mod tests {
                 (500, Ok),
                 (500, See(ANY)),
             ],
-        );
-        play(
+        ),
+        (
             "a trial that is never heard of again is given up",
             &[
                 (0, Fail),
@@ -273,7 +261,24 @@ mod tests {
                 (120_999, See(0)),
                 (121_000, See(1)),
             ],
-        );
+        ),
+    ];
+
+    #[test]
+    fn calls_pass_are_held_back_and_are_tried_again_as_in_the_table() {
+        for (title, steps) in TRANSITIONS {
+            let mut breaker = Breaker::new();
+            for (n, (ms, step)) in steps.iter().enumerate() {
+                match step {
+                    Start => breaker.start(at(*ms)),
+                    Ok => breaker.record(at(*ms), true),
+                    Fail => breaker.record(at(*ms), false),
+                    See(room) => {
+                        assert_eq!(breaker.room(at(*ms)), *room, "{title}: step {n} at {ms}");
+                    }
+                }
+            }
+        }
     }
 
     #[test]
