@@ -1,4 +1,5 @@
 //! Tests of reading replies: what is an answer, and all the things that look like one.
+//! Feeds replies made by hand and the ones in `fixtures/shop`.
 
 use super::*;
 use crate::core::ids::PaymentRef;

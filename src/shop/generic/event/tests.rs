@@ -1,4 +1,5 @@
 //! Tests of reading a shop's events: the documented ones, and every way to be unreadable.
+//! Feeds bodies made by hand and the ones in `fixtures/shop`.
 
 use super::*;
 use crate::core::ids::PaymentRef;
