@@ -2,4 +2,6 @@
 //!
 //! Knows no rule of the trade.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    reconciled::cli::run()
+}

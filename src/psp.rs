@@ -3,92 +3,20 @@
 //! Pure over bytes: an adapter does no I/O and knows no shop, store or decision. Adding a PSP
 //! is one new file here, its fixtures, one line in the registry and one row in the README.
 
+mod json;
 pub mod rules;
+pub mod stripe;
 
 use crate::core::ids::{AccountId, ActionKey, ExternalRef};
 use crate::core::money::Money;
 use crate::core::payment::PaymentSnapshot;
 use crate::core::plan::Reason;
 use crate::core::policy::AccountTraits;
-use crate::core::time::{Span, Time};
-use crate::wire::{Headers, Reply, Request};
-
-/// A delivery as it arrived, nothing checked.
-#[derive(Clone, Copy, Debug)]
-pub struct RawDelivery<'a> {
-    /// `POST` or `GET`, as sent.
-    pub method: &'a str,
-    /// All header fields.
-    pub headers: &'a Headers,
-    /// The query string without `?`; empty for none.
-    pub query: &'a str,
-    /// The exact bytes of the body.
-    pub body: &'a [u8],
-}
-
-/// What verification found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verification {
-    /// The sender holds the secret, and every byte that will be read is covered.
-    Signed {
-        /// The PSP's delivery or event id, for dropping repetitions; none when the body names
-        /// none, then the body's hash serves.
-        delivery_id: Option<String>,
-    },
-    /// This scheme has no signature here: the body is only a hint to fetch.
-    Unsigned {
-        /// What repetitions are coalesced by.
-        delivery_id: String,
-    },
-    /// Not from the PSP, or not now, or not for us.
-    Rejected(Rejection),
-}
-
-/// Why a delivery was rejected; shown in the quarantine, never to the sender.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rejection {
-    /// No signature header.
-    MissingSignature,
-    /// The signature header does not have its scheme's shape.
-    MalformedSignature,
-    /// Well-formed, but made with another secret or over other bytes.
-    WrongSecret,
-    /// Made with our secret, but too long ago (positive) or in the future (negative).
-    ClockOff {
-        /// Our clock minus the sender's, in seconds.
-        seconds: i64,
-    },
-}
-
-impl Rejection {
-    /// The stable word for the HTTP answer: `bad_signature` or `stale_timestamp`.
-    pub fn problem_code(self) -> &'static str {
-        match self {
-            Rejection::MissingSignature
-            | Rejection::MalformedSignature
-            | Rejection::WrongSecret => "bad_signature",
-            Rejection::ClockOff { .. } => "stale_timestamp",
-        }
-    }
-
-    /// The diagnosis for the quarantine.
-    pub fn diagnosis(self) -> String {
-        match self {
-            Rejection::MissingSignature => "missing signature".to_owned(),
-            Rejection::MalformedSignature => "malformed signature header".to_owned(),
-            Rejection::WrongSecret => "wrong secret, or the body was changed on the way".to_owned(),
-            Rejection::ClockOff { seconds } => {
-                let size = seconds.unsigned_abs();
-                let side = if seconds > 0 {
-                    "behind ours"
-                } else {
-                    "ahead of ours"
-                };
-                format!("clock off by {size} s: the sender's timestamp is {side}")
-            }
-        }
-    }
-}
+use crate::core::time::Time;
+pub use crate::wire::{
+    Failure, RawDelivery, Rejection, Unreadable, Verification, is_usual_signature_field,
+};
+use crate::wire::{Reply, Request};
 
 /// What a verified delivery says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,15 +33,6 @@ pub enum Reading {
         /// The PSP's own word for it, for the counters; bounded and printable.
         what: String,
     },
-}
-
-/// A verified delivery that cannot be read: parked by name, never retried by the PSP.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unreadable {
-    /// A stable word (`not_json`, `missing_field`, `bad_amount`, `thin_event`).
-    pub code: &'static str,
-    /// For people; names fields and positions, never shows content.
-    pub detail: String,
 }
 
 /// The acknowledgement a PSP wants.
@@ -196,26 +115,6 @@ pub enum PspAnswer {
     Failed(Failure),
 }
 
-/// A failed exchange, named for the next act.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Failure {
-    /// Certainly without effect.
-    NotSent(String),
-    /// May have had its effect.
-    Unclear(String),
-    /// Asked for patience.
-    Throttled {
-        /// How long, by the other side's word or our default.
-        wait: Span,
-    },
-    /// Our credentials were not accepted; says nothing about the subject.
-    Unauthorized(String),
-    /// Not an answer in the agreed shape.
-    Malformed(String),
-    /// Explicitly declined, with the other side's stable word.
-    Refused(String),
-}
-
 /// One PSP account, ready to verify, read, ask and understand.
 pub trait Psp: Send + Sync + 'static {
     /// The configuration's word for this kind.
@@ -229,6 +128,18 @@ pub trait Psp: Send + Sync + 'static {
 
     /// Checks a delivery over its raw bytes, in constant time, against every live secret.
     fn verify(&self, delivery: &RawDelivery<'_>, now: Time) -> Verification;
+
+    /// True when deliveries may also come by `GET`.
+    fn takes_get(&self) -> bool {
+        false
+    }
+
+    /// True for the header fields (names in lower case) that `verify` looks at: kept with a
+    /// rejected delivery so that it can be verified again. Must not name fields that hold a
+    /// reusable credential.
+    fn is_signature_field(&self, name: &str) -> bool {
+        is_usual_signature_field(name)
+    }
 
     /// Reads a delivery that was verified (`is_signed`) or came without a scheme.
     fn read(&self, body: &[u8], is_signed: bool, received_at: Time) -> Result<Reading, Unreadable>;

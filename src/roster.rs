@@ -6,6 +6,7 @@
 use crate::core::ids::{AccountId, ShopId};
 use crate::core::policy::Policy;
 use crate::core::time::Span;
+use crate::outbound::pace::PaceLimits;
 use crate::psp::Psp;
 use crate::psp::rules::AccountRules;
 use crate::shop::Shop;
@@ -22,6 +23,8 @@ pub struct ShopEntry {
     pub policy: Arc<Policy>,
     /// Its adapter.
     pub adapter: Arc<dyn Shop>,
+    /// How fast it may be called.
+    pub pace: PaceLimits,
 }
 
 /// A configured PSP account.
@@ -33,6 +36,8 @@ pub struct AccountEntry {
     pub rules: AccountRules,
     /// Its adapter.
     pub adapter: Arc<dyn Psp>,
+    /// How fast its PSP may be called.
+    pub pace: PaceLimits,
     /// How often it is swept.
     pub sweep_every: Span,
     /// How far back each sweep looks.

@@ -3,12 +3,15 @@
 //! Pure over bytes, like the PSP adapters, and knowing only the core. Only an explicit status in
 //! the agreed shape is an answer.
 
+pub mod generic;
+pub mod signature;
+
 use crate::core::ids::{ActionKey, PaymentRef, Reference};
 use crate::core::money::Money;
 use crate::core::order::OrderSnapshot;
 use crate::core::plan::{Notice, PaidPart, Reason};
 use crate::core::time::Time;
-use crate::psp::{Failure, RawDelivery, Unreadable, Verification};
+pub use crate::wire::{Failure, RawDelivery, Unreadable, Verification, is_usual_signature_field};
 use crate::wire::{Reply, Request};
 
 /// What one call asks of a shop.
@@ -74,6 +77,13 @@ pub enum ShopAnswer {
 pub trait Shop: Send + Sync + 'static {
     /// Checks an event over its raw bytes, in constant time, against every live secret.
     fn verify(&self, delivery: &RawDelivery<'_>, now: Time) -> Verification;
+
+    /// True for the header fields (names in lower case) that `verify` looks at: kept with a
+    /// rejected event so that it can be verified again. Must not name fields that hold a
+    /// reusable credential.
+    fn is_signature_field(&self, name: &str) -> bool {
+        is_usual_signature_field(name)
+    }
 
     /// Reads an event that was verified.
     fn read(&self, body: &[u8], received_at: Time) -> Result<OrderSnapshot, Unreadable>;

@@ -1,8 +1,9 @@
-//! HTTP as plain values: what an adapter builds and reads, and what the client sends.
+//! HTTP as plain values: what an adapter verifies, builds and reads, and what the client sends.
 //!
 //! Knows no network and no PSP. Debug output never shows header values, which may hold secrets,
 //! nor bodies, which may hold personal facts.
 
+use crate::core::time::Span;
 use std::fmt;
 
 /// The methods our adapters use.
@@ -137,3 +138,128 @@ pub enum CallError {
 
 /// What a call brought.
 pub type Reply = Result<Response, CallError>;
+
+/// A delivery as it arrived, nothing checked.
+#[derive(Clone, Copy, Debug)]
+pub struct RawDelivery<'a> {
+    /// `POST` or `GET`, as sent.
+    pub method: &'a str,
+    /// All header fields.
+    pub headers: &'a Headers,
+    /// The query string without `?`; empty for none.
+    pub query: &'a str,
+    /// The exact bytes of the body.
+    pub body: &'a [u8],
+}
+
+/// What verification found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verification {
+    /// The sender holds the secret, and every byte that will be read is covered.
+    Signed {
+        /// The PSP's delivery or event id, for dropping repetitions; none when the body names
+        /// none, then the body's hash serves.
+        delivery_id: Option<String>,
+    },
+    /// This scheme has no signature here: the body is only a hint to fetch.
+    Unsigned {
+        /// What repetitions are coalesced by.
+        delivery_id: String,
+    },
+    /// Not from the PSP, or not now, or not for us.
+    Rejected(Rejection),
+}
+
+/// Why a delivery was rejected; shown in the quarantine, never to the sender.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rejection {
+    /// No signature header.
+    MissingSignature,
+    /// The signature header does not have its scheme's shape.
+    MalformedSignature,
+    /// Well-formed, but made with another secret or over other bytes.
+    WrongSecret,
+    /// Made with our secret, but too long ago (positive) or in the future (negative).
+    ClockOff {
+        /// Our clock minus the sender's, in seconds.
+        seconds: i64,
+    },
+}
+
+impl Rejection {
+    /// The stable word for the HTTP answer: `bad_signature` or `stale_timestamp`.
+    pub fn problem_code(self) -> &'static str {
+        match self {
+            Rejection::MissingSignature
+            | Rejection::MalformedSignature
+            | Rejection::WrongSecret => "bad_signature",
+            Rejection::ClockOff { .. } => "stale_timestamp",
+        }
+    }
+
+    /// The diagnosis for the quarantine.
+    pub fn diagnosis(self) -> String {
+        match self {
+            Rejection::MissingSignature => "missing signature".to_owned(),
+            Rejection::MalformedSignature => "malformed signature header".to_owned(),
+            Rejection::WrongSecret => "wrong secret, or the body was changed on the way".to_owned(),
+            Rejection::ClockOff { seconds } => {
+                let size = seconds.unsigned_abs();
+                let side = if seconds > 0 {
+                    "behind ours"
+                } else {
+                    "ahead of ours"
+                };
+                format!("clock off by {size} s: the sender's timestamp is {side}")
+            }
+        }
+    }
+}
+
+/// A verified delivery that cannot be read: parked by name, never retried by the PSP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreadable {
+    /// A stable word (`not_json`, `missing_field`, `bad_amount`, `thin_event`).
+    pub code: &'static str,
+    /// For people; names fields and positions, never shows content.
+    pub detail: String,
+}
+
+/// A failed exchange, named for the next act.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// Certainly without effect.
+    NotSent(String),
+    /// May have had its effect.
+    Unclear(String),
+    /// Asked for patience.
+    Throttled {
+        /// How long, by the other side's word or our default.
+        wait: Span,
+    },
+    /// Our credentials were not accepted; says nothing about the subject.
+    Unauthorized(String),
+    /// Not an answer in the agreed shape.
+    Malformed(String),
+    /// Explicitly declined, with the other side's stable word.
+    Refused(String),
+}
+
+impl Failure {
+    /// A stable word for logs and marks.
+    pub fn code(&self) -> &str {
+        match self {
+            Failure::NotSent(code)
+            | Failure::Unclear(code)
+            | Failure::Unauthorized(code)
+            | Failure::Malformed(code)
+            | Failure::Refused(code) => code,
+            Failure::Throttled { .. } => "throttled",
+        }
+    }
+}
+
+/// True for a signature's usual fields: `…-signature…` and those of Standard Webhooks.
+pub fn is_usual_signature_field(name: &str) -> bool {
+    name.contains("signature") || name.starts_with("webhook-")
+}

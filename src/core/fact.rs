@@ -148,12 +148,12 @@ impl Outcome {
         }
     }
 
-    /// True when the attempt may have had its effect although we were not told.
+    /// True when the attempt may have had its effect although we were not told. A proxy that
+    /// lost its backend's answer may ask for patience too, so that is no proof either.
     pub fn is_unclear(&self) -> bool {
         match self {
-            Outcome::Unclear { .. } | Outcome::Malformed { .. } => true,
+            Outcome::Unclear { .. } | Outcome::Malformed { .. } | Outcome::Throttled { .. } => true,
             Outcome::NotSent { .. }
-            | Outcome::Throttled { .. }
             | Outcome::Unauthorized { .. }
             | Outcome::Refused { .. }
             | Outcome::Done => false,
@@ -178,6 +178,22 @@ pub enum BrakeCause {
 }
 
 impl BrakeCause {
+    /// All causes.
+    pub const ALL: [BrakeCause; 5] = [
+        BrakeCause::RefundCount,
+        BrakeCause::RefundSum,
+        BrakeCause::RefundShare,
+        BrakeCause::UnknownRunaway,
+        BrakeCause::EpochWentBack,
+    ];
+
+    /// Reads the word back.
+    pub fn parse(word: &str) -> Option<BrakeCause> {
+        BrakeCause::ALL
+            .into_iter()
+            .find(|cause| cause.code() == word)
+    }
+
     /// A stable word; for limits, the policy key an operator may override.
     pub fn code(self) -> &'static str {
         match self {

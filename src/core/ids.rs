@@ -130,7 +130,7 @@ fn check_reference(text: &str) -> Result<(), BadName> {
 
 /// Printable: no controls, no line breaks, and none of the invisible or direction-changing
 /// characters that make two references look alike on a screen.
-fn is_printable(c: char) -> bool {
+pub fn is_printable(c: char) -> bool {
     let invisible = matches!(c,
         '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
         | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e000}'..='\u{f8ff}'
@@ -164,6 +164,16 @@ name!(
     /// attempt, so that wanting it twice is wanting it once.
     ActionKey, check_action_key
 );
+
+impl CheckoutId {
+    /// A new id: led by the moment it is made (milliseconds since the Unix epoch), so that keys
+    /// grow with time; the rest names what it is about, so that two who make it at once for the
+    /// same thing make the same one.
+    pub fn made(millis: u64, about: &[u8; 10]) -> CheckoutId {
+        let tail: String = about.iter().map(|byte| format!("{byte:02x}")).collect();
+        CheckoutId(format!("{millis:012x}-{tail}"))
+    }
+}
 
 /// A payment: the account it came in on and the PSP's own id for it. Written `account/id`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

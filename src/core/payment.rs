@@ -325,6 +325,36 @@ impl Payment {
         }
     }
 
+    /// True when this says something else than `before`, apart from when it was said: a list
+    /// that shows what is known already teaches nothing.
+    pub fn says_more_than(&self, before: &Payment) -> bool {
+        self.without_clocks() != before.without_clocks()
+    }
+
+    fn without_clocks(&self) -> Payment {
+        fn undated<T: Clone>(stamped: &Option<Stamped<T>>) -> Option<Stamped<T>> {
+            stamped
+                .as_ref()
+                .map(|one| Stamped::new(Time::default(), one.value.clone()))
+        }
+        Payment {
+            first_seen_at: None,
+            read_at: None,
+            refunds_listed_at: None,
+            ownership: undated(&self.ownership),
+            reference: undated(&self.reference),
+            method: undated(&self.method),
+            progress: undated(&self.progress),
+            died_at: self.died_at.map(|_| Time::default()),
+            requested: undated(&self.requested),
+            authorised: undated(&self.authorised),
+            refunded: undated(&self.refunded),
+            is_disputed: undated(&self.is_disputed),
+            is_refundable: undated(&self.is_refundable),
+            ..self.clone()
+        }
+    }
+
     /// How far it is, all statements taken together.
     pub fn status(&self) -> PaymentStatus {
         if !self.captured.is_empty() {

@@ -20,7 +20,7 @@ use crate::core::time::{Span, Time};
 
 /// An attempt without a recorded end is looked at again after this long at the latest; its
 /// lease will have run out by then.
-pub(super) const IN_FLIGHT_WAKE: Span = Span::from_minutes(2);
+pub(super) const IN_FLIGHT_WAKE: Span = Span::from_minutes(1);
 
 /// A confirmed order is looked at once more after this long: the shop may have answered and then
 /// lost what it had written.

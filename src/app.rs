@@ -1,0 +1,415 @@
+//! Puts the rooms together: from a configuration to a running daemon, and down again.
+//!
+//! Starts what must run, in the order in which it may stop. Knows no rule of the trade.
+
+mod parts;
+mod rooms;
+
+pub use rooms::{ReplayDesk, roster_of};
+
+use crate::clock::Clock;
+use crate::config::{Config, Listen, StoreUrl, Surroundings};
+use crate::core::ids::AccountId;
+use crate::engine::{Engine, EngineDesk};
+use crate::http::admin::AdminState;
+use crate::http::counters::IntakeCounters;
+use crate::http::health::ReloadNote;
+use crate::http::intake::{IntakeLimits, IntakeWriter, intake};
+use crate::http::listener::{self, Limits, Socket};
+use crate::http::public::{self, Public, Unshowable};
+use crate::http::quarantine::{QuarantineWriter, quarantine};
+use crate::http::{admin, view};
+use crate::lifecycle::{self, Ended, Lifecycle, ReloadRequests};
+use crate::outbound::{Outbound, Settings};
+use crate::pressure::Pressure;
+use crate::roster::Roster;
+use crate::store::sqlite::SqliteStore;
+use crate::store::{LoadedCheckout, Retention, Store};
+use crate::telemetry::Telemetry;
+use crate::work::attempt::{Crew, SweptAccounts};
+use crate::work::decide::Decide;
+use crate::work::dispatch::{Dispatch, Gates};
+use crate::work::sweep::Sweep;
+use crate::work::upkeep::{Checkpoint, Prune};
+use crate::work::{Pulse, drive};
+use anyhow::Context;
+use arc_swap::ArcSwap;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Inputs that may wait for the engine besides those in the store.
+const INPUTS_MAX: usize = 4096;
+/// Wishes for sweeps that may wait.
+const WISHES_MAX: usize = 16;
+/// How long the whole daemon may take to stop; below the unit's `TimeoutStopSec`.
+const STOP_GRACE: Duration = Duration::from_secs(35);
+/// Rows touched by one step of pruning.
+const PRUNE_ROWS_MAX: u32 = 500;
+
+/// Sockets handed over by the service manager, by name. Taken before any thread starts, since
+/// that changes the environment.
+pub type Sockets = BTreeMap<String, lifecycle::Inherited>;
+
+/// The store that a configuration names.
+pub async fn open_store(url: &StoreUrl) -> anyhow::Result<Arc<dyn Store>> {
+    match url {
+        StoreUrl::Sqlite { path } => {
+            let store = SqliteStore::open(path).await;
+            Ok(Arc::new(
+                store.with_context(|| format!("cannot open the store {url}"))?,
+            ))
+        }
+    }
+}
+
+/// Runs the daemon until it is told to stop.
+pub async fn serve(path: &Path, config: Config, inherited: Sockets) -> anyhow::Result<()> {
+    let clock = Clock::System;
+    let store = open_store(&config.store).await?;
+    let lifecycle = Lifecycle::new();
+    let reloads = lifecycle
+        .watch_signals()
+        .context("cannot listen to signals")?;
+    let orphaned = store.end_orphaned_leases(clock.now()).await;
+    let orphaned = orphaned.context("cannot end the leases of the process before this one")?;
+    if orphaned > 0 {
+        tracing::warn!(
+            orphaned,
+            "attempts that nobody saw the end of are read back"
+        );
+    }
+    let roster = roster_of(&config, store.as_ref(), clock.now()).await?;
+    let telemetry = Telemetry::new(env!("CARGO_PKG_VERSION"));
+    telemetry.config_loaded(&config.fingerprint());
+    for warning in &config.warnings {
+        tracing::warn!("configuration: {warning}");
+    }
+    let daemon = Daemon {
+        path: path.to_owned(),
+        clock,
+        store,
+        roster: Arc::new(ArcSwap::from_pointee(roster)),
+        telemetry,
+        lifecycle,
+        reload_note: ReloadNote::default(),
+    };
+    daemon.run(&config, inherited, reloads).await
+}
+
+/// What all parts of a running daemon share.
+struct Daemon {
+    path: PathBuf,
+    clock: Clock,
+    store: Arc<dyn Store>,
+    roster: Arc<ArcSwap<Roster>>,
+    telemetry: Telemetry,
+    lifecycle: Lifecycle,
+    reload_note: ReloadNote,
+}
+
+/// The channels and pulses between the loops.
+struct Lines {
+    inputs: mpsc::Sender<crate::engine::input::Input>,
+    wishes: mpsc::Sender<crate::engine::SweepWish>,
+    decide: Pulse,
+}
+
+impl Daemon {
+    async fn run(
+        &self,
+        config: &Config,
+        inherited: Sockets,
+        mut reloads: ReloadRequests,
+    ) -> anyhow::Result<()> {
+        let (public, admin) = sockets(config, inherited).await?;
+        let outbound = Outbound::new(Settings::default())?;
+        // The front stops first: listeners, leasing and sweeping. What it leaves behind is taken
+        // in by the back, which stops after it.
+        let front = TaskTracker::new();
+        let back = CancellationToken::new();
+        let counters = Arc::new(IntakeCounters::default());
+        let decide = Pulse::new();
+        let (intake, intake_writer) = intake(
+            self.store.clone(),
+            decide.notify(),
+            counters.clone(),
+            IntakeLimits::default(),
+        );
+        let (quarantine, quarantine_writer) = quarantine(self.store.clone(), counters.clone());
+        let pressure = intake_writer.pressure();
+        let lines = self.start_work(config, outbound, (&front, &back), decide, pressure);
+        self.start_writers(intake_writer, quarantine_writer, &back);
+        let addresses = (public.address(), admin.address());
+        let router = public::router(Public {
+            roster: self.roster.clone(),
+            intake,
+            quarantine,
+            counters: counters.clone(),
+            clock: self.clock.clone(),
+            store: self.store.clone(),
+            show: Arc::new(show),
+        });
+        self.listen("public", public, router, &front);
+        let router = admin::router(self.admin_state(config, &lines, counters));
+        self.listen("admin", admin, router, &front);
+        self.lifecycle.feed_watchdog(self.sign_of_life());
+        lifecycle::notify_ready("serving");
+        let shown = |address: Option<std::net::SocketAddr>| {
+            address.map_or_else(|| "a Unix socket".to_owned(), |address| address.to_string())
+        };
+        let (public, admin) = (shown(addresses.0), shown(addresses.1));
+        tracing::info!(
+            public,
+            admin,
+            version = env!("CARGO_PKG_VERSION"),
+            "serving"
+        );
+        self.reload_until_stopped(&mut reloads).await;
+        lifecycle::notify_stopping();
+        tracing::info!("stopping: finishing what was begun");
+        front.close();
+        let front_ends = async {
+            front.wait().await;
+            back.cancel();
+        };
+        let (_, ended) = tokio::join!(front_ends, self.lifecycle.finish(STOP_GRACE));
+        self.store.close().await;
+        match ended {
+            Ended::Drained => tracing::info!("stopped; nothing was left undone"),
+            Ended::Aborted { tasks_left } => {
+                tracing::warn!(
+                    tasks_left,
+                    "stopped early; what was under way will be read back"
+                );
+            }
+        }
+        Ok(())
+    }
+
+    fn start_work(
+        &self,
+        config: &Config,
+        outbound: Outbound,
+        (front, back): (&TaskTracker, &CancellationToken),
+        decide: Pulse,
+        pressure: Pressure,
+    ) -> Lines {
+        let (inputs, received) = mpsc::channel(INPUTS_MAX);
+        let (wishes, wished) = mpsc::channel(WISHES_MAX);
+        let dispatch = Pulse::new();
+        let engine = Engine::new(
+            self.store.clone(),
+            self.roster.clone(),
+            self.clock.clone(),
+            self.telemetry.clone(),
+        );
+        let clock = self.clock.clone();
+        let decider = Decide::new(engine, received, dispatch.clone(), clock, pressure);
+        self.start(drive(
+            decider,
+            decide.clone(),
+            self.clock.clone(),
+            back.clone(),
+        ));
+        let crew = Arc::new(Crew {
+            store: self.store.clone(),
+            roster: self.roster.clone(),
+            outbound,
+            clock: self.clock.clone(),
+            inputs: inputs.clone(),
+            decide: decide.clone(),
+            dispatch: dispatch.clone(),
+            gates: Gates::default(),
+            swept: SweptAccounts::default(),
+            tracker: front.clone(),
+            telemetry: self.telemetry.clone(),
+        });
+        let soft = self.lifecycle.soft();
+        let holder = format!("{}-{}", std::process::id(), self.clock.now().micros());
+        let dispatcher = Dispatch::new(crew.clone(), holder);
+        front.spawn(drive(
+            dispatcher,
+            dispatch.clone(),
+            self.clock.clone(),
+            soft.clone(),
+        ));
+        let sweeper = Sweep::new(crew, wished);
+        let stop = soft.clone();
+        let driven = drive(sweeper, Pulse::new(), self.clock.clone(), soft.clone());
+        // A sweep may take minutes; what it read so far is durable, the rest is read again.
+        front.spawn(async move { stop.run_until_cancelled(driven).await });
+        let checkpoint = Checkpoint {
+            store: self.store.clone(),
+        };
+        self.start(drive(
+            checkpoint,
+            Pulse::new(),
+            self.clock.clone(),
+            soft.clone(),
+        ));
+        let prune = Prune {
+            store: self.store.clone(),
+            retention: Retention {
+                bodies: config.retention.bodies,
+                checkouts: config.retention.checkouts,
+                rows_max: PRUNE_ROWS_MAX,
+            },
+            clock: self.clock.clone(),
+        };
+        self.start(drive(prune, Pulse::new(), self.clock.clone(), soft.clone()));
+        Lines {
+            inputs,
+            wishes,
+            decide,
+        }
+    }
+
+    fn start_writers(
+        &self,
+        intake: IntakeWriter,
+        quarantine: QuarantineWriter,
+        back: &CancellationToken,
+    ) {
+        self.start(intake.run(back.clone()));
+        self.start(quarantine.run(back.clone()));
+    }
+
+    fn start(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.lifecycle.tracker().spawn(task);
+    }
+
+    fn listen(
+        &self,
+        name: &'static str,
+        socket: Socket,
+        router: axum::Router,
+        front: &TaskTracker,
+    ) {
+        let lifecycle = self.lifecycle.clone();
+        front.spawn(async move {
+            let drained = listener::serve(name, socket, router, Limits::default(), lifecycle).await;
+            tracing::debug!(listener = name, ?drained, "listener closed");
+        });
+    }
+
+    fn admin_state(
+        &self,
+        config: &Config,
+        lines: &Lines,
+        counters: Arc<IntakeCounters>,
+    ) -> AdminState {
+        let roster = self.roster.clone();
+        let accounts = move || {
+            roster
+                .load()
+                .accounts
+                .keys()
+                .cloned()
+                .collect::<Vec<AccountId>>()
+        };
+        let desk = EngineDesk {
+            store: self.store.clone(),
+            inputs: lines.inputs.clone(),
+            sweeps: lines.wishes.clone(),
+            accounts: Arc::new(accounts),
+            clock: self.clock.clone(),
+            wake: lines.decide.notify(),
+        };
+        AdminState {
+            store: self.store.clone(),
+            roster: self.roster.clone(),
+            desk: Arc::new(desk),
+            clock: self.clock.clone(),
+            telemetry: self.telemetry.clone(),
+            intake: counters,
+            readiness: Arc::new(parts::readiness(self, config)),
+            replay: Arc::new(ReplayDesk {
+                store: self.store.clone(),
+                roster: self.roster.clone(),
+                decide: lines.decide.clone(),
+            }),
+        }
+    }
+
+    fn sign_of_life(
+        &self,
+    ) -> impl Fn() -> futures_util::future::BoxFuture<'static, bool> + Send + 'static {
+        let (store, clock) = (self.store.clone(), self.clock.clone());
+        move || {
+            let (store, now) = (store.clone(), clock.now());
+            // A full disk is the store's trouble and not ours: restarting would not mend it.
+            Box::pin(
+                async move { store.probe(now).await.is_ok() || store.next_due().await.is_ok() },
+            )
+        }
+    }
+
+    async fn reload_until_stopped(&self, reloads: &mut ReloadRequests) {
+        loop {
+            let asked = tokio::select! {
+                () = self.lifecycle.soft().cancelled() => return,
+                asked = reloads.next() => asked,
+            };
+            if asked.is_none() {
+                return;
+            }
+            lifecycle::notify_reloading();
+            match self.reload().await {
+                Ok(()) => {
+                    self.reload_note.taken();
+                    self.telemetry.reloaded(true);
+                    tracing::info!("configuration reloaded");
+                    lifecycle::notify_ready("serving");
+                }
+                Err(why) => {
+                    tracing::error!("configuration not reloaded, the running one stays: {why}");
+                    self.telemetry.reloaded(false);
+                    self.reload_note.refused(why);
+                    lifecycle::notify_ready("serving; the last reload was refused");
+                }
+            }
+        }
+    }
+
+    /// Reads the file anew and swaps the roster. Listeners and the store stay as they were.
+    async fn reload(&self) -> Result<(), String> {
+        let config = Config::load(&self.path, &Surroundings::of_process())
+            .map_err(|errors| errors.to_string())?;
+        let roster = roster_of(&config, self.store.as_ref(), self.clock.now())
+            .await
+            .map_err(|error| format!("{error:#}"))?;
+        self.telemetry.config_loaded(&config.fingerprint());
+        self.roster.store(Arc::new(roster));
+        Ok(())
+    }
+}
+
+/// Sockets handed over by the service manager, by name, or our own.
+async fn sockets(config: &Config, mut inherited: Sockets) -> anyhow::Result<(Socket, Socket)> {
+    let public = match inherited.remove("public") {
+        Some(socket) => Socket::inherit(socket)?,
+        None => Socket::bind_tcp(config.server.public)
+            .await
+            .with_context(|| format!("cannot listen at {}", config.server.public))?,
+    };
+    let admin = match (inherited.remove("admin"), &config.server.admin) {
+        (Some(socket), _) => Socket::inherit(socket)?,
+        (None, Listen::Tcp(address)) => Socket::bind_tcp(*address)
+            .await
+            .with_context(|| format!("cannot listen at {address}"))?,
+        (None, Listen::Unix(path)) => Socket::bind_unix(path)
+            .await
+            .with_context(|| format!("cannot listen at {}", path.display()))?,
+    };
+    Ok((public, admin))
+}
+
+fn show(loaded: &LoadedCheckout) -> Result<Vec<u8>, Unshowable> {
+    let view = view::checkout(loaded).map_err(|error| Unshowable(error.to_string()))?;
+    serde_json::to_vec(&view).map_err(|error| Unshowable(error.to_string()))
+}

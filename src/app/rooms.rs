@@ -1,0 +1,137 @@
+//! Makes the roster from a configuration, and the desks that the admin listener holds.
+//!
+//! The one place that knows which adapter serves which kind.
+
+use crate::config::{AccountConfig, Config, PspKind, ShopConfig, ShopKind};
+use crate::core::ids::{AccountId, ShopId};
+use crate::core::time::Time;
+use crate::http::admin::{Replay, ReplayError};
+use crate::http::replay::{self, ReplayRefused};
+use crate::outbound::pace::PaceLimits;
+use crate::psp::Psp;
+use crate::psp::stripe::Stripe;
+use crate::roster::{AccountEntry, AdminToken, Roster, ShopEntry};
+use crate::shop::Shop;
+use crate::shop::generic::GenericShop;
+use crate::store::{Appended, Store};
+use crate::work::Pulse;
+use anyhow::Context;
+use arc_swap::ArcSwap;
+use async_trait::async_trait;
+use std::sync::Arc;
+
+/// The roster of a configuration. An account without `since` begins at its first start, which
+/// the store remembers.
+pub async fn roster_of(config: &Config, store: &dyn Store, now: Time) -> anyhow::Result<Roster> {
+    let mut roster = Roster::default();
+    for (id, account) in &config.accounts {
+        let since = match account.since {
+            Some(since) => since,
+            None => store.first_start(id, now).await?,
+        };
+        roster
+            .accounts
+            .insert(id.clone(), account_entry(id, account, since));
+    }
+    for (id, shop) in &config.shops {
+        let entry = shop_entry(id, shop, &roster).with_context(|| format!("shop {id}"))?;
+        roster.shops.insert(id.clone(), entry);
+    }
+    roster.admin_tokens = config
+        .admin_tokens
+        .iter()
+        .map(|token| AdminToken {
+            name: token.name.clone(),
+            role: token.role,
+            token: token.token.value().clone(),
+        })
+        .collect();
+    Ok(roster)
+}
+
+fn account_entry(id: &AccountId, account: &AccountConfig, since: Time) -> AccountEntry {
+    let mut rules = account.rules(id);
+    rules.since = Some(since);
+    let adapter: Arc<dyn Psp> = match &account.kind {
+        PspKind::Stripe(stripe) => Arc::new(Stripe::new(
+            rules.clone(),
+            stripe.api_key.value().clone(),
+            stripe
+                .webhook_secrets
+                .iter()
+                .map(|secret| secret.value().clone())
+                .collect(),
+            stripe.api_base.as_str().to_owned(),
+        )),
+    };
+    AccountEntry {
+        shop: account.shop.clone(),
+        rules,
+        adapter,
+        pace: pace(account.calls_at_once, account.calls_per_second),
+        sweep_every: account.sweep_every,
+        sweep_window: account.sweep_window,
+    }
+}
+
+fn shop_entry(id: &ShopId, shop: &ShopConfig, roster: &Roster) -> anyhow::Result<ShopEntry> {
+    let adapter: Arc<dyn Shop> = match shop.kind {
+        ShopKind::Generic => Arc::new(GenericShop::new(
+            id.clone(),
+            shop.url.as_str().to_owned(),
+            shop.secret.value().clone(),
+            shop.previous_secret
+                .as_ref()
+                .map(|secret| secret.value().clone()),
+        )?),
+    };
+    let mut policy = shop.policy.clone();
+    let accounts = roster
+        .accounts
+        .iter()
+        .filter(|(_, account)| account.shop == *id);
+    policy.accounts = accounts
+        .map(|(key, account)| (key.clone(), account.adapter.traits()))
+        .collect();
+    Ok(ShopEntry {
+        name: shop.name.clone(),
+        policy: Arc::new(policy),
+        adapter,
+        pace: pace(shop.calls_at_once, shop.calls_per_second),
+    })
+}
+
+fn pace(at_once: u32, per_second: u32) -> PaceLimits {
+    PaceLimits {
+        at_once_max: at_once,
+        per_second,
+        burst: per_second,
+    }
+}
+
+/// The way back out of the quarantine.
+pub struct ReplayDesk {
+    /// The store.
+    pub store: Arc<dyn Store>,
+    /// Who is served now.
+    pub roster: Arc<ArcSwap<Roster>>,
+    /// Told when something came back.
+    pub decide: Pulse,
+}
+
+#[async_trait]
+impl Replay for ReplayDesk {
+    async fn replay(&self, id: i64) -> Result<Appended, ReplayError> {
+        let roster = self.roster.load_full();
+        let result = replay::replay(self.store.as_ref(), &roster, id).await;
+        self.decide.give();
+        result.map_err(|refused| match refused {
+            ReplayRefused::NotFound => ReplayError::NotFound,
+            ReplayRefused::Store(error) => ReplayError::Store(error),
+            ReplayRefused::UnknownSender
+            | ReplayRefused::BadEnvelope
+            | ReplayRefused::StillRejected(_)
+            | ReplayRefused::StillMalformed(_) => ReplayError::Refused(refused.to_string()),
+        })
+    }
+}

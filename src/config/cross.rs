@@ -1,0 +1,121 @@
+//! What only shows when shops and accounts are seen together: accounts shared between shops,
+//! accounts configured twice, shops that nobody serves.
+//!
+//! Compares secrets by their hashes alone.
+
+use super::problem::Code;
+use super::psp::{self, AccountConfig};
+use super::shop;
+use super::source::{Findings, Raised};
+use crate::psp::rules::Claims;
+use std::collections::BTreeMap;
+
+/// Checks the parts against each other; gives the accounts back with `is_shared` decided.
+pub(super) fn check(
+    shops: &[shop::Placed],
+    mut accounts: Vec<psp::Placed>,
+    out: &mut Findings<'_>,
+) -> Vec<psp::Placed> {
+    check_shops(shops, &accounts, out);
+    let verdicts = judge_accounts(&accounts, out);
+    for (placed, is_shared) in accounts.iter_mut().zip(verdicts) {
+        placed.account.is_shared = is_shared;
+    }
+    accounts
+}
+
+fn check_shops(shops: &[shop::Placed], accounts: &[psp::Placed], out: &mut Findings<'_>) {
+    if shops.is_empty() {
+        let message = "no shop is configured: every webhook would be refused";
+        out.raise(Raised::of_file(Code::NoShop, message));
+    }
+    let mut secrets: BTreeMap<[u8; 32], &shop::Placed> = BTreeMap::new();
+    for placed in shops {
+        let is_served = |account: &psp::Placed| account.account.shop == placed.id;
+        if !accounts.iter().any(is_served) {
+            let message = format!("no [psp.NAME] serves the shop \"{}\"", placed.id);
+            let raised = Raised::new(Code::ShopWithoutAccount, placed.at.clone(), message);
+            let hint = format!("an account serves it by `shop = \"{}\"`", placed.id);
+            out.raise(raised.hint(Some(hint)));
+        }
+        if let Some(other) = secrets.insert(placed.shop.secret.digest(), placed) {
+            let message = format!(
+                "the shops \"{}\" and \"{}\" have the same secret: each can speak for the other",
+                other.id, placed.id
+            );
+            out.raise(Raised::new(
+                Code::SharedShopSecret,
+                placed.at.clone(),
+                message,
+            ));
+        }
+    }
+}
+
+/// For each account whether it is shared and indistinct; raises what follows from that.
+fn judge_accounts(accounts: &[psp::Placed], out: &mut Findings<'_>) -> Vec<bool> {
+    let digest = |placed: &psp::Placed| placed.account.kind.credentials().digest();
+    let mut groups: BTreeMap<[u8; 32], Vec<&psp::Placed>> = BTreeMap::new();
+    for placed in accounts {
+        groups.entry(digest(placed)).or_default().push(placed);
+    }
+    let judge = |placed: &psp::Placed| {
+        let group = groups.get(&digest(placed)).map_or(&[][..], Vec::as_slice);
+        let others = group.iter().filter(|other| other.id != placed.id);
+        judge_account(placed, &others.copied().collect::<Vec<_>>(), out)
+    };
+    accounts.iter().map(judge).collect()
+}
+
+fn judge_account(placed: &psp::Placed, others: &[&psp::Placed], out: &mut Findings<'_>) -> bool {
+    let raise = |code: Code, message: String| Raised::new(code, placed.at.clone(), message);
+    let is_same_shop = |other: &&&psp::Placed| other.account.shop == placed.account.shop;
+    // Said once, at the later of the two.
+    let twin = others
+        .iter()
+        .filter(is_same_shop)
+        .find(|other| other.id < placed.id);
+    if let Some(twin) = twin {
+        let message = format!(
+            "\"{}\" and \"{}\" are the same PSP account for the same shop",
+            twin.id, placed.id
+        );
+        let raised = raise(Code::DuplicateAccount, message);
+        out.raise(raised.accepted("one [psp.NAME] with all webhook secrets of that account"));
+    }
+    let rival = others.iter().find(|other| !is_same_shop(other));
+    let Some(rival) = rival else {
+        return false;
+    };
+    if placed.account.claims == Claims::All {
+        let message = format!(
+            "`claims = \"all\"` on \"{}\", although \"{}\" uses the same PSP account for the shop \
+             \"{}\"",
+            placed.id, rival.id, rival.account.shop
+        );
+        let hint = "use `claims = \"referenced\"` with a `reference_pattern`".to_owned();
+        out.raise(raise(Code::ClaimsAllShared, message).hint(Some(hint)));
+    }
+    let is_indistinct = |other: &&&psp::Placed| {
+        !is_same_shop(other) && !is_told_apart(&placed.account, &other.account)
+    };
+    let Some(rival) = others.iter().find(is_indistinct) else {
+        return false;
+    };
+    let message = format!(
+        "nothing tells payments of \"{}\" from those of \"{}\", the same PSP account for the shop \
+         \"{}\": an order that its shop does not know is held, never refunded",
+        placed.id, rival.id, rival.account.shop
+    );
+    let hint = "give each a `reference_pattern` that only its own references match".to_owned();
+    out.raise(raise(Code::SharedAccount, message).hint(Some(hint)));
+    true
+}
+
+/// True when both have a pattern, and not the same one.
+fn is_told_apart(one: &AccountConfig, other: &AccountConfig) -> bool {
+    match (&one.reference_pattern, &other.reference_pattern) {
+        (Some(one), Some(other)) => one.as_str() != other.as_str(),
+        (None, _) | (_, None) => false,
+    }
+}

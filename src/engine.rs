@@ -1,0 +1,201 @@
+//! The one write path: load, observe, reconcile, check the promises, commit.
+//!
+//! Takes inputs in batches, groups them by the checkouts they touch, and commits each batch in
+//! one transaction; what conflicts or cannot be read drops out of the batch alone. Knows no
+//! socket and makes no call.
+
+mod desk;
+pub mod input;
+mod lesson;
+mod units;
+mod verdict;
+mod workspace;
+
+pub use desk::{EngineDesk, SweepWish};
+pub use units::Outcome;
+
+use crate::clock::Clock;
+use crate::core::ids::ShopId;
+use crate::core::policy::Policy;
+use crate::roster::Roster;
+use crate::store::{CommitUnit, Committed, Disposition, Store, StoreError, Wanted};
+use crate::telemetry::Telemetry;
+use arc_swap::ArcSwap;
+use input::Input;
+use lesson::Taught;
+use std::sync::Arc;
+use units::Group;
+use workspace::Workspace;
+
+/// Inputs in one transaction at most.
+pub const BATCH_INPUTS_MAX: usize = 256;
+/// Times a conflicting input is decided anew before it waits for the next batch.
+pub const CONFLICT_ROUNDS_MAX: u32 = 8;
+
+/// The engine.
+#[derive(Clone)]
+pub struct Engine {
+    store: Arc<dyn Store>,
+    roster: Arc<ArcSwap<Roster>>,
+    clock: Clock,
+    telemetry: Telemetry,
+}
+
+impl Engine {
+    /// An engine over a store, for whoever the roster names at the time.
+    pub fn new(
+        store: Arc<dyn Store>,
+        roster: Arc<ArcSwap<Roster>>,
+        clock: Clock,
+        telemetry: Telemetry,
+    ) -> Engine {
+        Engine {
+            store,
+            roster,
+            clock,
+            telemetry,
+        }
+    }
+
+    /// The store it writes to.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// Takes inputs in; one outcome each, in order. Everything that is `Done` is durable.
+    pub async fn advance(&self, inputs: &[Input]) -> Result<Vec<Outcome>, StoreError> {
+        let mut outcomes: Vec<Option<Outcome>> = inputs.iter().map(|_| None).collect();
+        let mut open: Vec<usize> = (0..inputs.len()).collect();
+        for round in 0..CONFLICT_ROUNDS_MAX {
+            if open.is_empty() {
+                break;
+            }
+            // A batch that conflicts goes on one by one, so that a quarrel stays between those
+            // who have it.
+            let batches: Vec<Vec<usize>> = if round == 0 {
+                vec![std::mem::take(&mut open)]
+            } else {
+                std::mem::take(&mut open)
+                    .into_iter()
+                    .map(|index| vec![index])
+                    .collect()
+            };
+            for batch in batches {
+                let chosen: Vec<&Input> = batch
+                    .iter()
+                    .filter_map(|index| inputs.get(*index))
+                    .collect();
+                let results = self.advance_apart(&chosen).await?;
+                for (index, result) in batch.into_iter().zip(results) {
+                    match (result, outcomes.get_mut(index)) {
+                        (Some(outcome), Some(slot)) => *slot = Some(outcome),
+                        (None, _) | (_, None) => open.push(index),
+                    }
+                }
+            }
+        }
+        Ok(outcomes
+            .into_iter()
+            .map(|one| one.unwrap_or(Outcome::Postponed))
+            .collect())
+    }
+
+    /// As `advance_once`, but a row that holds what it must not hold fails only those who need
+    /// it: a batch is taken apart, and a single input is parked by name.
+    async fn advance_apart(&self, inputs: &[&Input]) -> Result<Vec<Option<Outcome>>, StoreError> {
+        let why = match self.advance_once(inputs).await {
+            Err(error @ StoreError::Corrupt { .. }) => error.to_string(),
+            result => return result,
+        };
+        let [input] = inputs else {
+            return Ok(inputs.iter().map(|_| None).collect());
+        };
+        if let Input::Delivery(row) = input {
+            let parked = Disposition::Parked { why: why.clone() };
+            let deliveries = vec![(row.id, parked)];
+            let unit = CommitUnit {
+                deliveries,
+                ..CommitUnit::default()
+            };
+            self.store.commit(&[unit]).await?;
+        }
+        Ok(vec![Some(Outcome::Parked { why })])
+    }
+
+    /// One attempt for all inputs together; none for those that met a conflict.
+    async fn advance_once(&self, inputs: &[&Input]) -> Result<Vec<Option<Outcome>>, StoreError> {
+        let now = self.clock.now();
+        let roster = self.roster.load_full();
+        let taught: Vec<Taught> = inputs
+            .iter()
+            .map(|input| lesson::read(input, &roster, now))
+            .collect();
+        let mut wanted = Wanted::default();
+        for one in taught.iter().flat_map(|taught| &taught.lessons) {
+            one.want(&mut wanted);
+        }
+        let mut workspace = Workspace::new(self.store.load(&wanted).await?);
+        let groups = units::group(inputs, &taught, &mut workspace, now);
+        let mut outcomes: Vec<Option<Outcome>> = inputs.iter().map(|_| None).collect();
+        let mut units = Vec::new();
+        let mut members = Vec::new();
+        for group in groups {
+            let policy = |shop: &ShopId| policy_of(&roster, shop);
+            match units::build(&group, inputs, &taught, &mut workspace, &policy, now) {
+                units::Built::Unit(unit, group_outcomes) => {
+                    units.push(*unit);
+                    members.push((group, group_outcomes));
+                }
+                units::Built::Over(group_outcomes) => fill(&mut outcomes, &group, group_outcomes),
+            }
+        }
+        if units.is_empty() {
+            return Ok(outcomes);
+        }
+        let committed = self.store.commit(&units).await?;
+        self.count(&units, &committed);
+        for ((group, group_outcomes), result) in members.into_iter().zip(committed) {
+            match result {
+                Committed::Done => fill(&mut outcomes, &group, group_outcomes),
+                Committed::Conflict => {}
+            }
+        }
+        Ok(outcomes)
+    }
+}
+
+impl Engine {
+    fn count(&self, units: &[CommitUnit], committed: &[Committed]) {
+        let mut done = 0_u32;
+        let mut conflicts = 0_u32;
+        for (unit, result) in units.iter().zip(committed) {
+            match result {
+                Committed::Conflict => conflicts = conflicts.saturating_add(1),
+                Committed::Done => {
+                    done = done.saturating_add(1);
+                    for one in &unit.checkouts {
+                        self.telemetry
+                            .decided(&one.row.shop, one.row.verdict, one.row.reason);
+                    }
+                }
+            }
+        }
+        self.telemetry.batch_committed(done, conflicts);
+    }
+}
+
+fn fill(outcomes: &mut [Option<Outcome>], group: &Group, results: Vec<Outcome>) {
+    for (index, outcome) in group.inputs.iter().zip(results) {
+        if let Some(slot) = outcomes.get_mut(*index) {
+            *slot = Some(outcome);
+        }
+    }
+}
+
+/// A shop that is no longer configured is only watched.
+fn policy_of(roster: &Roster, shop: &ShopId) -> Arc<Policy> {
+    roster
+        .shops
+        .get(shop)
+        .map_or_else(|| Arc::new(Policy::default()), |entry| entry.policy.clone())
+}

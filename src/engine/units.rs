@@ -1,0 +1,275 @@
+//! Units of change: inputs that touch the same checkouts stand or fall together.
+//!
+//! Groups a batch into connected sets and builds one commit unit from each. A checkout that
+//! cannot be read fails its own group and no other.
+
+use super::input::Input;
+use super::lesson::Taught;
+use super::verdict;
+use super::workspace::Workspace;
+use crate::core::ids::{ActionKey, CheckoutId, ShopId};
+use crate::core::plan::RulingRefused;
+use crate::core::policy::Policy;
+use crate::core::time::Time;
+use crate::store::{CommitUnit, Disposition};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// What became of one input.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Durable, or nothing to do.
+    Done,
+    /// Parked by name: the delivery could not be read or taken.
+    Parked {
+        /// A stable word, then detail.
+        why: String,
+    },
+    /// Taken, but a plan would have broken a promise: the checkout is held.
+    Breached {
+        /// Which checkout.
+        checkout: CheckoutId,
+        /// Which promise, and how.
+        why: String,
+    },
+    /// There is no such checkout.
+    NotFound,
+    /// The checkout has moved since the operator saw it.
+    Moved {
+        /// Its version now.
+        version: i64,
+    },
+    /// A guard refused the ruling.
+    Refused(RulingRefused),
+    /// Conflicts did not end; it waits for the next batch.
+    Postponed,
+}
+
+/// Inputs that touch the same checkouts.
+#[derive(Debug, Default)]
+pub(super) struct Group {
+    pub(super) inputs: Vec<usize>,
+    pub(super) checkouts: BTreeSet<CheckoutId>,
+    /// Why the group cannot be taken, if it cannot.
+    pub(super) broken: Option<String>,
+}
+
+/// Lets the workspace learn everything and groups the inputs by what they touched.
+pub(super) fn group(
+    inputs: &[&Input],
+    taught: &[Taught],
+    workspace: &mut Workspace,
+    now: Time,
+) -> Vec<Group> {
+    let mut groups: Vec<Group> = Vec::new();
+    for (index, (input, taught)) in inputs.iter().zip(taught).enumerate() {
+        let mut touched = BTreeSet::new();
+        let mut broken = None;
+        if !is_refused(input, workspace) {
+            for lesson in &taught.lessons {
+                match workspace.learn(lesson, now) {
+                    Ok(more) => touched.extend(more),
+                    Err(bad) => broken = Some(format!("corrupt_checkout: {}: {}", bad.id, bad.why)),
+                }
+            }
+        }
+        let mut joined = Group {
+            inputs: vec![index],
+            checkouts: touched,
+            broken,
+        };
+        let (same, others): (Vec<Group>, Vec<Group>) = groups
+            .into_iter()
+            .partition(|group| !group.checkouts.is_disjoint(&joined.checkouts));
+        for mut group in same {
+            joined.inputs.append(&mut group.inputs);
+            joined.checkouts.append(&mut group.checkouts);
+            joined.broken = joined.broken.or(group.broken);
+        }
+        groups = others;
+        groups.push(joined);
+    }
+    groups
+}
+
+/// A ruling on a checkout that moved or does not exist teaches nothing.
+fn is_refused(input: &Input, workspace: &Workspace) -> bool {
+    match input {
+        Input::Ruled(ruled) => {
+            let row = workspace
+                .checkouts
+                .get(&ruled.checkout)
+                .and_then(|one| one.row.as_ref());
+            row.is_none_or(|row| ruled.if_version.is_some_and(|seen| seen != row.version))
+        }
+        Input::Delivery(_)
+        | Input::Due(_)
+        | Input::Report(_)
+        | Input::Swept(_)
+        | Input::Told { .. } => false,
+    }
+}
+
+/// Finds a shop's policy.
+pub(super) type PolicyOf<'a> = dyn Fn(&ShopId) -> Arc<Policy> + 'a;
+
+/// A unit to commit, or outcomes without one.
+pub(super) enum Built {
+    Unit(Box<CommitUnit>, Vec<Outcome>),
+    Over(Vec<Outcome>),
+}
+
+/// Builds the unit of one group.
+pub(super) fn build(
+    group: &Group,
+    inputs: &[&Input],
+    taught: &[Taught],
+    workspace: &mut Workspace,
+    policy: &PolicyOf<'_>,
+    now: Time,
+) -> Built {
+    let members = || {
+        group
+            .inputs
+            .iter()
+            .filter_map(|index| inputs.get(*index).copied())
+    };
+    if let Some(why) = &group.broken {
+        return park_all(group, taught, why);
+    }
+    if let Some(outcomes) = refuse_rulings(members(), workspace, policy) {
+        return Built::Over(outcomes);
+    }
+    let mut unit = CommitUnit::default();
+    let mut breached = None;
+    for id in &group.checkouts {
+        let Some(working) = workspace.checkouts.get_mut(id) else {
+            continue;
+        };
+        let released = released_of(members(), id);
+        let shop = working.checkout.shop.clone();
+        match verdict::decide(working, released, &policy(&shop), now) {
+            Ok(Some(decided)) => {
+                unit.tallies.extend(decided.tallies);
+                unit.checkouts.push(decided.commit);
+                if let Some(breach) = decided.breach {
+                    breached = Some((id.clone(), format!("{}: {}", breach.promise, breach.detail)));
+                }
+            }
+            Ok(None) => {}
+            Err(error) => return park_all(group, taught, &format!("unwritable_checkout: {error}")),
+        }
+    }
+    let deliveries = group.inputs.iter().filter_map(|index| taught.get(*index));
+    unit.deliveries
+        .extend(deliveries.filter_map(|one| one.delivery.clone()));
+    for input in members() {
+        if let Input::Report(report) = input
+            && let Some(epoch) = report.epoch
+        {
+            unit.epochs.push((report.shop.clone(), epoch));
+        }
+    }
+    let outcomes = group
+        .inputs
+        .iter()
+        .map(|index| outcome_of(taught.get(*index), &breached));
+    let outcomes: Vec<Outcome> = outcomes.collect();
+    if unit == CommitUnit::default() {
+        Built::Over(outcomes)
+    } else {
+        Built::Unit(Box::new(unit), outcomes)
+    }
+}
+
+fn outcome_of(taught: Option<&Taught>, breached: &Option<(CheckoutId, String)>) -> Outcome {
+    let delivery = taught.and_then(|one| one.delivery.as_ref());
+    if let Some((_, Disposition::Parked { why })) = delivery {
+        return Outcome::Parked { why: why.clone() };
+    }
+    match breached {
+        Some((checkout, why)) => Outcome::Breached {
+            checkout: checkout.clone(),
+            why: why.clone(),
+        },
+        None => Outcome::Done,
+    }
+}
+
+/// Deliveries of a group that cannot be taken are parked; nothing else of it happens.
+fn park_all(group: &Group, taught: &[Taught], why: &str) -> Built {
+    let deliveries: Vec<_> = group
+        .inputs
+        .iter()
+        .filter_map(|index| taught.get(*index)?.delivery.as_ref())
+        .map(|(id, _)| {
+            (
+                *id,
+                Disposition::Parked {
+                    why: why.to_owned(),
+                },
+            )
+        })
+        .collect();
+    let outcomes = group
+        .inputs
+        .iter()
+        .map(|_| Outcome::Parked {
+            why: why.to_owned(),
+        })
+        .collect();
+    if deliveries.is_empty() {
+        return Built::Over(outcomes);
+    }
+    Built::Unit(
+        Box::new(CommitUnit {
+            deliveries,
+            ..CommitUnit::default()
+        }),
+        outcomes,
+    )
+}
+
+/// The leases that end with reports about this checkout.
+fn released_of<'a>(
+    members: impl Iterator<Item = &'a Input>,
+    id: &CheckoutId,
+) -> Vec<(ActionKey, String)> {
+    let mut released = Vec::new();
+    for input in members {
+        if let Input::Report(report) = input
+            && report.checkout == *id
+        {
+            released.push((report.key.clone(), report.token.clone()));
+        }
+    }
+    released
+}
+
+/// Rulings come one to a batch; a refused one changes nothing.
+fn refuse_rulings<'a>(
+    members: impl Iterator<Item = &'a Input>,
+    workspace: &Workspace,
+    policy: &PolicyOf<'_>,
+) -> Option<Vec<Outcome>> {
+    for input in members {
+        let Input::Ruled(ruled) = input else { continue };
+        let working = workspace.checkouts.get(&ruled.checkout);
+        let Some((working, row)) = working.and_then(|one| Some((one, one.row.as_ref()?))) else {
+            return Some(vec![Outcome::NotFound]);
+        };
+        if ruled.if_version.is_some_and(|seen| seen != row.version) {
+            return Some(vec![Outcome::Moved {
+                version: row.version,
+            }]);
+        }
+        // Judged on what was known before the ruling itself became a fact.
+        let judged = working
+            .before
+            .admit(&ruled.ruling, &policy(&working.checkout.shop));
+        if let Err(refused) = judged {
+            return Some(vec![Outcome::Refused(refused)]);
+        }
+    }
+    None
+}

@@ -1,0 +1,173 @@
+//! From a checkout that learned something to its part of a commit.
+//!
+//! Reconciles, checks the promises, and writes down what was learned and decided. A plan that
+//! would break a promise is never committed: the checkout is set aside as held instead.
+
+use super::workspace::Working;
+use crate::core::checkout::Checkout;
+use crate::core::fact::Fact;
+use crate::core::ids::ActionKey;
+use crate::core::invariants;
+use crate::core::order::{OrderStatus, Via};
+use crate::core::payment::PaymentStatus;
+use crate::core::plan::{Decision, Plan};
+use crate::core::policy::Policy;
+use crate::core::time::Time;
+use crate::store::{CheckoutCommit, CheckoutRow, JournalEntry, Tally, TallyKind};
+
+/// What became of one checkout in a batch.
+pub(super) struct Decided {
+    pub(super) commit: CheckoutCommit,
+    pub(super) tallies: Vec<Tally>,
+    /// The promise that a plan would have broken, if one would.
+    pub(super) breach: Option<invariants::Breach>,
+}
+
+/// Decides one checkout. None when nothing was learned and nothing would change.
+pub(super) fn decide(
+    working: &mut Working,
+    released: Vec<(ActionKey, String)>,
+    policy: &Policy,
+    now: Time,
+) -> Result<Option<Decided>, serde_json::Error> {
+    let mut plan = working.checkout.reconcile(now, policy);
+    let breach = invariants::check(&working.checkout, &plan, now, policy).err();
+    if let Some(breach) = &breach {
+        let why = format!("{}: {}", breach.promise, breach.detail);
+        let fact = Fact::Parked { at: now, why };
+        working.checkout.observe(&fact);
+        working.facts.push(fact);
+        plan = working.checkout.reconcile(now, policy);
+    }
+    if working.facts.is_empty() && released.is_empty() && is_as_stored(working, &plan, now) {
+        return Ok(None);
+    }
+    let tallies = count(&working.before, &working.checkout, now);
+    let commit = write_down(working, plan, released, now)?;
+    Ok(Some(Decided {
+        commit,
+        tallies,
+        breach,
+    }))
+}
+
+/// True when a commit would write what stands there already.
+fn is_as_stored(working: &Working, plan: &Plan, now: Time) -> bool {
+    let Some(row) = &working.row else {
+        return false;
+    };
+    let same_wake = row.wake_at == plan.wake_at && plan.wake_at.is_none_or(|at| at > now);
+    let same_actions = working.actions.len() == plan.actions.len()
+        && plan.actions.iter().all(|planned| {
+            working.actions.iter().any(|row| {
+                row.key == planned.key
+                    && row.planned.due == planned.due
+                    && row.planned.action == planned.action
+            })
+        });
+    row.verdict == plan.verdict
+        && row.reason == plan.reason
+        && same_wake
+        && same_actions
+        && working.homes.is_empty()
+}
+
+fn write_down(
+    working: &Working,
+    plan: Plan,
+    released: Vec<(ActionKey, String)>,
+    now: Time,
+) -> Result<CheckoutCommit, serde_json::Error> {
+    let checkout = &working.checkout;
+    let old = working.row.as_ref();
+    let version = old.map_or(1, |row| row.version.saturating_add(1));
+    let head = old.map_or("", |row| row.head.as_str());
+    let decision = Decision {
+        verdict: plan.verdict,
+        reason: plan.reason,
+        actions: plan.actions.clone(),
+        withheld: plan.withheld,
+        wake_at: plan.wake_at,
+        in_suspense: plan.in_suspense.clone(),
+    };
+    let facts = serde_json::to_string(&working.facts)?;
+    let decision = serde_json::to_string(&decision)?;
+    let entry = JournalEntry::chained(head, &checkout.id, version, now, facts, decision);
+    let since = match old {
+        Some(row) if row.verdict == plan.verdict => row.since,
+        Some(_) | None => now,
+    };
+    let row = CheckoutRow {
+        id: checkout.id.clone(),
+        shop: checkout.shop.clone(),
+        reference: checkout.reference.clone(),
+        verdict: plan.verdict,
+        reason: plan.reason,
+        since,
+        created_at: old.map_or(now, |row| row.created_at),
+        in_suspense: plan.in_suspense.first().copied(),
+        wake_at: plan.wake_at,
+        version,
+        head: entry.hash.clone(),
+        document: serde_json::to_string(checkout)?,
+    };
+    let payments = working.homes.iter().cloned().collect();
+    Ok(CheckoutCommit {
+        row,
+        entry,
+        actions: plan.actions,
+        released,
+        payments,
+    })
+}
+
+/// What this change counts towards the guard's limits.
+fn count(before: &Checkout, after: &Checkout, now: Time) -> Vec<Tally> {
+    let mut tallies = Vec::new();
+    let mut tally = |kind, amount| {
+        tallies.push(Tally {
+            shop: after.shop.clone(),
+            at: now,
+            kind,
+            amount,
+        });
+    };
+    for (payment, state) in after.own_payments() {
+        let was = before.payments.get(payment).map(|known| known.status());
+        let is_new = was != Some(PaymentStatus::Captured);
+        if is_new && state.status() == PaymentStatus::Captured && is_ours(state) {
+            tally(TallyKind::Capture, state.captured());
+        }
+    }
+    let answers = |checkout: &Checkout| {
+        let mut said = checkout
+            .order
+            .statements
+            .iter()
+            .filter(|said| said.via != Via::Event);
+        said.next().map(|said| said.status)
+    };
+    if answers(before).is_none()
+        && let Some(first) = answers(after)
+    {
+        tally(TallyKind::OrderAnswered, None);
+        if first == OrderStatus::Unknown {
+            tally(TallyKind::OrderUnknown, None);
+        }
+    }
+    tallies
+}
+
+fn is_ours(state: &crate::core::payment::Payment) -> bool {
+    use crate::core::payment::Ownership;
+    match state.ownership.as_ref().map(|stamped| stamped.value) {
+        Some(Ownership::Ours | Ownership::Shared) => true,
+        Some(
+            Ownership::Unclaimed
+            | Ownership::BeforeSince
+            | Ownership::WrongMode
+            | Ownership::UnknownKind,
+        )
+        | None => false,
+    }
+}

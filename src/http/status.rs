@@ -1,0 +1,129 @@
+//! `/status`: is anyone out of pocket, who, since when, and what happens next; for a tired
+//! person in the first ten seconds.
+//!
+//! Gathers what the store, the roster and readiness say; `report` makes the page's content of
+//! it as a plain value, and the three forms show that value.
+
+pub mod concerns;
+pub mod report;
+pub mod text;
+
+use super::admin::AdminState;
+use super::admin::format::{self, Format};
+use super::api::query::Parameters;
+use super::words::{printable, sums};
+use crate::core::money::Money;
+use crate::core::plan::Verdict;
+use crate::core::time::Time;
+use crate::roster::Roster;
+use crate::store::{CheckoutFilter, StoreError};
+use askama::Template;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use report::{Report, Seen, SeenAccount, SeenShop};
+
+/// Checkouts with money in suspense that are read one by one; beyond it, sums come from the
+/// overview, which also counts payments that are merely under way.
+pub const ROWS_READ: u32 = 500;
+
+/// Verdicts under which money may be in suspense.
+const WITH_SUSPENSE: [Verdict; 5] = [
+    Verdict::Matching,
+    Verdict::Confirming,
+    Verdict::Releasing,
+    Verdict::Refunding,
+    Verdict::Held,
+];
+
+#[derive(Template)]
+#[template(path = "status.html")]
+struct Page {
+    title: String,
+    report: Report,
+}
+
+impl Page {
+    fn sums(&self, amounts: &[Money]) -> String {
+        sums(amounts)
+    }
+}
+
+/// `GET /status`
+pub async fn page(State(state): State<AdminState>, headers: HeaderMap, uri: Uri) -> Response {
+    let form = Parameters::read(&uri, &["format"])
+        .and_then(|parameters| Format::choose(parameters.one("format")?, &headers));
+    let form = match form {
+        Ok(form) => form,
+        Err(problem) => return problem.into_response(),
+    };
+    let now = state.clock.now();
+    let (report, status) = match gather(&state).await {
+        Ok(seen) => (Report::of(&seen, now), StatusCode::OK),
+        Err(error) => {
+            tracing::warn!(code = error.code(), %error, "status page is blind: store not read");
+            (Report::blind(&error, now), StatusCode::SERVICE_UNAVAILABLE)
+        }
+    };
+    let mut response = show(report, form);
+    *response.status_mut() = status;
+    response
+}
+
+fn show(report: Report, form: Format) -> Response {
+    match form {
+        Format::Json => format::json(&report),
+        Format::Text => format::text(text::render(&report)),
+        Format::Html => format::html(&Page {
+            title: format!("{}: {}", report.level.word(), report.headline),
+            report,
+        }),
+    }
+}
+
+async fn gather(state: &AdminState) -> Result<Seen, StoreError> {
+    let roster = state.roster.load_full();
+    let filter = CheckoutFilter {
+        verdicts: WITH_SUSPENSE.to_vec(),
+        limit: ROWS_READ,
+        ..CheckoutFilter::default()
+    };
+    Ok(Seen {
+        overview: state.store.overview().await?,
+        rows: state.store.checkouts(&filter).await?,
+        backlog: state.store.backlog().await?,
+        marks: state.store.sweep_marks().await?,
+        shops: seen_shops(state, &roster).await?,
+        accounts: seen_accounts(&roster),
+        parts: state.readiness.report().await,
+    })
+}
+
+async fn seen_shops(state: &AdminState, roster: &Roster) -> Result<Vec<SeenShop>, StoreError> {
+    let mut shops = Vec::with_capacity(roster.shops.len());
+    for (key, entry) in &roster.shops {
+        shops.push(SeenShop {
+            row: state.store.shop(key).await?,
+            name: printable(&entry.name),
+            mode: entry.policy.mode,
+        });
+    }
+    Ok(shops)
+}
+
+fn seen_accounts(roster: &Roster) -> Vec<SeenAccount> {
+    roster
+        .accounts
+        .iter()
+        .map(|(account, entry)| SeenAccount {
+            account: account.clone(),
+            shop: entry.shop.clone(),
+            sweep_every: entry.sweep_every,
+        })
+        .collect()
+}
+
+/// How a moment is shown beside a length of time: both, for people.
+fn since(at: Time, now: Time) -> String {
+    super::words::length(now.since(at))
+}

@@ -1,0 +1,99 @@
+//! `POST /webhooks/{account}`: verify, record, acknowledge as the PSP wants it.
+//!
+//! Does not read what a delivery says: that is the engine's, later. A delivery that fails
+//! verification changes nothing and its sender learns nothing.
+
+use super::counters::{Outcome, SenderKind};
+use super::problem::{Code, Problem};
+use super::public::{Arrived, Public, come_again, delivery_id, verify_for_nobody};
+use crate::core::ids::AccountId;
+use crate::psp::{Acknowledgement, Verification};
+use crate::store::{Appended, NewDelivery, Sender};
+use axum::extract::{Path, Request, State};
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, Method, StatusCode, header};
+use std::sync::Arc;
+
+/// Receives one delivery.
+#[tracing::instrument(name = "webhook.receive", level = "debug", skip_all, fields(account))]
+pub(super) async fn receive(
+    State(public): State<Arc<Public>>,
+    Path(account): Path<String>,
+    request: Request,
+) -> Response {
+    let arrived = match Arrived::take(request, &public.clock).await {
+        Ok(arrived) => arrived,
+        Err(problem) => return problem.into_response(),
+    };
+    let (delivery, acknowledgement) = match examine(&public, &account, &arrived) {
+        Ok(verified) => verified,
+        Err(problem) => return problem.into_response(),
+    };
+    let sender = delivery.sender.clone();
+    match public.intake.submit(delivery).await {
+        Ok(Appended::New | Appended::Duplicate) => acknowledge(&acknowledgement),
+        Ok(Appended::Conflict) => {
+            tracing::warn!(
+                sender = sender.code(),
+                "a delivery came again under the same id with another body; it is parked"
+            );
+            acknowledge(&acknowledgement)
+        }
+        Err(not_taken) => come_again(not_taken).into_response(),
+    }
+}
+
+/// Verifies; everything but a delivery worth recording is answered here.
+fn examine(
+    public: &Public,
+    account: &str,
+    arrived: &Arrived,
+) -> Result<(NewDelivery, Acknowledgement), Problem> {
+    let roster = public.roster.load();
+    let entry = AccountId::parse(account)
+        .ok()
+        .and_then(|account| roster.accounts.get_key_value(&account));
+    let takes_get = entry.is_some_and(|(_, entry)| entry.adapter.takes_get());
+    if !(arrived.method == Method::POST || takes_get && arrived.method == Method::GET) {
+        let allowed = if takes_get { "GET, POST" } else { "POST" };
+        return Err(Problem::new(Code::MethodNotAllowed).allow(allowed));
+    }
+    let Some((account, entry)) = entry else {
+        verify_for_nobody(&arrived.body);
+        public
+            .counters
+            .count(SenderKind::Psp, Outcome::UnknownSender);
+        return Err(Problem::new(Code::UnknownAccount));
+    };
+    // Only a configured name gets into the log.
+    tracing::Span::current().record("account", account.as_str());
+    let adapter = &entry.adapter;
+    let sender = Sender::Psp(account.clone());
+    let (named, is_signed) = match adapter.verify(&arrived.raw(), arrived.at) {
+        Verification::Signed { delivery_id } => (delivery_id, true),
+        Verification::Unsigned { delivery_id } => (Some(delivery_id), false),
+        Verification::Rejected(rejection) => {
+            let is_kept = |name: &str| adapter.is_signature_field(name);
+            return Err(public.reject(&sender, arrived, rejection, is_kept));
+        }
+    };
+    let delivery = NewDelivery {
+        sender,
+        delivery_id: delivery_id(named.as_deref(), &arrived.body),
+        received_at: arrived.at,
+        is_signed,
+        body: arrived.body.to_vec(),
+    };
+    Ok((delivery, adapter.acknowledgement()))
+}
+
+fn acknowledge(acknowledgement: &Acknowledgement) -> Response {
+    let status = StatusCode::from_u16(acknowledgement.status).unwrap_or(StatusCode::OK);
+    let mut response = (status, acknowledgement.body).into_response();
+    let fields = response.headers_mut();
+    fields.remove(header::CONTENT_TYPE);
+    if let Some(kind) = acknowledgement.content_type {
+        fields.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    }
+    response
+}

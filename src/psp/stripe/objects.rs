@@ -1,0 +1,239 @@
+//! Stripe's objects as they stand on the wire, only the fields that are read.
+//!
+//! Plain shapes without meaning: amounts are kept as written (`amount.rs` judges them),
+//! references to other objects may be an id or the object itself. Field names and kinds are
+//! those of API version 2026-07-29; unknown fields are skipped, so older payloads read too.
+
+use crate::core::ids::ExternalRef;
+use crate::psp::json::{self, Fault, Strict};
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+/// What every event and object is called.
+#[derive(Deserialize)]
+pub(super) struct Named {
+    pub(super) id: ExternalRef,
+    pub(super) object: String,
+}
+
+/// What every object and list shows.
+#[derive(Deserialize)]
+struct Kind {
+    object: String,
+}
+
+/// A snapshot event.
+#[derive(Deserialize)]
+pub(super) struct Event<'a> {
+    #[serde(rename = "type")]
+    pub(super) kind: String,
+    /// Unix seconds.
+    pub(super) created: i64,
+    pub(super) livemode: bool,
+    /// Only on events of connected accounts.
+    pub(super) account: Option<String>,
+    #[serde(borrow)]
+    pub(super) data: Strict<EventBody<'a>>,
+}
+
+/// The part of an event that holds the object.
+#[derive(Deserialize)]
+pub(super) struct EventBody<'a> {
+    #[serde(borrow)]
+    pub(super) object: &'a RawValue,
+}
+
+/// `payment_intent`.
+#[derive(Deserialize)]
+pub(super) struct Intent<'a> {
+    pub(super) id: ExternalRef,
+    #[serde(borrow)]
+    pub(super) amount: &'a RawValue,
+    #[serde(borrow)]
+    pub(super) amount_capturable: &'a RawValue,
+    #[serde(borrow)]
+    pub(super) amount_received: &'a RawValue,
+    pub(super) currency: String,
+    pub(super) status: String,
+    /// Unix seconds.
+    pub(super) created: i64,
+    pub(super) livemode: bool,
+    #[serde(borrow)]
+    pub(super) latest_charge: Option<&'a RawValue>,
+    /// Shown by API versions before 2025-03-31 only.
+    #[serde(borrow)]
+    pub(super) invoice: Option<&'a RawValue>,
+}
+
+/// `charge`.
+#[derive(Deserialize)]
+pub(super) struct Charge<'a> {
+    pub(super) id: ExternalRef,
+    #[serde(borrow)]
+    pub(super) amount: &'a RawValue,
+    #[serde(borrow)]
+    pub(super) amount_captured: &'a RawValue,
+    #[serde(borrow)]
+    pub(super) amount_refunded: &'a RawValue,
+    pub(super) currency: String,
+    pub(super) status: String,
+    pub(super) captured: bool,
+    pub(super) refunded: bool,
+    pub(super) disputed: Option<bool>,
+    /// Unix seconds.
+    pub(super) created: i64,
+    pub(super) livemode: bool,
+    #[serde(borrow)]
+    pub(super) payment_intent: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(super) invoice: Option<&'a RawValue>,
+    pub(super) payment_method_details: Option<Strict<MethodDetails>>,
+}
+
+/// `charge.payment_method_details`.
+#[derive(Deserialize)]
+pub(super) struct MethodDetails {
+    #[serde(rename = "type")]
+    pub(super) kind: Option<String>,
+    pub(super) card: Option<Strict<CardDetails>>,
+}
+
+/// `charge.payment_method_details.card`.
+#[derive(Deserialize)]
+pub(super) struct CardDetails {
+    /// Unix seconds after which an uncaptured charge is released.
+    pub(super) capture_before: Option<i64>,
+}
+
+/// `refund`.
+#[derive(Deserialize)]
+pub(super) struct RefundObject<'a> {
+    pub(super) id: ExternalRef,
+    #[serde(borrow)]
+    pub(super) amount: &'a RawValue,
+    pub(super) currency: String,
+    pub(super) status: Option<String>,
+    pub(super) reason: Option<String>,
+    pub(super) pending_reason: Option<String>,
+    #[serde(borrow)]
+    pub(super) payment_intent: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(super) charge: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(super) metadata: Option<&'a RawValue>,
+    /// The movement on the shop's balance at Stripe; `null` when none, nothing when not shown.
+    #[serde(default, borrow, deserialize_with = "shown")]
+    pub(super) balance_transaction: Option<&'a RawValue>,
+}
+
+/// `dispute`.
+#[derive(Deserialize)]
+pub(super) struct DisputeObject<'a> {
+    pub(super) id: ExternalRef,
+    #[serde(borrow)]
+    pub(super) amount: &'a RawValue,
+    pub(super) currency: String,
+    pub(super) status: String,
+    #[serde(borrow)]
+    pub(super) payment_intent: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(super) charge: Option<&'a RawValue>,
+}
+
+/// Whatever names a payment: a Checkout session, or an object that could not be read in full.
+#[derive(Deserialize)]
+pub(super) struct Pointer<'a> {
+    #[serde(borrow)]
+    pub(super) payment_intent: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(super) charge: Option<&'a RawValue>,
+}
+
+/// One page of a list.
+#[derive(Deserialize)]
+pub(super) struct List<'a> {
+    #[serde(borrow)]
+    pub(super) data: Vec<&'a RawValue>,
+    pub(super) has_more: bool,
+}
+
+/// An error answer.
+#[derive(Deserialize)]
+pub(super) struct ErrorBody {
+    pub(super) error: Strict<ErrorObject>,
+}
+
+/// What went wrong, by Stripe's words.
+#[derive(Deserialize)]
+pub(super) struct ErrorObject {
+    #[serde(rename = "type")]
+    pub(super) kind: Option<String>,
+    pub(super) code: Option<String>,
+    pub(super) param: Option<String>,
+}
+
+/// Reads an object of this kind; its kind is looked at first, so that another one is told apart
+/// from a broken one.
+pub(super) fn typed<'a, T: Deserialize<'a>>(
+    bytes: &'a [u8],
+    kind: &'static str,
+) -> Result<T, Fault> {
+    let Kind { object } = json::object(bytes)?;
+    if object == kind {
+        json::object(bytes)
+    } else {
+        Err(Fault {
+            code: "wrong_object",
+            detail: format!("the object is not a {kind}"),
+        })
+    }
+}
+
+/// Keeps `null` apart from a field that is not there.
+fn shown<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
+}
+
+/// A field that names another object: its id, or the object itself when it was expanded.
+pub(super) enum Link<'a> {
+    /// Only named.
+    Id(ExternalRef),
+    /// Shown in full.
+    Shown(ExternalRef, &'a RawValue),
+}
+
+impl<'a> Link<'a> {
+    /// Reads a field that may be absent.
+    pub(super) fn read(field: Option<&'a RawValue>) -> Result<Option<Link<'a>>, Fault> {
+        let Some(raw) = field else { return Ok(None) };
+        if raw.get().starts_with('{') {
+            let named: Named = json::nested(raw)?;
+            return Ok(Some(Link::Shown(named.id, raw)));
+        }
+        match serde_json::from_str(raw.get()) {
+            Ok(id) => Ok(Some(Link::Id(id))),
+            Err(_) => Err(Fault {
+                code: "wrong_shape",
+                detail: "a link that is neither an id nor an object".to_owned(),
+            }),
+        }
+    }
+
+    /// The other object's id.
+    pub(super) fn id(self) -> ExternalRef {
+        match self {
+            Link::Id(id) | Link::Shown(id, _) => id,
+        }
+    }
+}
+
+/// The payment that a refund, dispute, charge or session belongs to: its intent, else its charge.
+pub(super) fn payment_of(
+    intent: Option<&RawValue>,
+    charge: Option<&RawValue>,
+) -> Result<Option<ExternalRef>, Fault> {
+    match Link::read(intent)? {
+        Some(link) => Ok(Some(link.id())),
+        None => Ok(Link::read(charge)?.map(Link::id)),
+    }
+}

@@ -1,0 +1,79 @@
+//! Carries the sandbox's webhooks to the daemon, and tries again what was not acknowledged.
+//!
+//! The PSP's and the shop's own delivery workers in one. Knows addresses and paths, and nothing
+//! of what the deliveries say.
+
+use super::client;
+use super::outbox::Delivery;
+use super::server::Side;
+use super::world::SharedWorld;
+use crate::wire::Method;
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// How often the pump looks for deliveries that are due.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+
+/// Where deliveries go.
+#[derive(Clone, Debug)]
+pub struct Destination {
+    /// The daemon's public listener.
+    pub public: SocketAddr,
+    /// The path for the PSP's deliveries.
+    pub psp_path: String,
+    /// The path for the shop's events.
+    pub shop_path: String,
+}
+
+/// Delivers until `stop`, each delivery in a task of its own.
+pub fn start(world: SharedWorld, to: Destination, tracker: &TaskTracker, stop: CancellationToken) {
+    let carriers = tracker.clone();
+    tracker.spawn(async move {
+        let mut looks = tokio::time::interval(LOOK_EVERY);
+        loop {
+            tokio::select! {
+                _ = looks.tick() => {}
+                () = stop.cancelled() => return,
+            }
+            let (psp, shop) = world.with(|world, now| {
+                (
+                    world.psp.take_deliveries(now),
+                    world.shop.take_deliveries(now),
+                )
+            });
+            let psp = psp.into_iter().map(|delivery| (Side::Psp, delivery));
+            let shop = shop.into_iter().map(|delivery| (Side::Shop, delivery));
+            for (side, delivery) in psp.chain(shop) {
+                let (world, to, stop) = (world.clone(), to.clone(), stop.clone());
+                carriers.spawn(async move {
+                    tokio::select! {
+                        () = carry(side, &world, &to, delivery) => {}
+                        () = stop.cancelled() => {}
+                    }
+                });
+            }
+        }
+    });
+}
+
+async fn carry(side: Side, world: &SharedWorld, to: &Destination, delivery: Delivery) {
+    let path = match side {
+        Side::Psp => &to.psp_path,
+        Side::Shop => &to.shop_path,
+    };
+    let answer = client::call(
+        to.public,
+        Method::Post,
+        path,
+        &delivery.headers,
+        &delivery.body,
+    )
+    .await;
+    let status = answer.ok().map(|answer| answer.status);
+    world.with(|world, now| match side {
+        Side::Psp => world.psp.delivered(delivery, status, now),
+        Side::Shop => world.shop.delivered(delivery, status, now),
+    });
+}

@@ -1,0 +1,124 @@
+//! Leases in memory: which attempt is whose, until when, and what was lost.
+//!
+//! Knows due times, destinations and tokens, nothing of what an action does.
+
+use super::state::{KeptAction, State, most};
+use crate::core::ids::{ActionKey, CheckoutId};
+use crate::core::time::Time;
+use crate::store::{Lease, LeaseRequest, Leased};
+
+type Key = (CheckoutId, ActionKey);
+
+fn key(kept: &KeptAction) -> Key {
+    (kept.row.checkout.clone(), kept.row.key.clone())
+}
+
+impl State {
+    /// Lost leases first, since each may be money already sent, then what is due the longest.
+    pub(super) fn lease(&mut self, request: &LeaseRequest) -> Vec<Leased> {
+        let lost = self.lost(request);
+        let left = most(request.limit).saturating_sub(lost.len());
+        let due = self.choose(request, left);
+        let mut leased = Vec::new();
+        for key in lost {
+            let lease = self.next_lease(request);
+            if let Some(kept) = self.action_mut(&key) {
+                kept.row.lease = Some(lease);
+                kept.is_lost = true;
+                leased.push(Leased::Lost(kept.row.clone()));
+            }
+        }
+        for key in due {
+            let lease = self.next_lease(request);
+            if let Some(kept) = self.action_mut(&key) {
+                kept.row.lease = Some(lease);
+                kept.row.attempts = kept.row.attempts.saturating_add(1);
+                kept.sent_before = kept.row.last_sent_at;
+                kept.row.last_sent_at = Some(request.now);
+                leased.push(Leased::Attempt(kept.row.clone()));
+            }
+        }
+        leased
+    }
+
+    fn lost(&self, request: &LeaseRequest) -> Vec<Key> {
+        let ran_out = |kept: &KeptAction| {
+            let until = kept.row.lease.as_ref().map(|lease| lease.until);
+            until
+                .filter(|until| *until <= request.now)
+                .map(|until| (until, key(kept)))
+        };
+        let mut lost: Vec<(Time, Key)> = self.standing().filter_map(ran_out).collect();
+        lost.sort();
+        lost.truncate(most(request.limit));
+        lost.into_iter().map(|(_, key)| key).collect()
+    }
+
+    fn choose(&self, request: &LeaseRequest, limit: usize) -> Vec<Key> {
+        let mut room = request.room.clone();
+        let is_due = |kept: &&KeptAction| {
+            let is_held_back =
+                !request.with_refunds && kept.row.planned.action.kind().gives_money_back();
+            kept.row.lease.is_none() && kept.row.planned.due <= request.now && !is_held_back
+        };
+        let mut due: Vec<_> = self.standing().filter(is_due).collect();
+        due.sort_by_key(|kept| (kept.row.planned.due, key(kept)));
+        let mut chosen = Vec::new();
+        for kept in due {
+            let destination = kept.row.planned.action.destination(&kept.row.shop);
+            let left = room.get_mut(&destination);
+            if let Some(left) = left
+                && let Some(less) = left.checked_sub(1)
+                && chosen.len() < limit
+            {
+                *left = less;
+                chosen.push(key(kept));
+            }
+        }
+        chosen
+    }
+
+    fn next_lease(&mut self, request: &LeaseRequest) -> Lease {
+        self.last_token = self.last_token.saturating_add(1);
+        Lease {
+            token: format!("{}.{}", request.holder, self.last_token),
+            until: request.until,
+        }
+    }
+
+    fn action_mut(&mut self, key: &Key) -> Option<&mut KeptAction> {
+        self.actions.get_mut(&key.0)?.get_mut(&key.1)
+    }
+
+    pub(super) fn end_leases(&mut self, now: Time) -> u64 {
+        let rows = self.actions.values_mut().flat_map(|of| of.values_mut());
+        let mut ended = 0_u64;
+        for lease in rows.filter_map(|kept| kept.row.lease.as_mut()) {
+            lease.until = lease.until.min(now);
+            ended = ended.saturating_add(1);
+        }
+        ended
+    }
+
+    pub(super) fn unlease(&mut self, checkout: &CheckoutId, key: &ActionKey, token: &str) {
+        let Some(kept) = self.action_mut(&(checkout.clone(), key.clone())) else {
+            return;
+        };
+        let sent_at = kept.row.last_sent_at;
+        match kept.row.lease.take() {
+            Some(lease) if lease.token != token => kept.row.lease = Some(lease),
+            // A lost attempt may have been sent, so it is only found again.
+            Some(lease) if kept.is_lost => {
+                kept.row.lease = Some(Lease {
+                    until: sent_at.unwrap_or(lease.until),
+                    ..lease
+                });
+            }
+            Some(_) => {
+                kept.row.attempts = kept.row.attempts.saturating_sub(1);
+                kept.row.last_sent_at = kept.sent_before;
+            }
+            None => {}
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Leases in SQLite: which attempt is whose, until when, and what was lost.
+//!
+//! Knows due times, destinations and tokens, nothing of what an action does.
+
+use super::commit::{ASK, GIVE_BACK};
+use super::pack::rows;
+use super::{read_all, sql};
+use crate::core::ids::{ActionKey, CheckoutId};
+use crate::core::plan::Destination;
+use crate::core::time::Time;
+use crate::store::rows::{RawAction, destination_code};
+use crate::store::{ActionRow, LeaseRequest, Leased, StoreError};
+use sqlx::SqliteConnection;
+use std::collections::BTreeMap;
+
+/// Lost leases first, since each may be money already sent, then what is due the longest.
+pub(super) async fn lease(
+    connection: &mut SqliteConnection,
+    request: &LeaseRequest,
+) -> Result<Vec<Leased>, StoreError> {
+    let lost: Vec<i64> = sqlx::query_scalar(sql::SELECT_LOST)
+        .bind(request.now.micros())
+        .bind(request.limit)
+        .fetch_all(&mut *connection)
+        .await?;
+    let lost_count = u32::try_from(lost.len()).unwrap_or(u32::MAX);
+    let due = choose(
+        connection,
+        request,
+        request.limit.saturating_sub(lost_count),
+    )
+    .await?;
+    let mut leased = Vec::with_capacity(lost.len().saturating_add(due.len()));
+    if !lost.is_empty() {
+        let query = sqlx::query_as(sql::LEASE_LOST)
+            .bind(rows(&lost)?)
+            .bind(&request.holder)
+            .bind(request.until.micros());
+        let mut taken = read_all(&mut *connection, query, RawAction::read).await?;
+        taken.sort_by(in_order);
+        leased.extend(taken.into_iter().map(Leased::Lost));
+    }
+    if !due.is_empty() {
+        let query = sqlx::query_as(sql::LEASE_ACTIONS)
+            .bind(rows(&due)?)
+            .bind(&request.holder)
+            .bind(request.until.micros())
+            .bind(request.now.micros());
+        let mut taken = read_all(connection, query, RawAction::read).await?;
+        taken.sort_by(in_order);
+        leased.extend(taken.into_iter().map(Leased::Attempt));
+    }
+    Ok(leased)
+}
+
+/// Longest overdue first; the order of an update's rows is SQLite's own.
+fn in_order(one: &ActionRow, other: &ActionRow) -> std::cmp::Ordering {
+    let order = |row: &ActionRow| (row.planned.due, row.checkout.clone(), row.key.clone());
+    order(one).cmp(&order(other))
+}
+
+/// The rows to lease: per destination no more than its room, overall no more than `limit`.
+async fn choose(
+    connection: &mut SqliteConnection,
+    request: &LeaseRequest,
+    limit: u32,
+) -> Result<Vec<i64>, StoreError> {
+    let mut room: BTreeMap<String, u32> = BTreeMap::new();
+    let mut lanes = Vec::new();
+    for (destination, free) in request.room.iter().filter(|(_, free)| **free > 0) {
+        lanes.extend(lanes_of(destination, request.with_refunds));
+        room.insert(destination_code(destination), *free);
+    }
+    if limit == 0 || lanes.is_empty() {
+        return Ok(Vec::new());
+    }
+    let lanes: Vec<(String, String)> = sqlx::query_as(sql::SELECT_DUE_LANES)
+        .bind(rows(&lanes)?)
+        .bind(request.now.micros())
+        .fetch_all(&mut *connection)
+        .await?;
+    let mut candidates = Vec::new();
+    for (destination, lane) in lanes {
+        let free = room.get(&destination).copied().unwrap_or(0);
+        let found: Vec<(i64, i64)> = sqlx::query_as(sql::SELECT_DUE_ACTIONS)
+            .bind(&destination)
+            .bind(&lane)
+            .bind(request.now.micros())
+            .bind(free.min(limit))
+            .fetch_all(&mut *connection)
+            .await?;
+        candidates.extend(
+            found
+                .into_iter()
+                .map(|(nr, due)| (due, nr, destination.clone())),
+        );
+    }
+    candidates.sort();
+    let mut chosen = Vec::new();
+    for (_, nr, destination) in candidates {
+        let Some(left) = room.get_mut(&destination) else {
+            continue;
+        };
+        if let Some(less) = left.checked_sub(1) {
+            *left = less;
+            chosen.push(nr);
+        }
+    }
+    chosen.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    Ok(chosen)
+}
+
+fn lanes_of(destination: &Destination, with_refunds: bool) -> Vec<(String, &'static str)> {
+    let code = destination_code(destination);
+    if with_refunds {
+        vec![(code.clone(), ASK), (code, GIVE_BACK)]
+    } else {
+        vec![(code, ASK)]
+    }
+}
+
+pub(super) async fn unlease(
+    connection: &mut SqliteConnection,
+    checkout: &CheckoutId,
+    key: &ActionKey,
+    token: &str,
+) -> Result<(), StoreError> {
+    sqlx::query(sql::UNLEASE)
+        .bind(checkout.as_str())
+        .bind(key.as_str())
+        .bind(token)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// The lock on the file lets no second process in, so every lease found at start is orphaned.
+pub(super) async fn end_all(
+    connection: &mut SqliteConnection,
+    now: Time,
+) -> Result<u64, StoreError> {
+    let ended = sqlx::query(sql::END_LEASES)
+        .bind(now.micros())
+        .execute(connection)
+        .await?;
+    Ok(ended.rows_affected())
+}

@@ -1,0 +1,173 @@
+//! What the guard and the sweeps keep in SQLite: shops, tallies, first starts, marks.
+//!
+//! Knows numbers and moments; the judgement over them is the caller's.
+
+use super::commit::run;
+use super::pack::rows;
+use super::{read_all, sql};
+use crate::core::fact::BrakeCause;
+use crate::core::ids::{AccountId, ShopId};
+use crate::core::money::{Currency, Money};
+use crate::core::time::Time;
+use crate::store::rows::{RawShop, RawSweep, Reading, joined, minute, split};
+use crate::store::{RefundJudge, ShopRow, StoreError, SweepMark, Tally, TallyKind, TallySums};
+use sqlx::SqliteConnection;
+use std::collections::BTreeMap;
+
+pub(super) async fn shop(
+    connection: &mut SqliteConnection,
+    shop: &ShopId,
+) -> Result<ShopRow, StoreError> {
+    let query = sqlx::query_as(sql::SELECT_SHOP).bind(shop.as_str());
+    let found = read_all(connection, query, |raw: RawShop| raw.read(shop)).await?;
+    Ok(found.into_iter().next().unwrap_or(ShopRow {
+        shop: shop.clone(),
+        epoch: None,
+        brake: None,
+    }))
+}
+
+pub(super) async fn set_brake(
+    connection: &mut SqliteConnection,
+    shop: &ShopId,
+    brake: Option<(BrakeCause, Time)>,
+) -> Result<(), StoreError> {
+    sqlx::query(sql::SET_BRAKE)
+        .bind(shop.as_str())
+        .bind(brake.map(|(cause, _)| cause.code()))
+        .bind(brake.map(|(_, at)| at.micros()))
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+#[derive(sqlx::FromRow)]
+struct RawTally {
+    kind: String,
+    currency: String,
+    count: i64,
+    high: i64,
+    low: i64,
+}
+
+pub(super) async fn tallies(
+    connection: &mut SqliteConnection,
+    shop: &ShopId,
+    since: Time,
+) -> Result<TallySums, StoreError> {
+    let query = sqlx::query_as(sql::SELECT_TALLIES)
+        .bind(shop.as_str())
+        .bind(minute(since));
+    let mut sums = TallySums::default();
+    for raw in read_all(connection, query, |raw: RawTally| Ok(raw)).await? {
+        let reading = Reading::of("tallies", format_args!("{shop}/{}", raw.kind));
+        let kind = reading.word("kind", &raw.kind, TallyKind::parse)?;
+        let counted = reading.parsed("count", u64::try_from(raw.count))?;
+        let count = sums.counts.entry(kind).or_insert(0);
+        *count = count.saturating_add(counted);
+        if kind == TallyKind::Refund && !raw.currency.is_empty() {
+            let currency = reading.parsed("currency", Currency::parse(&raw.currency))?;
+            sums.refunded
+                .push(Money::new(joined(raw.high, raw.low), currency));
+        }
+    }
+    sums.refunded.sort();
+    Ok(sums)
+}
+
+pub(super) async fn add_tallies(
+    connection: &mut SqliteConnection,
+    tallies: &[&Tally],
+) -> Result<(), StoreError> {
+    if tallies.is_empty() {
+        return Ok(());
+    }
+    let mut buckets: BTreeMap<_, (i64, i128)> = BTreeMap::new();
+    for tally in tallies {
+        let currency = tally.amount.map(|money| money.currency());
+        let currency = currency.map_or(String::new(), String::from);
+        let key = (&tally.shop, minute(tally.at), tally.kind.code(), currency);
+        let bucket = buckets.entry(key).or_default();
+        let minor = tally.amount.map_or(0, |money| money.minor());
+        bucket.0 = bucket.0.saturating_add(1);
+        bucket.1 = bucket.1.saturating_add(i128::from(minor));
+    }
+    let added: Vec<_> = buckets
+        .into_iter()
+        .map(|((shop, minute, kind, currency), (count, sum))| {
+            let (high, low) = split(sum);
+            (shop, minute, kind, currency, count, high, low)
+        })
+        .collect();
+    run(connection, sql::ADD_TALLIES, rows(&added)?).await?;
+    Ok(())
+}
+
+/// Judges and counts under the write lock, so that two refunds cannot both be the last one.
+pub(super) async fn admit(
+    connection: &mut SqliteConnection,
+    tally: &Tally,
+    since: Time,
+    is_first_attempt: bool,
+    judge: &RefundJudge<'_>,
+) -> Result<Result<(), BrakeCause>, StoreError> {
+    let row = shop(&mut *connection, &tally.shop).await?;
+    let sums = tallies(&mut *connection, &tally.shop, since).await?;
+    let judged = judge(&row, &sums);
+    if judged.is_ok() && is_first_attempt {
+        add_tallies(connection, &[tally]).await?;
+    }
+    Ok(judged)
+}
+
+pub(super) async fn first_start(
+    connection: &mut SqliteConnection,
+    account: &AccountId,
+    now: Time,
+) -> Result<Time, StoreError> {
+    sqlx::query(sql::INSERT_FIRST_START)
+        .bind(account.as_str())
+        .bind(now.micros())
+        .execute(&mut *connection)
+        .await?;
+    let first: i64 = sqlx::query_scalar(sql::SELECT_FIRST_START)
+        .bind(account.as_str())
+        .fetch_one(connection)
+        .await?;
+    Ok(Time::from_micros(first))
+}
+
+pub(super) async fn sweep_marks(
+    connection: &mut SqliteConnection,
+) -> Result<Vec<SweepMark>, StoreError> {
+    let query = sqlx::query_as(sql::SELECT_SWEEPS);
+    read_all(connection, query, RawSweep::read).await
+}
+
+pub(super) async fn set_sweep_mark(
+    connection: &mut SqliteConnection,
+    mark: &SweepMark,
+) -> Result<(), StoreError> {
+    sqlx::query(sql::SET_SWEEP)
+        .bind(mark.account.as_str())
+        .bind(i64::from(mark.listing))
+        .bind(mark.mark.micros())
+        .bind(mark.swept_at.map(Time::micros))
+        .bind(&mark.last_error)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+pub(super) async fn probe(connection: &mut SqliteConnection, now: Time) -> Result<(), StoreError> {
+    let read: i64 = sqlx::query_scalar(sql::PROBE)
+        .bind(now.micros())
+        .fetch_one(connection)
+        .await?;
+    if read == now.micros() {
+        Ok(())
+    } else {
+        let reading = Reading::of("probe", 1);
+        Err(reading.corrupt("at", "does not read back as written"))
+    }
+}

@@ -1,0 +1,264 @@
+//! Reading checkouts in SQLite: for the engine, for people, and for the books.
+//!
+//! Reads one moment per call and changes nothing.
+
+use super::commit::{find_orders, find_payments};
+use super::pack::rows;
+use super::{read_all, sql};
+use crate::core::ids::{CheckoutId, PaymentRef, ShopId};
+use crate::core::money::{Currency, Money};
+use crate::core::plan::{ActionKind, Verdict};
+use crate::core::time::Time;
+use crate::store::rows::{RawAction, RawCheckout, RawEntry, Reading, joined};
+use crate::store::{
+    ActionRow, Backlog, CheckoutFilter, CheckoutRow, Found, JournalEntry, LoadedCheckout,
+    StoreError, VerdictCount, Wanted,
+};
+use sqlx::SqliteConnection;
+use std::collections::{BTreeMap, BTreeSet};
+
+pub(super) async fn load(
+    connection: &mut SqliteConnection,
+    wanted: &Wanted,
+) -> Result<Found, StoreError> {
+    let payments: Vec<&PaymentRef> = wanted.payments.iter().collect();
+    let orders = find_orders(&mut *connection, &wanted.orders).await?;
+    let payments = find_payments(&mut *connection, &payments).await?;
+    let mut ids: BTreeSet<CheckoutId> = wanted.checkouts.iter().cloned().collect();
+    ids.extend(orders.values().chain(payments.values()).cloned());
+    Ok(Found {
+        checkouts: by_id(connection, &ids).await?,
+        orders,
+        payments,
+    })
+}
+
+async fn by_id(
+    connection: &mut SqliteConnection,
+    ids: &BTreeSet<CheckoutId>,
+) -> Result<BTreeMap<CheckoutId, LoadedCheckout>, StoreError> {
+    if ids.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let ids: Vec<&CheckoutId> = ids.iter().collect();
+    let query = sqlx::query_as(sql::SELECT_CHECKOUTS).bind(rows(&ids)?);
+    let found = read_all(&mut *connection, query, RawCheckout::read).await?;
+    let actions = standing_actions(connection, &ids).await?;
+    Ok(with_actions(found, actions))
+}
+
+async fn standing_actions(
+    connection: &mut SqliteConnection,
+    ids: &[&CheckoutId],
+) -> Result<Vec<ActionRow>, StoreError> {
+    let query = sqlx::query_as(sql::SELECT_ACTIONS).bind(rows(ids)?);
+    read_all(connection, query, RawAction::read).await
+}
+
+fn with_actions(
+    found: Vec<CheckoutRow>,
+    actions: Vec<ActionRow>,
+) -> BTreeMap<CheckoutId, LoadedCheckout> {
+    let bare = |row: CheckoutRow| {
+        let actions = Vec::new();
+        (row.id.clone(), LoadedCheckout { row, actions })
+    };
+    let mut loaded: BTreeMap<_, _> = found.into_iter().map(bare).collect();
+    for action in actions {
+        if let Some(checkout) = loaded.get_mut(&action.checkout) {
+            checkout.actions.push(action);
+        }
+    }
+    loaded
+}
+
+pub(super) async fn due(
+    connection: &mut SqliteConnection,
+    now: Time,
+    limit: u32,
+) -> Result<Vec<CheckoutId>, StoreError> {
+    let query = sqlx::query_as(sql::SELECT_DUE_CHECKOUTS)
+        .bind(now.micros())
+        .bind(limit);
+    let read = |(id,): (String,)| checkout_id(&id);
+    read_all(connection, query, read).await
+}
+
+fn checkout_id(id: &str) -> Result<CheckoutId, StoreError> {
+    Reading::of("checkouts", id).parsed("id", CheckoutId::parse(id))
+}
+
+pub(super) async fn next_due(
+    connection: &mut SqliteConnection,
+) -> Result<Option<Time>, StoreError> {
+    let at: Option<i64> = sqlx::query_scalar(sql::SELECT_NEXT_DUE)
+        .fetch_one(connection)
+        .await?;
+    Ok(at.map(Time::from_micros))
+}
+
+/// One lane per shop and verdict, each read in its index's order, merged by age: the cost is
+/// that of the page, however many checkouts there are.
+pub(super) async fn checkouts(
+    connection: &mut SqliteConnection,
+    filter: &CheckoutFilter,
+) -> Result<Vec<LoadedCheckout>, StoreError> {
+    let mut page = match &filter.reference {
+        Some(reference) => {
+            let query = sqlx::query_as(sql::SELECT_BY_REFERENCE).bind(reference.as_str());
+            let found = read_all(&mut *connection, query, RawCheckout::read).await?;
+            let kept = found.into_iter().filter(|row| filter.takes(row));
+            kept.map(|row| (row.since, row.id)).collect()
+        }
+        None => lanes(&mut *connection, filter).await?,
+    };
+    page.sort();
+    page.truncate(usize::try_from(filter.limit).unwrap_or(usize::MAX));
+    let ids = page.iter().map(|(_, id)| id.clone()).collect();
+    let mut loaded = by_id(connection, &ids).await?;
+    let in_order = page.iter().filter_map(|(_, id)| loaded.remove(id));
+    Ok(in_order.collect())
+}
+
+async fn lanes(
+    connection: &mut SqliteConnection,
+    filter: &CheckoutFilter,
+) -> Result<Vec<(Time, CheckoutId)>, StoreError> {
+    let lanes: Vec<(String, String)> = sqlx::query_as(sql::SELECT_LANES)
+        .fetch_all(&mut *connection)
+        .await?;
+    let after = filter.after.as_ref();
+    let mut page = Vec::new();
+    for (shop, verdict) in lanes {
+        let shop_fits = filter.shop.as_ref().is_none_or(|one| one.as_str() == shop);
+        let mut verdicts = filter.verdicts.iter();
+        let verdict_fits = filter.verdicts.is_empty() || verdicts.any(|v| v.code() == verdict);
+        if !shop_fits || !verdict_fits {
+            continue;
+        }
+        let query = sqlx::query_as(sql::SELECT_LANE)
+            .bind(shop)
+            .bind(verdict)
+            .bind(after.map_or(i64::MIN, |(since, _)| since.micros()))
+            .bind(after.map_or(String::new(), |(_, id)| id.to_string()))
+            .bind(filter.since_before.map_or(i64::MAX, Time::micros))
+            .bind(filter.limit);
+        let read = |(since, id): (i64, String)| Ok((Time::from_micros(since), checkout_id(&id)?));
+        page.extend(read_all(&mut *connection, query, read).await?);
+    }
+    Ok(page)
+}
+
+pub(super) async fn journal(
+    connection: &mut SqliteConnection,
+    checkout: &CheckoutId,
+    after: i64,
+    limit: u32,
+) -> Result<Vec<JournalEntry>, StoreError> {
+    let query = sqlx::query_as(sql::SELECT_JOURNAL)
+        .bind(checkout.as_str())
+        .bind(after)
+        .bind(limit);
+    read_all(connection, query, RawEntry::read).await
+}
+
+pub(super) async fn audit_page(
+    connection: &mut SqliteConnection,
+    after: Option<&CheckoutId>,
+    limit: u32,
+) -> Result<Vec<(CheckoutRow, Vec<JournalEntry>)>, StoreError> {
+    let query = sqlx::query_as(sql::SELECT_AUDIT_PAGE)
+        .bind(after.map_or("", CheckoutId::as_str))
+        .bind(limit);
+    let found = read_all(&mut *connection, query, RawCheckout::read).await?;
+    let ids: Vec<&CheckoutId> = found.iter().map(|row| &row.id).collect();
+    let query = sqlx::query_as(sql::SELECT_JOURNALS).bind(rows(&ids)?);
+    let mut journals: BTreeMap<CheckoutId, Vec<JournalEntry>> = BTreeMap::new();
+    for entry in read_all(connection, query, RawEntry::read).await? {
+        let journal = journals.entry(entry.checkout.clone()).or_default();
+        journal.push(entry);
+    }
+    let with_journal = |row: CheckoutRow| {
+        let journal = journals.remove(&row.id).unwrap_or_default();
+        (row, journal)
+    };
+    Ok(found.into_iter().map(with_journal).collect())
+}
+
+#[derive(sqlx::FromRow)]
+struct RawCount {
+    shop: String,
+    verdict: String,
+    currency: String,
+    count: i64,
+    high: i64,
+    low: i64,
+    oldest: Option<i64>,
+}
+
+pub(super) async fn overview(
+    connection: &mut SqliteConnection,
+) -> Result<Vec<VerdictCount>, StoreError> {
+    let query = sqlx::query_as(sql::SELECT_OVERVIEW);
+    let mut counts: BTreeMap<(ShopId, Verdict), VerdictCount> = BTreeMap::new();
+    for raw in read_all(connection, query, |raw: RawCount| Ok(raw)).await? {
+        let reading = Reading::of("standings", format_args!("{}/{}", raw.shop, raw.verdict));
+        let shop = reading.parsed("shop", ShopId::parse(&raw.shop))?;
+        let verdict = reading.word("verdict", &raw.verdict, Verdict::parse)?;
+        let here = counts
+            .entry((shop.clone(), verdict))
+            .or_insert(VerdictCount {
+                shop,
+                verdict,
+                count: 0,
+                in_suspense: Vec::new(),
+                oldest: raw
+                    .oldest
+                    .filter(|_| !verdict.is_at_rest())
+                    .map(Time::from_micros),
+            });
+        let count = reading.parsed("count", u64::try_from(raw.count))?;
+        here.count = here.count.saturating_add(count);
+        let minor = joined(raw.high, raw.low);
+        if !raw.currency.is_empty() && minor != 0 {
+            let currency = reading.parsed("currency", Currency::parse(&raw.currency))?;
+            here.in_suspense.push(Money::new(minor, currency));
+        }
+    }
+    Ok(counts.into_values().filter(|one| one.count > 0).collect())
+}
+
+#[derive(sqlx::FromRow)]
+struct RawBacklog {
+    pending: i64,
+    oldest_delivery: Option<i64>,
+    parked: i64,
+    quarantined: i64,
+    oldest_due: Option<i64>,
+}
+
+pub(super) async fn backlog(connection: &mut SqliteConnection) -> Result<Backlog, StoreError> {
+    let raw: RawBacklog = sqlx::query_as(sql::SELECT_BACKLOG)
+        .fetch_one(&mut *connection)
+        .await?;
+    let counted = |count: i64| u64::try_from(count).unwrap_or(0);
+    let query = sqlx::query_as(sql::COUNT_ACTIONS);
+    let read = |(kind, count): (String, i64)| {
+        let reading = Reading::of("actions", &kind);
+        Ok((
+            reading.word("kind", &kind, ActionKind::parse)?,
+            counted(count),
+        ))
+    };
+    Ok(Backlog {
+        deliveries_pending: counted(raw.pending),
+        oldest_delivery: raw.oldest_delivery.map(Time::from_micros),
+        deliveries_parked: counted(raw.parked),
+        quarantined: counted(raw.quarantined),
+        actions: read_all(connection, query, read)
+            .await?
+            .into_iter()
+            .collect(),
+        oldest_due: raw.oldest_due.map(Time::from_micros),
+    })
+}

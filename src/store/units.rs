@@ -1,0 +1,185 @@
+//! Checkouts, their journal and actions as stored, and the units in which they change.
+//!
+//! Plain values; why a checkout changes is decided elsewhere.
+
+use super::Disposition;
+use super::watch::Tally;
+use crate::core::ids::{ActionKey, CheckoutId, OrderRef, PaymentRef, Reference, ShopId};
+use crate::core::money::Money;
+use crate::core::plan::{Destination, Planned, Reason, Verdict};
+use crate::core::time::Time;
+use std::collections::BTreeMap;
+
+/// One checkout as stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckoutRow {
+    /// Ours.
+    pub id: CheckoutId,
+    /// The shop.
+    pub shop: ShopId,
+    /// The order's reference, if known.
+    pub reference: Option<Reference>,
+    /// Where it stands.
+    pub verdict: Verdict,
+    /// Why.
+    pub reason: Reason,
+    /// Since when the verdict stands.
+    pub since: Time,
+    /// When it was made.
+    pub created_at: Time,
+    /// Captured money that is neither settled nor back; the first currency's.
+    pub in_suspense: Option<Money>,
+    /// When to look again.
+    pub wake_at: Option<Time>,
+    /// Grows by one with every commit; starts at 1.
+    pub version: i64,
+    /// Hash of the latest journal entry, hex.
+    pub head: String,
+    /// The state, as JSON.
+    pub document: String,
+}
+
+/// A checkout with its standing actions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoadedCheckout {
+    /// The row.
+    pub row: CheckoutRow,
+    /// Its actions.
+    pub actions: Vec<ActionRow>,
+}
+
+/// One wanted action as stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ActionRow {
+    /// The checkout that wants it.
+    pub checkout: CheckoutId,
+    /// The shop of that checkout.
+    pub shop: ShopId,
+    /// The decision's key, unique within the checkout.
+    pub key: ActionKey,
+    /// What to do.
+    pub planned: Planned,
+    /// Attempts leased so far.
+    pub attempts: u32,
+    /// When the latest attempt was leased (those given back unused do not count).
+    pub last_sent_at: Option<Time>,
+    /// The standing lease.
+    pub lease: Option<Lease>,
+}
+
+/// The right to carry out one attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// Who holds it; unique per lease.
+    pub token: String,
+    /// Until when.
+    pub until: Time,
+}
+
+/// What to load for a batch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// By our id.
+    pub checkouts: Vec<CheckoutId>,
+    /// By order.
+    pub orders: Vec<OrderRef>,
+    /// By payment.
+    pub payments: Vec<PaymentRef>,
+}
+
+/// What was found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// The checkouts, by our id.
+    pub checkouts: BTreeMap<CheckoutId, LoadedCheckout>,
+    /// Which of them has the order.
+    pub orders: BTreeMap<OrderRef, CheckoutId>,
+    /// Which of them has the payment.
+    pub payments: BTreeMap<PaymentRef, CheckoutId>,
+}
+
+/// One entry of a checkout's journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JournalEntry {
+    /// Which checkout.
+    pub checkout: CheckoutId,
+    /// The checkout's version after it; the first is 1.
+    pub seq: i64,
+    /// When.
+    pub at: Time,
+    /// The facts learned, as a JSON array.
+    pub facts: String,
+    /// The decision: verdict, reason, actions, wake-up, as JSON.
+    pub decision: String,
+    /// Hash of the entry before, hex; empty for the first.
+    pub previous: String,
+    /// SHA-256 over `previous`, checkout, seq, at, facts and decision, hex.
+    pub hash: String,
+}
+
+/// One checkout's part of a commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckoutCommit {
+    /// The new row; `version` is the new version.
+    pub row: CheckoutRow,
+    /// The journal entry with `seq == row.version`.
+    pub entry: JournalEntry,
+    /// The whole set of wanted actions: new ones are added, known ones get the new due time and
+    /// content unless leased, others are removed unless leased.
+    pub actions: Vec<Planned>,
+    /// Leases that end with this commit: the action, and the token that must still hold it. A
+    /// lease that is held by another token by now is left alone.
+    pub released: Vec<(ActionKey, String)>,
+    /// Payments that from now on live here.
+    pub payments: Vec<PaymentRef>,
+}
+
+/// A unit of change: all of it or none of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CommitUnit {
+    /// Checkouts that change together.
+    pub checkouts: Vec<CheckoutCommit>,
+    /// Deliveries that are dealt with by this change.
+    pub deliveries: Vec<(i64, Disposition)>,
+    /// What counts.
+    pub tallies: Vec<Tally>,
+    /// Greatest epoch heard from a shop.
+    pub epochs: Vec<(ShopId, u64)>,
+}
+
+/// What became of a unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Committed {
+    /// Durable.
+    Done,
+    /// A checkout had moved, or was made meanwhile, or a payment lives elsewhere by now, or a
+    /// delivery was dealt with: nothing of this unit happened; load and decide again.
+    Conflict,
+}
+
+/// Which actions may be leased now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeaseRequest {
+    /// Due by now.
+    pub now: Time,
+    /// The lease runs until then.
+    pub until: Time,
+    /// Prefix of the tokens to give out; the store appends something unique.
+    pub holder: String,
+    /// At most so many.
+    pub limit: u32,
+    /// At most so many per destination; a destination with zero or without an entry gets none.
+    pub room: BTreeMap<Destination, u32>,
+    /// False keeps refunds and voids back (own downtime not yet swept, brake, draining).
+    pub with_refunds: bool,
+}
+
+/// What the dispatcher got.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Leased {
+    /// Carry out this attempt (`attempts` counts it already).
+    Attempt(ActionRow),
+    /// The lease of the latest attempt ran out with no answer recorded: report that attempt as
+    /// unclear under the given token; do not send.
+    Lost(ActionRow),
+}

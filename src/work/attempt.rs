@@ -1,0 +1,479 @@
+//! One attempt of one action: build the call, send it within the lease, report how it ended.
+//!
+//! A refund is admitted by the guard, and checked once more against the stored checkout, right
+//! before it leaves. Whatever happens is a fact for the engine; nothing is decided here.
+
+use super::Pulse;
+use super::dispatch::Gates;
+use crate::clock::Clock;
+use crate::core::checkout::Checkout;
+use crate::core::fact::{BrakeCause, Fact, Outcome};
+use crate::core::guard::{self, LastHour};
+use crate::core::ids::{AccountId, ShopId};
+use crate::core::plan::{Action, ActionKind, Destination};
+use crate::core::reconcile::ruling;
+use crate::core::time::{Span, Time};
+use crate::engine::input::{Input, Report};
+use crate::outbound::{CallLimits, Outbound, PSP_BODY_BYTES_MAX, SHOP_BODY_BYTES_MAX};
+use crate::psp::{PspAnswer, PspAsk, Step};
+use crate::roster::Roster;
+use crate::shop::{ShopAnswer, ShopAsk};
+use crate::store::{ActionRow, ShopRow, Store, Tally, TallyKind, TallySums, Wanted};
+use crate::telemetry::Telemetry;
+use crate::wire::{Failure, Reply};
+use arc_swap::ArcSwap;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::mpsc;
+use tokio_util::task::TaskTracker;
+
+/// Time limit of one call to a shop (CONTRACT section 4).
+pub const SHOP_CALL_MAX: Span = Span::from_seconds(10);
+/// Time limit of one call to a PSP.
+pub const PSP_CALL_MAX: Span = Span::from_seconds(15);
+/// Calls that one exchange with a PSP may take.
+pub const EXCHANGE_STEPS_MAX: usize = 24;
+/// An attempt ends this long before its lease does.
+const LEASE_MARGIN: Span = Span::from_seconds(3);
+
+/// Everything an attempt needs.
+pub struct Crew {
+    /// The store.
+    pub store: Arc<dyn Store>,
+    /// Who is served.
+    pub roster: Arc<ArcSwap<Roster>>,
+    /// The HTTP client.
+    pub outbound: Outbound,
+    /// The time.
+    pub clock: Clock,
+    /// Where reports go.
+    pub inputs: mpsc::Sender<Input>,
+    /// Told after a report.
+    pub decide: Pulse,
+    /// Told after an attempt.
+    pub dispatch: Pulse,
+    /// Gates per destination.
+    pub gates: Gates,
+    /// Accounts that were swept whole since this start; refunds of others wait.
+    pub swept: SweptAccounts,
+    /// Where attempts run.
+    pub tracker: TaskTracker,
+    /// Counters.
+    pub telemetry: Telemetry,
+}
+
+/// The accounts that were swept whole since this start.
+#[derive(Clone, Default)]
+pub struct SweptAccounts(Arc<Mutex<BTreeSet<AccountId>>>);
+
+impl SweptAccounts {
+    /// Notes a whole sweep.
+    pub fn add(&self, account: &AccountId) {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(account.clone());
+    }
+
+    /// Was it swept whole since this start?
+    pub fn has(&self, account: &AccountId) -> bool {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(account)
+    }
+}
+
+/// How an attempt ended.
+struct Ended {
+    outcome: Outcome,
+    facts: Vec<Fact>,
+    epoch: Option<u64>,
+    is_alive: bool,
+}
+
+impl Ended {
+    fn failed(outcome: Outcome) -> Ended {
+        Ended {
+            outcome,
+            facts: Vec::new(),
+            epoch: None,
+            is_alive: true,
+        }
+    }
+
+    fn not_sent(code: &str) -> Ended {
+        Ended::failed(Outcome::NotSent {
+            code: code.to_owned(),
+        })
+    }
+}
+
+/// Carries out a leased attempt and reports it.
+#[tracing::instrument(name = "dispatch.attempt", skip_all, fields(
+    checkout.id = %row.checkout, action.kind = row.planned.action.kind().code(),
+    attempt = row.attempts))]
+pub async fn carry_out(crew: &Crew, row: ActionRow, destination: &Destination) {
+    let begun = crew.clock.now();
+    let Some(lease) = row.lease.clone() else {
+        return;
+    };
+    let sent_at = row.last_sent_at.unwrap_or(begun);
+    let ended = match admitted(crew, &row, begun).await {
+        Ok(()) => call(crew, &row, sent_at, lease.until).await,
+        Err(ended) => ended,
+    };
+    let now = crew.clock.now();
+    let kind = row.planned.action.kind();
+    let code = ended.outcome.code().unwrap_or("done").to_owned();
+    crew.telemetry
+        .action_ended(destination, kind, &ended.outcome, now.since(begun));
+    if let (
+        Action::Refund {
+            payment, amount, ..
+        },
+        Outcome::Done,
+    ) = (&row.planned.action, &ended.outcome)
+    {
+        crew.telemetry
+            .refunded(&row.shop, &payment.account, *amount);
+    }
+    if ended.outcome == Outcome::Done {
+        tracing::info!(outcome = code, "{} done", kind.code());
+    } else {
+        tracing::warn!(outcome = code, "{} not done: {code}", kind.code());
+    }
+    let entry_pace = crate::outbound::pace::PaceLimits::SHOP;
+    crew.gates.with(destination, entry_pace, now, |gate| {
+        gate.record(now, ended.is_alive);
+        if let Outcome::Throttled { until } = &ended.outcome {
+            gate.hold(now, until.since(now));
+        }
+    });
+    let mut facts = vec![Fact::AskAnswered {
+        key: row.key.clone(),
+        kind,
+        attempt: row.attempts,
+        sent_at,
+        at: now,
+        outcome: ended.outcome,
+    }];
+    facts.extend(ended.facts);
+    if let Some(epoch) = ended.epoch {
+        watch_epoch(crew, &row.shop, epoch, now).await;
+    }
+    let report = Report {
+        checkout: row.checkout,
+        shop: row.shop,
+        key: row.key,
+        token: lease.token,
+        facts,
+        epoch: ended.epoch,
+    };
+    if crew.inputs.send(Input::Report(report)).await.is_err() {
+        tracing::warn!("stopped before the attempt was recorded; it will be read back");
+    }
+    crew.decide.give();
+}
+
+/// A shop's epoch that goes backwards stops its refunds before anything else is decided on its
+/// answers.
+async fn watch_epoch(crew: &Crew, shop: &ShopId, epoch: u64, now: Time) {
+    let known = match crew.store.shop(shop).await {
+        Ok(row) => row,
+        Err(error) => {
+            tracing::warn!(%error, "the shop's epoch could not be compared");
+            return;
+        }
+    };
+    let went_back = known.epoch.is_some_and(|greatest| epoch < greatest);
+    if went_back && known.brake.is_none() {
+        pull_brake(crew, shop, BrakeCause::EpochWentBack, now).await;
+    }
+}
+
+async fn pull_brake(crew: &Crew, shop: &ShopId, cause: BrakeCause, now: Time) {
+    tracing::error!(shop = %shop, cause = cause.code(), "the guard stopped this shop's refunds");
+    if let Err(error) = crew.store.set_brake(shop, Some((cause, now))).await {
+        tracing::error!(shop = %shop, %error, "the brake could not be recorded");
+    }
+}
+
+/// The last gate before money leaves: swept since start, still wanted by the stored checkout,
+/// and let through by the guard.
+async fn admitted(crew: &Crew, row: &ActionRow, now: Time) -> Result<(), Ended> {
+    let (payment, amount) = match &row.planned.action {
+        Action::Refund {
+            payment, amount, ..
+        } => (payment, Some(*amount)),
+        Action::Void { payment, .. } => (payment, None),
+        Action::Confirm { .. }
+        | Action::LookUp { .. }
+        | Action::Release { .. }
+        | Action::Fetch { .. }
+        | Action::Notify { .. } => return Ok(()),
+    };
+    if !crew.swept.has(&payment.account) {
+        return Err(Ended::not_sent("awaiting_sweep"));
+    }
+    let checkout = stored(crew, row).await?;
+    let roster = crew.roster.load_full();
+    let Some(shop) = roster.shops.get(&row.shop) else {
+        return Err(Ended::not_sent("shop_not_configured"));
+    };
+    let plan = checkout.reconcile(now, &shop.policy);
+    if !plan
+        .actions
+        .iter()
+        .any(|one| one.key == row.key && one.action == row.planned.action)
+    {
+        return Err(Ended::not_sent("no_longer_wanted"));
+    }
+    let Some(amount) = amount else { return Ok(()) };
+    let overridden = |key: &str| ruling::overrides(&checkout, key);
+    let limits = shop.policy.guard;
+    let judge = |known: &ShopRow, sums: &TallySums| match &known.brake {
+        Some((cause, _)) if !overridden(cause.code()) => Err(*cause),
+        Some(_) | None => guard::judge(&limits, &last_hour(sums), amount, overridden),
+    };
+    let tally = Tally {
+        shop: row.shop.clone(),
+        at: now,
+        kind: TallyKind::Refund,
+        amount: Some(amount),
+    };
+    let since = now.minus(Span::from_minutes(guard::WINDOW_MINUTES));
+    match crew
+        .store
+        .admit_refund(&tally, since, row.attempts == 1, &judge)
+        .await
+    {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(cause)) => {
+            pull_brake(crew, &row.shop, cause, now).await;
+            let mut ended = Ended::not_sent("braked");
+            ended.facts.push(Fact::RefundBraked { at: now, cause });
+            Err(ended)
+        }
+        Err(error) => {
+            tracing::warn!(%error, "the guard could not be asked; the refund waits");
+            Err(Ended::not_sent("store_unavailable"))
+        }
+    }
+}
+
+async fn stored(crew: &Crew, row: &ActionRow) -> Result<Checkout, Ended> {
+    let wanted = Wanted {
+        checkouts: vec![row.checkout.clone()],
+        ..Wanted::default()
+    };
+    let found = crew.store.load(&wanted).await.ok();
+    let loaded = found.and_then(|mut found| found.checkouts.remove(&row.checkout));
+    loaded
+        .and_then(|loaded| serde_json::from_str(&loaded.row.document).ok())
+        .ok_or_else(|| Ended::not_sent("store_unavailable"))
+}
+
+fn last_hour(sums: &TallySums) -> LastHour {
+    let count = |kind| sums.counts.get(&kind).copied().unwrap_or(0);
+    LastHour {
+        captures: count(TallyKind::Capture),
+        refunds: count(TallyKind::Refund),
+        refunded: sums.refunded.clone(),
+        orders_answered: count(TallyKind::OrderAnswered),
+        orders_unknown: count(TallyKind::OrderUnknown),
+    }
+}
+
+async fn call(crew: &Crew, row: &ActionRow, sent_at: Time, until: Time) -> Ended {
+    let roster = crew.roster.load_full();
+    match row.planned.action.destination(&row.shop) {
+        Destination::Shop(shop) => match roster.shops.get(&shop) {
+            Some(entry) => call_shop(crew, row, entry.adapter.as_ref(), sent_at).await,
+            None => Ended::not_sent("shop_not_configured"),
+        },
+        Destination::Psp(account) => match roster.accounts.get(&account) {
+            Some(entry) => {
+                let Some(ask) = psp_ask(row) else {
+                    return Ended::not_sent("not_for_a_psp");
+                };
+                let psp = entry.adapter.as_ref();
+                let answer = exchange(crew, psp, &ask, sent_at, until).await;
+                psp_ended(answer, crew.clock.now())
+            }
+            None => Ended::not_sent("account_not_configured"),
+        },
+    }
+}
+
+async fn call_shop(
+    crew: &Crew,
+    row: &ActionRow,
+    shop: &dyn crate::shop::Shop,
+    sent_at: Time,
+) -> Ended {
+    let Some(ask) = shop_ask(&row.planned.action) else {
+        return Ended::not_sent("not_for_a_shop");
+    };
+    let id = call_id(row);
+    let request = shop.request(&ask, &id, crew.clock.now());
+    let limits = CallLimits {
+        deadline: super::duration(SHOP_CALL_MAX),
+        body_bytes_max: SHOP_BODY_BYTES_MAX,
+    };
+    let reply = crew.outbound.call(request, limits).await;
+    let is_alive = crate::outbound::breaker::is_alive(&reply);
+    let now = crew.clock.now();
+    let mut ended = match shop.answer(&ask, &row.key, sent_at, now, &reply) {
+        ShopAnswer::Said { order, epoch } => Ended {
+            facts: vec![Fact::OrderSeen(order)],
+            epoch,
+            ..Ended::failed(Outcome::Done)
+        },
+        ShopAnswer::Accepted => Ended::failed(Outcome::Done),
+        ShopAnswer::Failed(failure) => Ended::failed(outcome_of(failure, now)),
+    };
+    ended.is_alive = is_alive;
+    ended
+}
+
+/// Runs an exchange with a PSP to its end, within the lease.
+pub async fn exchange(
+    crew: &Crew,
+    psp: &dyn crate::psp::Psp,
+    ask: &PspAsk,
+    asked_at: Time,
+    until: Time,
+) -> (PspAnswer, bool) {
+    let mut replies: Vec<Reply> = Vec::new();
+    for _ in 0..EXCHANGE_STEPS_MAX {
+        match psp.step(ask, asked_at, &replies) {
+            Step::Done(answer) => {
+                let is_alive = replies.iter().all(crate::outbound::breaker::is_alive);
+                return (answer, is_alive);
+            }
+            Step::Send(request) => {
+                let rest = until.minus(LEASE_MARGIN).since(crew.clock.now());
+                let limits = CallLimits {
+                    deadline: super::duration(rest.min(PSP_CALL_MAX)),
+                    body_bytes_max: PSP_BODY_BYTES_MAX,
+                };
+                replies.push(crew.outbound.call(request, limits).await);
+            }
+        }
+    }
+    (
+        PspAnswer::Failed(Failure::Unclear("exchange_too_long".to_owned())),
+        true,
+    )
+}
+
+fn psp_ended((answer, is_alive): (PspAnswer, bool), now: Time) -> Ended {
+    let mut ended = match answer {
+        PspAnswer::Seen(payments) => Ended {
+            facts: payments
+                .into_iter()
+                .map(|one| Fact::PaymentSeen(Box::new(one)))
+                .collect(),
+            ..Ended::failed(Outcome::Done)
+        },
+        PspAnswer::Page { .. } => Ended::failed(Outcome::Malformed {
+            code: "page_without_list".to_owned(),
+        }),
+        PspAnswer::Failed(failure) => Ended::failed(outcome_of(failure, now)),
+    };
+    ended.is_alive = is_alive;
+    ended
+}
+
+fn outcome_of(failure: Failure, now: Time) -> Outcome {
+    match failure {
+        Failure::NotSent(code) => Outcome::NotSent { code },
+        Failure::Unclear(code) => Outcome::Unclear { code },
+        Failure::Throttled { wait } => Outcome::Throttled {
+            until: now.plus(wait),
+        },
+        Failure::Unauthorized(code) => Outcome::Unauthorized { code },
+        Failure::Malformed(code) => Outcome::Malformed { code },
+        Failure::Refused(code) => Outcome::Refused { code },
+    }
+}
+
+/// The action's own id for the shop: the same on every retry, so that the shop may remember it.
+/// A lookup is a new question each time.
+fn call_id(row: &ActionRow) -> String {
+    let mut named = format!("{}|{}", row.checkout, row.key);
+    if row.planned.action.kind() == ActionKind::LookUp {
+        named.push_str(&format!("|{}", row.attempts));
+    }
+    let digest = hex::encode(Sha256::digest(named.as_bytes()));
+    format!("act_{}", digest.chars().take(32).collect::<String>())
+}
+
+fn psp_ask(row: &ActionRow) -> Option<PspAsk> {
+    match &row.planned.action {
+        Action::Fetch { payment } => Some(PspAsk::Fetch {
+            payment: payment.id.clone(),
+        }),
+        Action::Refund {
+            payment,
+            amount,
+            why,
+        } => Some(PspAsk::Refund {
+            payment: payment.id.clone(),
+            amount: *amount,
+            key: row.key.clone(),
+            why: *why,
+        }),
+        Action::Void { payment, why } => Some(PspAsk::Void {
+            payment: payment.id.clone(),
+            key: row.key.clone(),
+            why: *why,
+        }),
+        Action::Confirm { .. }
+        | Action::LookUp { .. }
+        | Action::Release { .. }
+        | Action::Notify { .. } => None,
+    }
+}
+
+fn shop_ask(action: &Action) -> Option<ShopAsk> {
+    match action.clone() {
+        Action::Confirm {
+            reference,
+            payments,
+            amount,
+            late,
+        } => Some(ShopAsk::Confirm {
+            reference,
+            payments,
+            amount,
+            late,
+        }),
+        Action::LookUp { reference } => Some(ShopAsk::LookUp { reference }),
+        Action::Release {
+            reference,
+            payments,
+        } => Some(ShopAsk::Release {
+            reference,
+            payments,
+        }),
+        Action::Notify {
+            notice,
+            reference,
+            payment,
+            amount,
+            reason,
+            at,
+        } => Some(ShopAsk::Notify {
+            notice,
+            reference,
+            payment,
+            amount,
+            reason,
+            at,
+        }),
+        Action::Fetch { .. } | Action::Refund { .. } | Action::Void { .. } => None,
+    }
+}

@@ -1,0 +1,266 @@
+//! The loop that runs the engine: reports, rulings, deliveries and due wake-ups in batches.
+//!
+//! Keeps what the store could not take and tries again; tells the dispatcher when something was
+//! committed. Decides nothing.
+
+use super::{Next, Pulse, STORE_PAUSE, Worker};
+use crate::clock::Clock;
+use crate::core::ids::CheckoutId;
+use crate::core::time::{Span, Time};
+use crate::desk::DeskError;
+use crate::engine::input::{Input, Ruled, Swept};
+use crate::engine::{BATCH_INPUTS_MAX, Engine, Outcome};
+use crate::pressure::Pressure;
+use crate::store::{StoreError, Wanted};
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// A checkout that could not be read or written is left alone this long.
+const SET_ASIDE_FOR: Span = Span::from_minutes(5);
+/// While the intake is pressed it gets this many times the time that a batch took.
+const INTAKE_SHARE: u64 = 3;
+/// … but never longer than this in a row.
+const YIELD_MAX: Span = Span::from_seconds(1);
+/// How often a yielding worker looks whether the press is over.
+const YIELD_PAUSE: Duration = Duration::from_millis(2);
+/// Due wake-ups taken into one batch.
+const DUE_MAX: u32 = 64;
+
+/// The worker.
+pub struct Decide {
+    engine: Engine,
+    inputs: mpsc::Receiver<Input>,
+    dispatch: Pulse,
+    clock: Clock,
+    pressure: Pressure,
+    yields_until: Time,
+    carried: Vec<Input>,
+    set_aside: BTreeMap<CheckoutId, Time>,
+}
+
+impl Decide {
+    /// A worker that takes inputs from a channel besides those it finds in the store.
+    pub fn new(
+        engine: Engine,
+        inputs: mpsc::Receiver<Input>,
+        dispatch: Pulse,
+        clock: Clock,
+        pressure: Pressure,
+    ) -> Decide {
+        Decide {
+            engine,
+            inputs,
+            dispatch,
+            clock,
+            pressure,
+            yields_until: Time::default(),
+            carried: Vec::new(),
+            set_aside: BTreeMap::new(),
+        }
+    }
+
+    async fn gather(&mut self) -> Result<Vec<Input>, StoreError> {
+        let mut batch = std::mem::take(&mut self.carried);
+        while batch.len() < BATCH_INPUTS_MAX {
+            match self.inputs.try_recv() {
+                // A ruling is judged alone, against the checkout as it stands.
+                Ok(Input::Ruled(ruled)) if !batch.is_empty() => {
+                    self.carried.push(Input::Ruled(ruled));
+                    return Ok(batch);
+                }
+                Ok(Input::Ruled(ruled)) => return Ok(vec![Input::Ruled(ruled)]),
+                Ok(input) => batch.push(input),
+                Err(mpsc::error::TryRecvError::Empty | mpsc::error::TryRecvError::Disconnected) => {
+                    break;
+                }
+            }
+        }
+        if batch.iter().any(|input| matches!(input, Input::Ruled(_))) {
+            return Ok(batch);
+        }
+        match self
+            .look_up(BATCH_INPUTS_MAX.saturating_sub(batch.len()))
+            .await
+        {
+            Ok(found) => {
+                batch.extend(found);
+                Ok(batch)
+            }
+            Err(error) => {
+                self.carried = batch;
+                Err(error)
+            }
+        }
+    }
+
+    async fn look_up(&mut self, room: usize) -> Result<Vec<Input>, StoreError> {
+        let store = self.engine.store().clone();
+        let room = u32::try_from(room).unwrap_or(u32::MAX);
+        let mut found: Vec<Input> = store
+            .pending(room)
+            .await?
+            .into_iter()
+            .map(Input::Delivery)
+            .collect();
+        let now = self.clock.now();
+        self.set_aside.retain(|_, until| *until > now);
+        let aside = u32::try_from(self.set_aside.len()).unwrap_or(u32::MAX);
+        for id in store.due(now, DUE_MAX.saturating_add(aside)).await? {
+            if !self.set_aside.contains_key(&id) {
+                found.push(Input::Due(id));
+            }
+        }
+        Ok(found)
+    }
+
+    async fn settle(&mut self, inputs: Vec<Input>, outcomes: Vec<Outcome>) {
+        for (input, outcome) in inputs.into_iter().zip(outcomes) {
+            self.tell(&input, &outcome);
+            match input {
+                Input::Ruled(ruled) => self.answer(ruled, outcome).await,
+                Input::Swept(swept) => answer_sweep(swept, &outcome),
+                Input::Due(id) => match outcome {
+                    Outcome::Parked { .. } => {
+                        let until = self.clock.now().plus(SET_ASIDE_FOR);
+                        self.set_aside.insert(id, until);
+                    }
+                    Outcome::Done
+                    | Outcome::Breached { .. }
+                    | Outcome::NotFound
+                    | Outcome::Moved { .. }
+                    | Outcome::Refused(_)
+                    | Outcome::Postponed => {}
+                },
+                // What came through the channel is not in the store: it waits here.
+                Input::Report(_) | Input::Told { .. } if matches!(outcome, Outcome::Postponed) => {
+                    self.carried.push(input);
+                }
+                Input::Delivery(_) | Input::Report(_) | Input::Told { .. } => {}
+            }
+        }
+    }
+
+    fn tell(&self, input: &Input, outcome: &Outcome) {
+        match outcome {
+            Outcome::Parked { why } => {
+                let what = match input {
+                    Input::Delivery(row) => {
+                        format!(
+                            "delivery {} of {}",
+                            row.delivery.delivery_id,
+                            row.delivery.sender.code()
+                        )
+                    }
+                    Input::Due(id) | Input::Told { checkout: id, .. } => format!("checkout {id}"),
+                    Input::Report(report) => format!("report on {}", report.checkout),
+                    Input::Swept(swept) => format!("sweep of {}", swept.account),
+                    Input::Ruled(ruled) => format!("ruling on {}", ruled.checkout),
+                };
+                tracing::warn!(
+                    what,
+                    why,
+                    "parked: it cannot be taken and is kept for an operator"
+                );
+            }
+            Outcome::Breached { checkout, why } => {
+                tracing::error!(checkout.id = %checkout, why, "held: a promise would have been broken");
+            }
+            Outcome::Done
+            | Outcome::NotFound
+            | Outcome::Moved { .. }
+            | Outcome::Refused(_)
+            | Outcome::Postponed => {}
+        }
+    }
+
+    async fn answer(&self, ruled: Ruled, outcome: Outcome) {
+        let result = match outcome {
+            Outcome::Done | Outcome::Breached { .. } => self.loaded(&ruled.checkout).await,
+            Outcome::NotFound => Err(DeskError::NotFound),
+            Outcome::Moved { version } => Err(DeskError::Moved { version }),
+            Outcome::Refused(refused) => Err(DeskError::Refused(refused)),
+            Outcome::Parked { why } => Err(DeskError::Store(StoreError::Unavailable(why))),
+            Outcome::Postponed => Err(DeskError::Store(StoreError::Unavailable(
+                "too many conflicts".to_owned(),
+            ))),
+        };
+        if ruled.done.send(result).is_err() {
+            tracing::debug!(checkout.id = %ruled.checkout, "nobody waits for the ruling's answer");
+        }
+    }
+
+    async fn loaded(&self, id: &CheckoutId) -> Result<crate::store::LoadedCheckout, DeskError> {
+        let wanted = Wanted {
+            checkouts: vec![id.clone()],
+            ..Wanted::default()
+        };
+        let mut found = self
+            .engine
+            .store()
+            .load(&wanted)
+            .await
+            .map_err(DeskError::Store)?;
+        found.checkouts.remove(id).ok_or(DeskError::NotFound)
+    }
+}
+
+fn answer_sweep(swept: Swept, outcome: &Outcome) {
+    let result = match outcome {
+        Outcome::Done | Outcome::Breached { .. } => Ok(()),
+        Outcome::Parked { why } => Err(StoreError::Unavailable(why.clone())),
+        Outcome::NotFound | Outcome::Moved { .. } | Outcome::Refused(_) | Outcome::Postponed => {
+            Err(StoreError::Unavailable("not taken".to_owned()))
+        }
+    };
+    if swept.done.send(result).is_err() {
+        tracing::debug!(account = %swept.account, "the sweep no longer waits");
+    }
+}
+
+impl Worker for Decide {
+    fn finishes(&self) -> bool {
+        true
+    }
+
+    async fn step(&mut self) -> Next {
+        let begun = self.clock.now();
+        if begun < self.yields_until && self.pressure.is_high(begun) {
+            return Next::Pause(YIELD_PAUSE);
+        }
+        let inputs = match self.gather().await {
+            Ok(inputs) => inputs,
+            Err(error) => return paused(&error),
+        };
+        if inputs.is_empty() {
+            return match self.engine.store().next_due().await {
+                Ok(at) => Next::Rest(at),
+                Err(error) => paused(&error),
+            };
+        }
+        match self.engine.advance(&inputs).await {
+            Ok(outcomes) => {
+                self.settle(inputs, outcomes).await;
+                self.dispatch.give();
+                let ended = self.clock.now();
+                let share = ended.since(begun).micros().saturating_mul(INTAKE_SHARE);
+                self.yields_until = ended.plus(Span::from_micros(share).min(YIELD_MAX));
+                Next::Again
+            }
+            Err(error) => {
+                // Deliveries and wake-ups are found again in the store.
+                self.carried.extend(
+                    inputs
+                        .into_iter()
+                        .filter(|input| !matches!(input, Input::Delivery(_) | Input::Due(_))),
+                );
+                paused(&error)
+            }
+        }
+    }
+}
+
+fn paused(error: &StoreError) -> Next {
+    tracing::warn!(code = error.code(), %error, "the store did not take it; trying again");
+    Next::Pause(STORE_PAUSE)
+}

@@ -1,0 +1,17 @@
+//! The admin listener: who may watch and act, what is shown, in which form, and the command
+//! line that shows it in a terminal.
+//!
+//! Runs the real router over a store of fixed rows; sockets only where the client is tested.
+
+mod access;
+mod api;
+mod cli;
+mod forms;
+mod health;
+mod openapi;
+mod rows;
+mod shelf;
+mod status;
+mod timeline;
+mod view;
+mod world;

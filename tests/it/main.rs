@@ -1,0 +1,19 @@
+//! Everything that needs sockets, files or the real binary, in one program.
+//!
+//! One module a subject; what they share is in `support`. A catalogue scenario's test begins
+//! with its number.
+#![cfg(test)]
+
+mod admin;
+mod http_intake;
+mod http_limits;
+mod http_orders;
+mod http_quarantine;
+mod http_stop;
+mod http_webhook;
+mod lifecycle;
+mod outbound;
+mod store_laws;
+mod store_sqlite;
+mod stories;
+mod support;

@@ -1,0 +1,131 @@
+//! What integration tests share: the real binary between the sandbox PSP and the sandbox shop.
+//!
+//! The only place where a test may wait. Knows the sandbox's rig and adds what a test wants:
+//! failures as panics with the whole story in them, and a look at the log at the end.
+
+pub(crate) mod adapters;
+pub(crate) mod ledger;
+pub(crate) mod log;
+pub(crate) mod site;
+pub(crate) mod talk;
+
+use reconciled::sandbox::books::{Customer, Judgement};
+use reconciled::sandbox::rig::{self, Scratch, Setup, View};
+use reconciled::sandbox::world::World;
+use std::ops::{Deref, DerefMut};
+use std::path::PathBuf;
+
+/// The daemon in its world, for one story. Ends with `close`.
+pub(crate) struct Rig {
+    rig: Option<rig::Rig>,
+    _scratch: Scratch,
+    expected_errors: Vec<&'static str>,
+}
+
+impl Rig {
+    /// Everything up and ready, with spans of a second where the defaults are minutes.
+    pub(crate) async fn raise() -> Rig {
+        Rig::raise_with(|setup| setup).await
+    }
+
+    /// As `raise`, with changes to the configuration.
+    pub(crate) async fn raise_with(change: impl FnOnce(Setup) -> Setup) -> Rig {
+        let mut rig = Rig::prepare_with(change).await;
+        let started = rig.restart().await;
+        started.unwrap_or_else(|error| panic!("{error}"));
+        rig
+    }
+
+    /// As `raise_with`, with the daemon yet to be started by `restart`.
+    pub(crate) async fn prepare_with(change: impl FnOnce(Setup) -> Setup) -> Rig {
+        let scratch = Scratch::new("story").expect("a throw-away directory");
+        let program = PathBuf::from(env!("CARGO_BIN_EXE_reconciled"));
+        let setup = change(Setup::short(program, scratch.path().to_owned()));
+        let rig = rig::Rig::prepare(setup).await;
+        Rig {
+            rig: Some(rig.unwrap_or_else(|error| panic!("{error}"))),
+            _scratch: scratch,
+            expected_errors: Vec::new(),
+        }
+    }
+
+    /// The story expects lines at ERROR that hold these words.
+    pub(crate) fn expect_error(&mut self, words: &'static str) {
+        self.expected_errors.push(words);
+    }
+
+    /// Waits for a checkout to be as wanted.
+    pub(crate) async fn until(&self, reference: &str, wanted: impl Fn(&View) -> bool) -> View {
+        let found = self.deref().until(reference, wanted).await;
+        found.unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// Waits for a verdict.
+    pub(crate) async fn until_verdict(&self, reference: &str, verdict: &str) -> View {
+        self.until(reference, |view| view.verdict == verdict).await
+    }
+
+    /// Waits for the world to be as wanted.
+    pub(crate) async fn until_world(&self, what: &str, wanted: impl Fn(&World) -> bool) {
+        let seen = self.deref().until_world(what, wanted).await;
+        seen.unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    /// What the books say of one customer, who must be fine.
+    pub(crate) fn fine(&self, reference: &str) -> Customer {
+        let customer = self.customer(reference);
+        let judgement = customer.judgement();
+        assert_eq!(judgement, Judgement::Fine, "{reference}: {customer:?}");
+        customer
+    }
+
+    /// Ends the daemon and the world; fails on any unexpected line at ERROR and on any panic.
+    pub(crate) async fn close(mut self) {
+        let rig = self.rig.take().expect("a rig is closed once");
+        let errors = rig.close().await.unwrap_or_else(|error| panic!("{error}"));
+        let unexpected = unexpected(&errors, &self.expected_errors);
+        assert!(unexpected.is_empty(), "logged at ERROR: {unexpected:#?}");
+    }
+}
+
+impl Deref for Rig {
+    type Target = rig::Rig;
+
+    fn deref(&self) -> &rig::Rig {
+        self.rig.as_ref().expect("a rig that is not closed")
+    }
+}
+
+impl DerefMut for Rig {
+    fn deref_mut(&mut self) -> &mut rig::Rig {
+        self.rig.as_mut().expect("a rig that is not closed")
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        let is_forgotten = self.rig.is_some() && !std::thread::panicking();
+        assert!(
+            !is_forgotten,
+            "a story ends with close(), or its log is not looked at"
+        );
+    }
+}
+
+/// The lines that hold none of the words that a story expects.
+fn unexpected<'a>(errors: &'a [String], expected: &[&str]) -> Vec<&'a String> {
+    let is_expected = |line: &str| expected.iter().any(|words| line.contains(words));
+    errors.iter().filter(|line| !is_expected(line)).collect()
+}
+
+#[tokio::test]
+async fn a_story_fails_on_errors_in_the_log_unless_it_expects_them() {
+    let mut rig = Rig::prepare_with(|setup| setup).await;
+    let lines =
+        "{\"level\":\"INFO\"}\n{\"level\":\"ERROR\",\"fields\":{\"message\":\"disk full\"}}\n";
+    std::fs::write(rig.log_path(), lines).unwrap();
+    rig.expect_error("disk full");
+    rig.close().await;
+    let errors = ["disk full".to_owned(), "key revoked".to_owned()];
+    assert_eq!(unexpected(&errors, &["disk full"]), [&errors[1]]);
+}
