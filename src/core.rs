@@ -18,3 +18,6 @@ pub mod policy;
 pub mod reconcile;
 pub mod retry;
 pub mod time;
+
+#[cfg(test)]
+mod tests;

@@ -18,7 +18,7 @@ use crate::clock::Clock;
 use crate::core::ids::ShopId;
 use crate::core::policy::Policy;
 use crate::roster::Roster;
-use crate::store::{CommitUnit, Committed, Store, StoreError, Wanted};
+use crate::store::{CommitUnit, Committed, Disposition, Store, StoreError, Wanted};
 use crate::telemetry::Telemetry;
 use arc_swap::ArcSwap;
 use input::Input;
@@ -85,7 +85,7 @@ impl Engine {
                     .iter()
                     .filter_map(|index| inputs.get(*index))
                     .collect();
-                let results = self.advance_once(&chosen).await?;
+                let results = self.advance_apart(&chosen).await?;
                 for (index, result) in batch.into_iter().zip(results) {
                     match (result, outcomes.get_mut(index)) {
                         (Some(outcome), Some(slot)) => *slot = Some(outcome),
@@ -98,6 +98,28 @@ impl Engine {
             .into_iter()
             .map(|one| one.unwrap_or(Outcome::Postponed))
             .collect())
+    }
+
+    /// As `advance_once`, but a row that holds what it must not hold fails only those who need
+    /// it: a batch is taken apart, and a single input is parked by name.
+    async fn advance_apart(&self, inputs: &[&Input]) -> Result<Vec<Option<Outcome>>, StoreError> {
+        let why = match self.advance_once(inputs).await {
+            Err(error @ StoreError::Corrupt { .. }) => error.to_string(),
+            result => return result,
+        };
+        let [input] = inputs else {
+            return Ok(inputs.iter().map(|_| None).collect());
+        };
+        if let Input::Delivery(row) = input {
+            let parked = Disposition::Parked { why: why.clone() };
+            let deliveries = vec![(row.id, parked)];
+            let unit = CommitUnit {
+                deliveries,
+                ..CommitUnit::default()
+            };
+            self.store.commit(&[unit]).await?;
+        }
+        Ok(vec![Some(Outcome::Parked { why })])
     }
 
     /// One attempt for all inputs together; none for those that met a conflict.

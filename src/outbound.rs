@@ -101,6 +101,11 @@ impl Outbound {
     }
 
     /// Sends one request and brings its answer, or says whether it may have arrived.
+    ///
+    /// Not sent: `bad_request`, `not_https`, `no_time_left` (never tried); `dns`,
+    /// `connection_refused`, `connect_timeout`, `tls`, `connect` (no connection was made).
+    /// Unclear: `timeout`, `reset`, `bad_http`, `answer_too_large`. A deadline that passes
+    /// while the connection is still being made is unclear too.
     pub async fn call(&self, request: Request, limits: CallLimits) -> Reply {
         let request = self.prepared(request, limits.deadline)?;
         let answer = self.client.execute(request).await;

@@ -171,8 +171,9 @@ CREATE TABLE sweeps (
     PRIMARY KEY (account, listing)
 ) STRICT, WITHOUT ROWID;
 
--- One row, written by the readiness probe.
+-- One row, written by the readiness probe; the ballast makes it need as much room as a delivery.
 CREATE TABLE probe (
-    id INTEGER PRIMARY KEY CHECK (id = 1),
-    at INTEGER NOT NULL
+    id      INTEGER PRIMARY KEY CHECK (id = 1),
+    at      INTEGER NOT NULL,
+    ballast BLOB    NOT NULL
 ) STRICT;

@@ -148,12 +148,12 @@ impl Outcome {
         }
     }
 
-    /// True when the attempt may have had its effect although we were not told.
+    /// True when the attempt may have had its effect although we were not told. A proxy that
+    /// lost its backend's answer may ask for patience too, so that is no proof either.
     pub fn is_unclear(&self) -> bool {
         match self {
-            Outcome::Unclear { .. } | Outcome::Malformed { .. } => true,
+            Outcome::Unclear { .. } | Outcome::Malformed { .. } | Outcome::Throttled { .. } => true,
             Outcome::NotSent { .. }
-            | Outcome::Throttled { .. }
             | Outcome::Unauthorized { .. }
             | Outcome::Refused { .. }
             | Outcome::Done => false,

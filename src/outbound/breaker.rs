@@ -134,73 +134,63 @@ mod tests {
     }
     use Do::{Fail, Ok, See, Start};
 
-    /// What happens at which millisecond, titled by the transition.
-    const TRANSITIONS: &[(&str, &[(u64, Do)])] = &[
-        ("closed lets all pass", &[(0, See(ANY))]),
-        (
-            "four failures leave it closed, the fifth opens it for a second",
-            &[
-                (0, Fail),
-                (0, Fail),
-                (0, Fail),
-                (0, Fail),
-                (0, See(ANY)),
-                (0, Fail),
-                (0, See(0)),
-                (999, See(0)),
-                (1_000, See(1)),
-            ],
-        ),
-        (
+    fn play(title: &str, steps: &[(u64, Do)]) {
+        let mut breaker = Breaker::new();
+        for (n, (ms, step)) in steps.iter().enumerate() {
+            match step {
+                Start => breaker.start(at(*ms)),
+                Ok => breaker.record(at(*ms), true),
+                Fail => breaker.record(at(*ms), false),
+                See(room) => assert_eq!(breaker.room(at(*ms)), *room, "{title}: step {n} at {ms}"),
+            }
+        }
+    }
+
+    /// What opens a fresh breaker at the moment 0.
+    const DOWN: [(u64, Do); 5] = [(0, Fail), (0, Fail), (0, Fail), (0, Fail), (0, Fail)];
+
+    fn play_when_down(title: &str, steps: &[(u64, Do)]) {
+        play(title, &[&DOWN, steps].concat());
+    }
+
+    #[test]
+    fn it_opens_after_five_failures_in_a_row() {
+        play("closed lets all pass", &[(0, See(ANY))]);
+        play(
+            "four failures leave it closed",
+            &[(0, Fail), (0, Fail), (0, Fail), (0, Fail), (0, See(ANY))],
+        );
+        play_when_down(
+            "the fifth opens it for a second",
+            &[(0, See(0)), (999, See(0)), (1_000, See(1))],
+        );
+        let with_success: Vec<(u64, Do)> = [Fail, Fail, Fail, Fail, Ok, Fail, Fail, Fail, Fail]
+            .map(|step| (0, step))
+            .to_vec();
+        play(
             "a success in between starts the count anew",
+            &[with_success.as_slice(), &[(0, See(ANY))]].concat(),
+        );
+    }
+
+    #[test]
+    fn after_the_pause_one_call_tries() {
+        play_when_down(
+            "no second one beside it",
             &[
-                (0, Fail),
-                (0, Fail),
-                (0, Fail),
-                (0, Fail),
-                (0, Ok),
-                (0, Fail),
-                (0, Fail),
-                (0, Fail),
-                (0, Fail),
-                (0, See(ANY)),
-            ],
-        ),
-        (
-            "one trial passes, no second one beside it",
-            &[
-                (0, Fail),
-                (0, Fail),
-                (0, Fail),
-                (0, Fail),
-                (0, Fail),
                 (1_000, See(1)),
                 (1_000, Start),
                 (1_000, See(0)),
                 (5_000, See(0)),
             ],
-        ),
-        (
-            "a trial that succeeds closes it",
+        );
+        play_when_down(
+            "success closes it",
+            &[(1_000, Start), (1_100, Ok), (1_100, See(ANY))],
+        );
+        play_when_down(
+            "failure doubles the pause",
             &[
-                (0, Fail),
-                (0, Fail),
-                (0, Fail),
-                (0, Fail),
-                (0, Fail),
-                (1_000, Start),
-                (1_100, Ok),
-                (1_100, See(ANY)),
-            ],
-        ),
-        (
-            "a trial that fails doubles the pause",
-            &[
-                (0, Fail),
-                (0, Fail),
-                (0, Fail),
-                (0, Fail),
-                (0, Fail),
                 (1_000, Start),
                 (1_100, Fail),
                 (3_099, See(0)),
@@ -210,75 +200,24 @@ mod tests {
                 (7_199, See(0)),
                 (7_200, See(1)),
             ],
-        ),
-        (
-            "a failure after the pause counts as the trial's, even if its start was not told",
-            &[
-                (0, Fail),
-                (0, Fail),
-                (0, Fail),
-                (0, Fail),
-                (0, Fail),
-                (1_000, Fail),
-                (2_999, See(0)),
-                (3_000, See(1)),
-            ],
-        ),
-        (
-            "calls from before the pause that fail during it do not lengthen it",
-            &[
-                (0, Fail),
-                (0, Fail),
-                (0, Fail),
-                (0, Fail),
-                (0, Fail),
-                (500, Fail),
-                (900, Fail),
-                (1_000, See(1)),
-            ],
-        ),
-        (
-            "a call from before the pause that succeeds closes it",
-            &[
-                (0, Fail),
-                (0, Fail),
-                (0, Fail),
-                (0, Fail),
-                (0, Fail),
-                (500, Ok),
-                (500, See(ANY)),
-            ],
-        ),
-        (
+        );
+        play_when_down(
+            "a failure after the pause is the trial's, even if its start was not told",
+            &[(1_000, Fail), (2_999, See(0)), (3_000, See(1))],
+        );
+        play_when_down(
             "a trial that is never heard of again is given up",
-            &[
-                (0, Fail),
-                (0, Fail),
-                (0, Fail),
-                (0, Fail),
-                (0, Fail),
-                (1_000, Start),
-                (120_999, See(0)),
-                (121_000, See(1)),
-            ],
-        ),
-    ];
+            &[(1_000, Start), (120_999, See(0)), (121_000, See(1))],
+        );
+    }
 
     #[test]
-    fn calls_pass_are_held_back_and_are_tried_again_as_in_the_table() {
-        for (title, steps) in TRANSITIONS {
-            let mut breaker = Breaker::new();
-            for (n, (ms, step)) in steps.iter().enumerate() {
-                match step {
-                    Start => breaker.start(at(*ms)),
-                    Ok => breaker.record(at(*ms), true),
-                    Fail => breaker.record(at(*ms), false),
-                    See(room) => {
-                        assert_eq!(breaker.room(at(*ms)), *room, "{title}: step {n} at {ms}");
-                    }
-                }
-            }
-        }
+    fn calls_from_before_the_pause_still_count_when_they_succeed() {
+        play_when_down(
+            "failures do not lengthen the pause",
+            &[(500, Fail), (900, Fail), (1_000, See(1))],
+        );
+        play_when_down("a success ends it", &[(500, Ok), (500, See(ANY))]);
     }
 
     #[test]

@@ -163,7 +163,8 @@ mod tests {
     #[test]
     fn every_single_change_to_an_entry_is_found() {
         let (row, whole) = chain(3);
-        let changes: [(&str, fn(&mut JournalEntry)); 6] = [
+        type Change = (&'static str, fn(&mut JournalEntry));
+        let changes: [Change; 6] = [
             ("hash_differs", |entry| entry.facts.push(' ')),
             ("hash_differs", |entry| entry.decision.push(' ')),
             ("hash_differs", |entry| entry.at = Time::from_seconds(77)),

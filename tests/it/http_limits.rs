@@ -9,12 +9,15 @@ use reconciled::core::time::Time;
 use reconciled::http::intake::IntakeLimits;
 use reconciled::http::listener::{Drained, Limits, Socket, serve};
 use reconciled::lifecycle::Lifecycle;
+use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
+use tokio::task::JoinHandle;
 use tracing::Level;
 
 const SOON: Duration = Duration::from_millis(200);
+const LONG: usize = 32 * 1024 * 1024;
 const HEAD: &str = "POST /webhooks/plain_nl HTTP/1.1\r\nHost: localhost\r\n";
 
 fn quick() -> Limits {
@@ -181,6 +184,22 @@ async fn a_body_of_300_kb_is_told_413_and_hears_it() {
         "body_too_large",
     )
     .await;
+}
+
+#[tokio::test]
+async fn who_goes_on_sending_after_413_is_heard_out_instead_of_reset() {
+    let site = Site::open().await;
+    let announced = format!("{HEAD}Content-Length: 300000\r\n\r\n");
+    let mut stream = TcpStream::connect(site.address).await.unwrap();
+    stream.write_all(announced.as_bytes()).await.unwrap();
+    assert_eq!(read_one(&mut stream).await.status, 413);
+    for _ in 0..75 {
+        stream.write_all(&[b'x'; 4_000]).await.unwrap();
+        tokio::task::yield_now().await;
+    }
+    let mut byte = [0];
+    assert_eq!(stream.read(&mut byte).await.unwrap(), 0);
+    site.close().await;
 }
 
 #[tokio::test]
@@ -497,28 +516,63 @@ async fn when_seats_are_scarce_idle_connections_go_with_the_header_limit() {
     site.close().await;
 }
 
-#[tokio::test]
-async fn a_reader_that_stands_still_loses_its_seat() {
-    let limits = Limits {
-        connections_max: 1,
-        write_stall: SOON,
-        ..Limits::default()
-    };
+/// A listener with one seat and one long answer.
+async fn long_answer(limits: Limits) -> (SocketAddr, Lifecycle, JoinHandle<Drained>) {
     let lifecycle = Lifecycle::new();
     let socket = Socket::bind_tcp("127.0.0.1:0".parse().unwrap())
         .await
         .unwrap();
     let address = socket.address().unwrap();
-    let long = "x".repeat(32 * 1024 * 1024);
+    let long = "x".repeat(LONG);
     let routes = axum::Router::new()
         .route("/long", axum::routing::get(async move || long))
         .route("/", axum::routing::get(async || "short"));
-    let tracker = lifecycle.tracker();
-    let served = tracker.spawn(serve("test", socket, routes, limits, lifecycle.clone()));
+    let limits = Limits {
+        connections_max: 1,
+        ..limits
+    };
+    let serving = serve("test", socket, routes, limits, lifecycle.clone());
+    let served = lifecycle.tracker().spawn(serving);
+    (address, lifecycle, served)
+}
+
+#[tokio::test]
+async fn a_reader_that_stands_still_loses_its_seat() {
+    let (address, lifecycle, served) = long_answer(Limits {
+        header_read: NEVER,
+        keep_alive_idle: NEVER,
+        write_stall: SOON,
+        ..Limits::default()
+    })
+    .await;
     let mut still = TcpStream::connect(address).await.unwrap();
     still.write_all(&get("/long", &[])).await.unwrap();
     assert_eq!(still.read_u8().await.unwrap(), b'H');
     assert_eq!(ask(address, &get("/", &[])).await.body, "short");
+    lifecycle.stop();
+    assert_eq!(served.await.unwrap(), Drained::Whole);
+}
+
+#[tokio::test]
+async fn a_slow_reader_who_goes_on_gets_everything() {
+    let (address, lifecycle, served) = long_answer(Limits {
+        header_read: Duration::from_millis(20),
+        keep_alive_idle: Duration::from_millis(20),
+        ..Limits::default()
+    })
+    .await;
+    let mut slow = TcpStream::connect(address).await.unwrap();
+    slow.write_all(&get("/long", &[])).await.unwrap();
+    let mut chunk = [0; 4096];
+    let mut bytes = slow.read(&mut chunk).await.unwrap();
+    // Longer than an idle connection may last, shorter than a writer waits.
+    let pause = tokio::time::timeout(SOON, lifecycle.soft().cancelled()).await;
+    assert!(pause.is_err());
+    while let count @ 1.. = slow.read(&mut chunk).await.unwrap() {
+        bytes += count;
+        tokio::task::yield_now().await;
+    }
+    assert!(bytes > LONG, "cut off after {bytes} bytes");
     lifecycle.stop();
     assert_eq!(served.await.unwrap(), Drained::Whole);
 }

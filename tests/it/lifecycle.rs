@@ -59,6 +59,11 @@ fn say(line: &str) {
     out.flush().unwrap();
 }
 
+/// A daemon that is forgotten ends by itself.
+async fn in_time(play: impl Future<Output = ()>) {
+    tokio::time::timeout(AGES, play).await.unwrap();
+}
+
 async fn play_signals() {
     let lifecycle = Lifecycle::new();
     let mut reloads = lifecycle.watch_signals().unwrap();
@@ -82,7 +87,7 @@ async fn play_signals() {
 #[tokio::test]
 async fn signals_reload_drain_and_abort() {
     if plays_daemon() {
-        return play_signals().await;
+        return in_time(play_signals()).await;
     }
     for (first, second) in [("TERM", "TERM"), ("INT", "TERM"), ("TERM", "INT")] {
         let mut child = daemon("signals_reload_drain_and_abort", "")
@@ -118,7 +123,7 @@ async fn play_notified() {
 async fn the_service_manager_hears_ready_reload_and_a_beating_heart() {
     let name = "the_service_manager_hears_ready_reload_and_a_beating_heart";
     if plays_daemon() {
-        return play_notified().await;
+        return in_time(play_notified()).await;
     }
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("notify");

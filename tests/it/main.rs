@@ -12,6 +12,7 @@ mod http_quarantine;
 mod http_stop;
 mod http_webhook;
 mod lifecycle;
+mod outbound;
 mod store_laws;
 mod store_sqlite;
 mod stories;

@@ -450,6 +450,25 @@ async fn the_log_does_not_grow_while_checkpoints_are_taken() {
 }
 
 #[tokio::test]
+async fn a_log_that_grew_too_long_is_emptied() {
+    let place = Place::new();
+    let store = place.open().await;
+    for round in 0..18 {
+        let body = vec![b'x'; 4_000_000];
+        let one = NewDelivery {
+            body,
+            ..delivery(&round.to_string(), "")
+        };
+        store.append(&[one]).await.unwrap();
+    }
+    let log = || std::fs::metadata(place.beside("-wal")).unwrap().len();
+    assert!(log() > 64 * 1024 * 1024, "{}", log());
+    store.checkpoint().await.unwrap();
+    assert_eq!(log(), 0);
+    assert_eq!(store.pending(100).await.unwrap().len(), 18);
+}
+
+#[tokio::test]
 async fn pruning_leaves_no_row_behind() {
     let place = Place::new();
     let store = place.open().await;

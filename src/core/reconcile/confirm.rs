@@ -49,7 +49,14 @@ pub(super) fn run(
     let patience_from = ruling::patience_from(checkout)
         .max(Some(arrived))
         .unwrap_or(arrived);
-    let patience_ends = patience_from.plus(draft.policy.confirm_patience);
+    // Only time in which the shop could be reached counts; but a shop that stumbles once a day
+    // for ever is no better than one that is down.
+    let reachable_from = patience_from.max(order.last_failure_at.unwrap_or(patience_from));
+    let patience = draft.policy.confirm_patience;
+    let longest = patience_from
+        .plus(patience)
+        .plus(draft.policy.outage_patience);
+    let patience_ends = reachable_from.plus(patience).min(longest);
     let is_over = !order.is_shop_silent() && draft.now >= patience_ends;
     draft.wake(patience_ends.max(draft.now.plus(ASK_WHILE_HELD_EVERY)));
     let expired = order
@@ -89,10 +96,10 @@ pub(super) fn run(
 /// The question stays while the checkout is held, once an hour: the shop may come to say yes.
 fn again_slowly(draft: &mut Draft<'_>, key: &str, ask: &Ask, action: Action) {
     let order = &draft.checkout.order;
-    let last = ask.ended.as_ref().map(|ended| ended.at);
-    let last = last.max(order.last_answer_at).unwrap_or(draft.now);
+    let ended = ask.ended.as_ref().map_or(draft.now, |ended| ended.at);
+    let last = Some(ended).max(order.last_answer_at).unwrap_or(ended);
     let next = last.plus(ASK_WHILE_HELD_EVERY);
-    if ask.is_unclear() && !was_answered_after(order.latest(), last) {
+    if ask.is_unclear() && !was_answered_after(order.latest(), ended) {
         draft.look_up(next);
     } else {
         draft.want(key, action, next);

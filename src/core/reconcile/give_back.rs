@@ -15,6 +15,7 @@ use crate::core::money::{Money, MoneyError};
 use crate::core::order::{OrderStatus, Via};
 use crate::core::payment::PaymentStatus;
 use crate::core::plan::{Action, PaidPart, Reason, Verdict};
+use crate::core::policy::Mode;
 use crate::core::retry;
 use crate::core::time::Time;
 
@@ -193,6 +194,11 @@ pub(super) fn run(
         last_look(draft, &give, due);
         return Ok(Stand::new(Verdict::Refunding, Reason::RefundDelayed));
     }
+    if draft.policy.mode < Mode::Full {
+        // Nothing will leave, so there is no last look; but what people do by hand is seen.
+        watch_by_hand(draft, &give, due);
+        return Ok(refund::send(draft, money, &give, due));
+    }
     if last_look(draft, &give, due) {
         return Ok(Stand::new(Verdict::Refunding, Reason::LastLook));
     }
@@ -269,10 +275,23 @@ fn confirm_not_ended(draft: &mut Draft<'_>) -> Option<Stand> {
     Some(Stand::new(Verdict::Confirming, Reason::ConfirmDue))
 }
 
+/// Looks at the order and the payments on the look-again schedule.
+fn watch_by_hand(draft: &mut Draft<'_>, give: &GiveBack, since: Time) {
+    draft.look_again(since);
+    for payment in give.payments() {
+        if draft.can_read(payment) {
+            draft.watch(payment, since);
+        }
+    }
+}
+
 /// Asks for the release for as long as patience lasts; after that the checkout is held, and the
 /// question stays.
 fn until_released(draft: &mut Draft<'_>, money: &[Position<'_>], give: &GiveBack) -> Stand {
     let stand = ask_release(draft, money, give);
+    if draft.policy.mode < Mode::Full {
+        watch_by_hand(draft, give, give.since);
+    }
     let from = ruling::patience_from(draft.checkout)
         .max(Some(give.since))
         .unwrap_or(give.since);

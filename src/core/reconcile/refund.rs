@@ -133,7 +133,7 @@ pub(super) fn trouble<'a>(
     let ruled_at = draft.checkout.ruling().map(|ruling| ruling.at);
     money.find_map(|one| {
         let was_read_since = |at: Time| {
-            one.state.refunds_listed_at > Some(at) || !draft.can_list_refunds(&one.payment)
+            one.state.refunds_listed_at >= Some(at) || !draft.can_list_refunds(&one.payment)
         };
         let mut found = one.refunds.iter().filter(|_| one.net.is_positive());
         found.find_map(|(_, _, stand)| match stand {

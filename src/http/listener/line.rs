@@ -2,7 +2,6 @@
 //!
 //! Counts time and bytes only; what the bytes mean is the parser's business.
 
-use futures_util::task::AtomicWaker;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
@@ -24,7 +23,6 @@ const SCRATCH_BYTES: usize = 4096;
 pub(super) struct Turn {
     count: AtomicUsize,
     must_linger: AtomicBool,
-    reader: AtomicWaker,
 }
 
 impl Turn {
@@ -33,11 +31,9 @@ impl Turn {
         self.count.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Its answer is known. The reader is woken, since the wait that began while the request
-    /// was served had no limit of the line's own.
+    /// Its answer is known.
     pub(super) fn end(&self) {
         self.count.fetch_add(1, Ordering::Relaxed);
-        self.reader.wake();
     }
 
     /// The answer leaves a body unread: keep reading for a moment after it.
@@ -133,14 +129,18 @@ impl<S> Line<S> {
         self.timer.as_mut().poll(cx)
     }
 
-    /// Turns a write that cannot go on into an error when it has stood still too long.
-    fn poll_stall<T>(
+    /// Turns a write that cannot go on into an error when it has stood still too long. While it
+    /// stands, no other limit counts; once it goes on, the reader is woken to begin its wait,
+    /// which the parser does not do by itself.
+    fn poll_stall(
         &mut self,
-        written: Poll<io::Result<T>>,
+        written: Poll<io::Result<usize>>,
         cx: &mut Context<'_>,
-    ) -> Poll<io::Result<T>> {
+    ) -> Poll<io::Result<usize>> {
         if written.is_ready() {
             self.stall = None;
+            self.waiting = Waiting::Nothing;
+            cx.waker().wake_by_ref();
             return written;
         }
         let limit = self.patience.stall;
@@ -187,10 +187,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Line<S> {
                 }
                 Poll::Ready(outcome)
             }
-            Poll::Pending if is_serving => {
-                line.turn.reader.register(cx.waker());
-                Poll::Pending
-            }
+            Poll::Pending if is_serving || line.stall.is_some() => Poll::Pending,
             Poll::Pending => {
                 if line.is_head_begun {
                     ready!(line.poll_waited(Waiting::Head, line.patience.head, cx));
@@ -229,9 +226,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Line<S> {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let line = self.get_mut();
-        let flushed = Pin::new(&mut line.stream).poll_flush(cx);
-        line.poll_stall(flushed, cx)
+        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -283,3 +283,68 @@ impl Checkpointer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::core::ids::ShopId;
+    use crate::core::time::Time;
+    use crate::store::sqlite::SqliteStore;
+    use crate::store::{Appended, NewDelivery, Sender, Store, StoreError};
+
+    fn large(id: u32) -> NewDelivery {
+        NewDelivery {
+            sender: Sender::Shop(ShopId::parse("klompen").unwrap()),
+            delivery_id: id.to_string(),
+            received_at: Time::from_seconds(1_790_000_000),
+            is_signed: true,
+            body: vec![7; 20_000],
+        }
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_is_unavailable_and_the_store_works_again_when_space_returns() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("full.db");
+        let store = SqliteStore::open(&path).await.unwrap();
+        let writer = &store.write().unwrap().writer;
+        writer.slot().await.limit_pages(Some(100), &path);
+        let mut kept = 0;
+        let full = loop {
+            match store.append(&[large(kept)]).await {
+                Ok(appended) => assert_eq!(appended, [Appended::New]),
+                Err(error) => break error,
+            }
+            kept += 1;
+            assert!(kept < 1_000, "the disk never got full");
+        };
+        assert!(kept > 3, "full from the start");
+        assert!(
+            matches!(&full, StoreError::Unavailable(text) if text.contains("full")),
+            "{full}"
+        );
+        for _ in 0..3 {
+            let still = store.append(&[large(kept)]).await.unwrap_err();
+            assert_eq!(still.code(), "store_unavailable");
+            assert!(
+                store.probe(Time::from_seconds(0)).await.is_err(),
+                "ready, but full"
+            );
+        }
+        assert_eq!(
+            store.pending(1_000).await.unwrap().len(),
+            usize::try_from(kept).unwrap()
+        );
+
+        writer.slot().await.limit_pages(None, &path);
+        assert_eq!(store.append(&[large(kept)]).await.unwrap(), [Appended::New]);
+        assert_eq!(
+            store.append(&[large(0)]).await.unwrap(),
+            [Appended::Duplicate]
+        );
+        let whole: String = sqlx::query_scalar("PRAGMA integrity_check")
+            .fetch_one(&store.readers)
+            .await
+            .unwrap();
+        assert_eq!(whole, "ok");
+    }
+}

@@ -74,9 +74,9 @@ statements! {
         "INSERT INTO delivery_keys (key, body_hash, inbox) \
          SELECT substr($2, value ->> '$[0][0]', value ->> '$[0][1]'), \
            substr($2, value ->> '$[1][0]', value ->> '$[1][1]'), value ->> 2 \
-         FROM json_each($1) WHERE true ON CONFLICT (key) DO NOTHING";
+         FROM jsonb_each($1) WHERE true ON CONFLICT (key) DO NOTHING";
     SELECT_DELIVERY_KEYS =
-        "SELECT k.key, k.body_hash, k.inbox FROM json_each($1) \
+        "SELECT k.key, k.body_hash, k.inbox FROM jsonb_each($1) \
          CROSS JOIN delivery_keys k \
          ON k.key = substr($2, value ->> '$[0][0]', value ->> '$[0][1]')";
     /// Rows: id, sender, delivery id, key, received at, signed, state, why.
@@ -86,12 +86,12 @@ statements! {
            CAST(substr($2, value ->> '$[2][0]', value ->> '$[2][1]') AS TEXT), \
            substr($2, value ->> '$[3][0]', value ->> '$[3][1]'), \
            value ->> 4, value ->> 5, value ->> 6, value ->> 7 \
-         FROM json_each($1)";
+         FROM jsonb_each($1)";
     /// Rows: id, body.
     INSERT_BODIES =
         "INSERT INTO bodies (id, body) \
          SELECT value ->> 0, substr($2, value ->> '$[1][0]', value ->> '$[1][1]') \
-         FROM json_each($1)";
+         FROM jsonb_each($1)";
     SELECT_PENDING = concat!(
         "SELECT ", delivery_columns!(), " FROM inbox i CROSS JOIN bodies b ON b.id = i.id \
          WHERE i.state = 'pending' ORDER BY i.id LIMIT $1");
@@ -99,7 +99,7 @@ statements! {
         "SELECT id, sender, delivery_id, received_at, why FROM inbox \
          WHERE state = 'parked' ORDER BY id DESC LIMIT $1";
     SELECT_STILL_PENDING =
-        "SELECT i.id FROM json_each($1) r CROSS JOIN inbox i ON i.id = r.value \
+        "SELECT i.id FROM jsonb_each($1) r CROSS JOIN inbox i ON i.id = r.value \
          WHERE i.state = 'pending'";
     /// Rows: id, state, why (empty for none).
     UPDATE_INBOX =
@@ -107,7 +107,7 @@ statements! {
            SELECT value ->> 0 AS id, value ->> 1 AS state, \
              nullif(CAST(substr($2, value ->> '$[2][0]', value ->> '$[2][1]') AS TEXT), '') \
                AS why \
-           FROM json_each($1)) r \
+           FROM jsonb_each($1)) r \
          WHERE inbox.id = r.id";
 
     INSERT_QUARANTINE =
@@ -128,22 +128,22 @@ statements! {
 
     /// Rows: shop, reference.
     SELECT_ORDER_HOMES =
-        "SELECT c.shop, c.reference, c.id FROM json_each($1) r CROSS JOIN checkouts c \
+        "SELECT c.shop, c.reference, c.id FROM jsonb_each($1) r CROSS JOIN checkouts c \
          ON c.reference = r.value ->> 1 AND c.shop = r.value ->> 0";
     /// Rows: account, payment.
     SELECT_PAYMENT_HOMES =
-        "SELECT p.account, p.payment, p.checkout FROM json_each($1) r CROSS JOIN payments p \
+        "SELECT p.account, p.payment, p.checkout FROM jsonb_each($1) r CROSS JOIN payments p \
          ON p.account = r.value ->> 0 AND p.payment = r.value ->> 1";
     SELECT_CHECKOUTS = concat!(
         "SELECT ", checkout_columns!(),
-        " FROM json_each($1) r CROSS JOIN checkouts c ON c.id = r.value");
+        " FROM jsonb_each($1) r CROSS JOIN checkouts c ON c.id = r.value");
     SELECT_ACTIONS = concat!(
-        "SELECT ", action_columns!("a."), " FROM json_each($1) r \
+        "SELECT ", action_columns!("a."), " FROM jsonb_each($1) r \
          CROSS JOIN actions a ON a.checkout = r.value ORDER BY a.checkout, a.key");
     SELECT_STANDINGS =
         "SELECT c.id, c.version, c.head, c.shop, c.verdict, c.suspense_minor, \
                 c.suspense_currency \
-         FROM json_each($1) r CROSS JOIN checkouts c ON c.id = r.value";
+         FROM jsonb_each($1) r CROSS JOIN checkouts c ON c.id = r.value";
 
     /// Rows: id, shop, reference, verdict, reason, [since, created at, changed at], [suspense,
     /// currency] or null, wake at, version, head, document.
@@ -154,7 +154,7 @@ statements! {
            value ->> '$[5][0]', value ->> '$[5][1]', value ->> '$[5][2]', value ->> '$[6][0]', \
            value ->> '$[6][1]', value ->> 7, value ->> 8, value ->> 9, \
            CAST(substr($2, value ->> '$[10][0]', value ->> '$[10][1]') AS TEXT) \
-         FROM json_each($1) WHERE true \
+         FROM jsonb_each($1) WHERE true \
          ON CONFLICT (id) DO UPDATE SET shop = excluded.shop, reference = excluded.reference, \
            verdict = excluded.verdict, reason = excluded.reason, since = excluded.since, \
            created_at = excluded.created_at, changed_at = excluded.changed_at, \
@@ -168,16 +168,16 @@ statements! {
            CAST(substr($2, value ->> '$[3][0]', value ->> '$[3][1]') AS TEXT), \
            CAST(substr($2, value ->> '$[4][0]', value ->> '$[4][1]') AS TEXT), \
            value ->> 5, value ->> 6 \
-         FROM json_each($1)";
+         FROM jsonb_each($1)";
     /// Rows: account, payment, checkout.
     UPSERT_PAYMENTS =
         "INSERT INTO payments (account, payment, checkout) \
-         SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each($1) WHERE true \
+         SELECT value ->> 0, value ->> 1, value ->> 2 FROM jsonb_each($1) WHERE true \
          ON CONFLICT (account, payment) DO UPDATE SET checkout = excluded.checkout";
     /// Rows: checkout, key, token. Another token's lease stays.
     RELEASE_ACTIONS =
         "UPDATE actions SET token = NULL, until = NULL, lease = NULL WHERE nr IN ( \
-           SELECT a.nr FROM json_each($1) r CROSS JOIN actions a \
+           SELECT a.nr FROM jsonb_each($1) r CROSS JOIN actions a \
            ON a.checkout = r.value ->> 0 AND a.key = r.value ->> 1 \
            WHERE a.token = r.value ->> 2)";
     /// Rows: checkout, key, version, shop, kind, destination, lane, due, planned,
@@ -188,7 +188,7 @@ statements! {
          SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, \
            value ->> 6, value ->> 7, \
            CAST(substr($2, value ->> '$[8][0]', value ->> '$[8][1]') AS TEXT), value ->> 9 \
-         FROM json_each($1) WHERE true \
+         FROM jsonb_each($1) WHERE true \
          ON CONFLICT (checkout, key) DO UPDATE SET version = excluded.version, \
            shop = excluded.shop, kind = excluded.kind, destination = excluded.destination, \
            lane = excluded.lane, due = excluded.due, planned = excluded.planned, \
@@ -197,13 +197,13 @@ statements! {
     /// Rows: checkout, version. What this version did not want anew goes, unless leased.
     DELETE_UNWANTED_ACTIONS =
         "DELETE FROM actions WHERE nr IN ( \
-           SELECT a.nr FROM json_each($1) r CROSS JOIN actions a ON a.checkout = r.value ->> 0 \
+           SELECT a.nr FROM jsonb_each($1) r CROSS JOIN actions a ON a.checkout = r.value ->> 0 \
            WHERE a.token IS NULL AND a.version < r.value ->> 1)";
     /// Rows: shop, verdict, currency, count, high, low; all may be negative.
     ADD_STANDINGS =
         "INSERT INTO standings (shop, verdict, currency, count, high, low) \
          SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5 \
-         FROM json_each($1) WHERE true \
+         FROM jsonb_each($1) WHERE true \
          ON CONFLICT (shop, verdict, currency) DO UPDATE SET count = count + excluded.count, \
            high = high + excluded.high, low = low + excluded.low";
     /// Rows: shop, minute, kind, currency, count, high, low.
@@ -211,13 +211,13 @@ statements! {
         "INSERT INTO tallies (shop, minute, kind, currency, count, high, low) \
          SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, \
            value ->> 6 \
-         FROM json_each($1) WHERE true \
+         FROM jsonb_each($1) WHERE true \
          ON CONFLICT (shop, minute, kind, currency) DO UPDATE SET \
            count = count + excluded.count, high = high + excluded.high, low = low + excluded.low";
     /// Rows: shop, epoch. The greatest stays.
     RAISE_EPOCHS =
         "INSERT INTO shops (shop, epoch) SELECT value ->> 0, value ->> 1 \
-         FROM json_each($1) WHERE true \
+         FROM jsonb_each($1) WHERE true \
          ON CONFLICT (shop) DO UPDATE SET epoch = max(coalesce(epoch, ''), excluded.epoch)";
 
     SELECT_DUE_CHECKOUTS =
@@ -232,7 +232,7 @@ statements! {
          LIMIT $2";
     /// Rows: destination, lane. Those that have something due.
     SELECT_DUE_LANES =
-        "SELECT value ->> 0, value ->> 1 FROM json_each($1) WHERE EXISTS ( \
+        "SELECT value ->> 0, value ->> 1 FROM jsonb_each($1) WHERE EXISTS ( \
            SELECT 1 FROM actions a WHERE a.destination = value ->> 0 AND a.lane = value ->> 1 \
            AND a.token IS NULL AND a.due <= $2)";
     SELECT_DUE_ACTIONS =
@@ -241,11 +241,11 @@ statements! {
     LEASE_ACTIONS = concat!(
         "UPDATE actions SET lease = 'attempt', token = $2 || '.' || lower(hex(randomblob(12))), \
            until = $3, attempts = attempts + 1, sent_before = last_sent_at, last_sent_at = $4 \
-         WHERE nr IN (SELECT value FROM json_each($1)) AND token IS NULL RETURNING ",
+         WHERE nr IN (SELECT value FROM jsonb_each($1)) AND token IS NULL RETURNING ",
         action_columns!(""));
     LEASE_LOST = concat!(
         "UPDATE actions SET lease = 'lost', token = $2 || '.' || lower(hex(randomblob(12))), \
-           until = $3 WHERE nr IN (SELECT value FROM json_each($1)) RETURNING ",
+           until = $3 WHERE nr IN (SELECT value FROM jsonb_each($1)) RETURNING ",
         action_columns!(""));
     /// An unused attempt was never sent; a lost one may have been, so it is only found again.
     UNLEASE =
@@ -292,7 +292,7 @@ statements! {
         "SELECT ", checkout_columns!(), " FROM checkouts c WHERE c.id > $1 ORDER BY c.id \
          LIMIT $2");
     SELECT_JOURNALS = concat!(
-        "SELECT ", entry_columns!(), " FROM json_each($1) r CROSS JOIN journal j \
+        "SELECT ", entry_columns!(), " FROM jsonb_each($1) r CROSS JOIN journal j \
          ON j.checkout = r.value ORDER BY j.checkout, j.seq");
     SELECT_OVERVIEW =
         "SELECT s.shop, s.verdict, s.currency, s.count, s.high, s.low, \
@@ -320,10 +320,10 @@ statements! {
         "SELECT id FROM inbox WHERE id < $1 AND state <> 'pending' ORDER BY id LIMIT $2";
     DELETE_DELIVERY_KEYS =
         "DELETE FROM delivery_keys WHERE key IN ( \
-           SELECT k.key FROM json_each($1) r CROSS JOIN inbox i ON i.id = r.value \
-           CROSS JOIN delivery_keys k ON k.key = i.key AND k.inbox = i.id)";
-    DELETE_BODIES = "DELETE FROM bodies WHERE id IN (SELECT value FROM json_each($1))";
-    DELETE_INBOX = "DELETE FROM inbox WHERE id IN (SELECT value FROM json_each($1))";
+           SELECT k.key FROM jsonb_each($1) r CROSS JOIN inbox i ON i.id = r.value \
+           CROSS JOIN delivery_keys k ON k.key = i.key)";
+    DELETE_BODIES = "DELETE FROM bodies WHERE id IN (SELECT value FROM jsonb_each($1))";
+    DELETE_INBOX = "DELETE FROM inbox WHERE id IN (SELECT value FROM jsonb_each($1))";
     SELECT_OLD_CHECKOUTS =
         "SELECT id, version, head, shop, verdict, suspense_minor, suspense_currency \
          FROM checkouts c WHERE wake_at IS NULL \
@@ -331,19 +331,22 @@ statements! {
          AND NOT EXISTS (SELECT 1 FROM actions a WHERE a.checkout = c.id AND a.token IS NOT NULL) \
          ORDER BY changed_at LIMIT $2";
     DELETE_JOURNALS =
-        "DELETE FROM journal WHERE checkout IN (SELECT value FROM json_each($1))";
+        "DELETE FROM journal WHERE checkout IN (SELECT value FROM jsonb_each($1))";
     DELETE_PAYMENTS =
-        "DELETE FROM payments WHERE checkout IN (SELECT value FROM json_each($1))";
+        "DELETE FROM payments WHERE checkout IN (SELECT value FROM jsonb_each($1))";
     DELETE_ACTIONS =
-        "DELETE FROM actions WHERE checkout IN (SELECT value FROM json_each($1))";
-    DELETE_CHECKOUTS = "DELETE FROM checkouts WHERE id IN (SELECT value FROM json_each($1))";
+        "DELETE FROM actions WHERE checkout IN (SELECT value FROM jsonb_each($1))";
+    DELETE_CHECKOUTS = "DELETE FROM checkouts WHERE id IN (SELECT value FROM jsonb_each($1))";
     PRUNE_TALLIES =
         "DELETE FROM tallies WHERE (shop, minute, kind, currency) IN ( \
            SELECT shop, minute, kind, currency FROM tallies WHERE minute < $1 LIMIT $2)";
 
+    /// As large as a large delivery (64 KiB), so that a disk on which deliveries find no room is
+    /// found full here too.
     PROBE =
-        "INSERT INTO probe (id, at) VALUES (1, $1) \
-         ON CONFLICT (id) DO UPDATE SET at = excluded.at RETURNING at";
+        "INSERT INTO probe (id, at, ballast) VALUES (1, $1, randomblob(65536)) \
+         ON CONFLICT (id) DO UPDATE SET at = excluded.at, ballast = excluded.ballast \
+         RETURNING at";
 }
 
 #[cfg(test)]

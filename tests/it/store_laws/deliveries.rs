@@ -157,14 +157,15 @@ pub(super) async fn appending_from_many_tasks_loses_and_doubles_nothing(store: &
     for task in 0..16 {
         let store = Arc::clone(store);
         tasks.spawn(async move {
-            let mut new = 0;
+            let mut new = 0_usize;
             for batch in 0..8 {
                 // Every delivery is sent by two tasks.
                 let name = |n: i32| format!("evt_{}_{batch}_{n}", task / 2);
                 let batch: Vec<_> = (0..8).map(|n| delivery(&name(n), "body")).collect();
                 let appended = store.append(&batch).await.unwrap();
                 assert!(appended.iter().all(|one| *one != Conflict));
-                new += appended.iter().filter(|one| **one == New).count();
+                let fresh = appended.iter().filter(|one| **one == New).count();
+                new = new.saturating_add(fresh);
             }
             new
         });
@@ -215,7 +216,13 @@ pub(super) async fn the_quarantine_lets_the_oldest_give_way_by_count(store: &Arc
             ..failed("e", 1)
         }
     );
-    assert_eq!(store.quarantined_one(latest.id + 1).await.unwrap(), None);
+    assert_eq!(
+        store
+            .quarantined_one(latest.id.saturating_add(1))
+            .await
+            .unwrap(),
+        None
+    );
 }
 
 pub(super) async fn the_quarantine_lets_the_oldest_give_way_by_bytes(store: &Arc<dyn Store>) {

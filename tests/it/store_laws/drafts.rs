@@ -7,7 +7,7 @@ use reconciled::core::ids::{
 };
 use reconciled::core::money::{Currency, Money};
 use reconciled::core::plan::{Action, Destination, Planned, Reason, Verdict};
-use reconciled::core::time::Time;
+use reconciled::core::time::{Span, Time};
 use reconciled::store::{
     ActionRow, CheckoutCommit, CheckoutRow, CommitUnit, Committed, JournalEntry, LeaseRequest,
     Leased, LoadedCheckout, NewDelivery, Sender, Store, Wanted,
@@ -15,7 +15,7 @@ use reconciled::store::{
 use std::collections::BTreeMap;
 
 pub(crate) fn at(seconds: i64) -> Time {
-    Time::from_seconds(1_790_000_000 + seconds)
+    Time::from_seconds(1_790_000_000_i64.saturating_add(seconds))
 }
 
 pub(crate) fn shop() -> ShopId {
@@ -123,7 +123,7 @@ impl Draft {
     pub(crate) fn after(row: &CheckoutRow) -> Draft {
         let mut row = row.clone();
         let previous = std::mem::take(&mut row.head);
-        row.version += 1;
+        row.version = row.version.saturating_add(1);
         let entry = JournalEntry::chained(
             &previous,
             &row.id,
@@ -235,7 +235,7 @@ pub(crate) fn request(now: Time) -> LeaseRequest {
     ];
     LeaseRequest {
         now,
-        until: Time::from_seconds(now.seconds() + 60),
+        until: now.plus(Span::from_seconds(60)),
         holder: "test".to_owned(),
         limit: 99,
         room: BTreeMap::from(room),

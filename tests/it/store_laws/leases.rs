@@ -234,8 +234,7 @@ pub(super) async fn a_released_action_is_let_go_or_wanted_anew(store: &Arc<dyn S
 
 pub(super) async fn attempts_go_on_across_leases_and_never_go_back(store: &Arc<dyn Store>) {
     let mut checkout = done(&**store, Draft::new("c1").action(look_up("a", at(0)))).await;
-    for round in 1..4_u32 {
-        let now = at(i64::from(round) * 10);
+    for (round, now) in [(1, at(10)), (2, at(20)), (3, at(30))] {
         let leased = lease(&**store, now).await;
         assert_eq!(row(&leased[0]).attempts, round);
         let draft = Draft::after(&checkout).release("a", &token(&leased[0]));
@@ -322,8 +321,8 @@ pub(super) async fn tokens_never_repeat(store: &Arc<dyn Store>) {
     }
     done(&**store, draft).await;
     let mut tokens = BTreeSet::new();
-    for round in 0..5 {
-        let leased = lease(&**store, at(round * 60)).await;
+    for now in [0, 60, 120, 180, 240].map(at) {
+        let leased = lease(&**store, now).await;
         assert_eq!(leased.len(), 20);
         tokens.extend(leased.iter().map(token));
     }

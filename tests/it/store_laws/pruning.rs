@@ -190,14 +190,14 @@ pub(super) async fn a_step_is_bounded(store: &Arc<dyn Store>) {
         })
         .collect();
     store.commit(&units).await.unwrap();
-    let mut steps = 0;
+    let mut steps = 0_usize;
     loop {
         let touched = store.prune(at(1_000 * DAY), retention(10)).await.unwrap();
         assert!(touched <= 10, "{touched}");
         if touched == 0 {
             break;
         }
-        steps += 1;
+        steps = steps.saturating_add(1);
     }
     assert!(steps >= 9, "{steps}");
     assert_eq!(store.overview().await.unwrap(), []);

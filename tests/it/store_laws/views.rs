@@ -103,10 +103,10 @@ pub(super) async fn filters_take_what_they_name(store: &Arc<dyn Store>) {
 
 pub(super) async fn pages_follow_each_other_without_gap_or_repetition(store: &Arc<dyn Store>) {
     let store = &**store;
-    for n in 0..23_i64 {
+    for (n, shuffled) in (0..23).zip((0..).step_by(7).map(|n: u32| n.rem_euclid(23))) {
         let verdict =
             [Verdict::Held, Verdict::Settled, Verdict::Open][usize::try_from(n % 3).unwrap()];
-        let draft = Draft::new(&format!("c{:02}", (n * 7) % 23)).verdict(verdict);
+        let draft = Draft::new(&format!("c{shuffled:02}")).verdict(verdict);
         done(store, draft.with(|one| one.row.since = at(n / 4))).await;
     }
     for limit in [1, 4, 23, 50] {
@@ -158,12 +158,13 @@ pub(crate) async fn recount(store: &dyn Store) -> Vec<VerdictCount> {
                 in_suspense: vec![],
                 oldest: None,
             });
-        line.count += 1;
+        line.count = line.count.saturating_add(1);
         if !verdict.is_at_rest() {
             line.oldest = Some(line.oldest.map_or(since, |known| known.min(since)));
         }
         if let Some(money) = in_suspense {
-            *sums.entry((shop, verdict, money.currency())).or_default() += money.minor();
+            let sum: &mut i64 = sums.entry((shop, verdict, money.currency())).or_default();
+            *sum = sum.saturating_add(money.minor());
         }
     }
     for ((shop, verdict, currency), minor) in sums {
@@ -176,7 +177,9 @@ pub(crate) async fn recount(store: &dyn Store) -> Vec<VerdictCount> {
 }
 
 /// A change to one of twelve checkouts: which, the verdict, the money, the moment, stale or not.
-fn changes() -> impl Strategy<Value = Vec<(usize, usize, Option<(i64, bool)>, i64, bool)>> {
+type Change = (usize, usize, Option<(i64, bool)>, i64, bool);
+
+fn changes() -> impl Strategy<Value = Vec<Change>> {
     let money = proptest::option::of((-5_000_000_000_i64..5_000_000_000, proptest::bool::ANY));
     let stale = proptest::bool::weighted(0.2);
     vec(

@@ -25,7 +25,13 @@ fn numbered(folder: &str) -> Vec<(String, PathBuf)> {
         .map(|file| file.unwrap().path())
         .map(|path| {
             (
-                path.file_name().unwrap().to_str().unwrap()[..4].to_owned(),
+                path.file_name()
+                    .unwrap()
+                    .to_str()
+                    .unwrap()
+                    .chars()
+                    .take(4)
+                    .collect::<String>(),
                 path,
             )
         })

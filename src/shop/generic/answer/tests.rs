@@ -1,5 +1,6 @@
 //! Tests of reading replies: what is an answer, and all the things that look like one.
-//! Feeds replies made by hand and the ones in `fixtures/shop`.
+//!
+//! Bodies and header fields are plain values; there is no network here.
 
 use super::*;
 use crate::core::ids::PaymentRef;

@@ -1,5 +1,6 @@
 //! Tests of reading a shop's events: the documented ones, and every way to be unreadable.
-//! Feeds bodies made by hand and the ones in `fixtures/shop`.
+//!
+//! Signatures are not looked at here; what is read was verified before.
 
 use super::*;
 use crate::core::ids::PaymentRef;

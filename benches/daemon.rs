@@ -1,0 +1,182 @@
+//! Measures the real daemon beside a raw yardstick, in one run on one machine.
+//!
+//! `cargo bench --bench daemon` measures everything; `-- intake`, `-- settle`, `-- latency` and
+//! `-- memory` one figure each. All traffic stays on loopback and is bounded in count. What the
+//! figures mean, and what they were, stands in benches/README.md.
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::float_arithmetic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::unwrap_used,
+    reason = "a measuring program: it stops at the first thing that is not as expected"
+)]
+
+#[path = "support/load.rs"]
+mod load;
+#[path = "support/raw.rs"]
+mod raw;
+#[path = "support/subject.rs"]
+mod subject;
+
+use std::time::{Duration, Instant};
+use subject::{Subject, event, order, signed_event, signed_order};
+
+/// Senders at once, as in a webhook storm.
+const SENDERS: usize = 64;
+/// Deliveries in one run of intake.
+const INTAKE_COUNT: usize = 30_000;
+/// Orders in one run of settling.
+const SETTLE_COUNT: usize = 12_000;
+/// Single payments for the latency.
+const LATENCY_COUNT: usize = 200;
+/// Open checkouts for the memory.
+const OPEN_COUNT: usize = 100_000;
+/// Runs of which the median counts.
+const RUNS: usize = 3;
+
+fn main() {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    if !words.iter().any(|word| word == "--bench") {
+        println!("nothing measured: run it with `cargo bench --bench daemon`");
+        return;
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let wanted = |name: &str| {
+        let named = words
+            .iter()
+            .filter(|word| !word.starts_with("--"))
+            .collect::<Vec<_>>();
+        named.is_empty() || named.iter().any(|word| *word == name)
+    };
+    if wanted("memory") {
+        runtime.block_on(memory());
+    }
+    if wanted("latency") {
+        runtime.block_on(latency());
+    }
+    if wanted("intake") {
+        runtime.block_on(intake());
+    }
+    if wanted("settle") {
+        runtime.block_on(settle());
+    }
+}
+
+fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    figures[figures.len() / 2]
+}
+
+/// Durable intake beside the raw group commit, alternating.
+async fn intake() {
+    let mut ours = Vec::new();
+    let mut bare = Vec::new();
+    for run in 0..RUNS {
+        let requests: Vec<Vec<u8>> = (0..INTAKE_COUNT)
+            .map(|n| signed_event(&event(&format!("i{run}"), n)))
+            .collect();
+        let yardstick = raw::Raw::start().await;
+        let result = load::run(yardstick.address, &requests, SENDERS).await;
+        println!("raw group commit    {}", result.line());
+        bare.push(result.per_second());
+        yardstick.stop().await;
+        let subject = Subject::start(0).await;
+        let result = load::run(subject.public, &requests, SENDERS).await;
+        println!(
+            "durable intake      {}  RSS {} MiB",
+            result.line(),
+            subject.rss_mib()
+        );
+        ours.push(result.per_second());
+        subject.stop().await;
+    }
+    let (ours, bare) = (median(ours), median(bare));
+    println!(
+        "intake: {ours:.0}/s, raw group commit: {bare:.0}/s, ratio {:.2} (medians of {RUNS})",
+        ours / bare
+    );
+}
+
+/// Webhook to settled: the orders are known, the shop answers at once.
+async fn settle() {
+    let mut rates = Vec::new();
+    for run in 0..RUNS {
+        let subject = Subject::start(0).await;
+        let name = format!("s{run}");
+        let orders: Vec<Vec<u8>> = (0..SETTLE_COUNT)
+            .map(|n| signed_order(&order(&name, n)))
+            .collect();
+        load::run(subject.public, &orders, SENDERS).await;
+        subject.until_drained().await;
+        let events: Vec<Vec<u8>> = (0..SETTLE_COUNT)
+            .map(|n| signed_event(&event(&name, n)))
+            .collect();
+        let begun = Instant::now();
+        let result = load::run(subject.public, &events, SENDERS).await;
+        subject.until_settled(SETTLE_COUNT).await;
+        let took = begun.elapsed();
+        let rate = SETTLE_COUNT as f64 / took.as_secs_f64();
+        println!(
+            "settled {SETTLE_COUNT} in {:.2} s: {rate:.0}/s (intake {}; RSS {} MiB)",
+            took.as_secs_f64(),
+            result.line(),
+            subject.rss_mib()
+        );
+        rates.push(rate);
+        subject.stop().await;
+    }
+    println!(
+        "end to end: {:.0} settled/s (median of {RUNS})",
+        median(rates)
+    );
+}
+
+/// One payment at a time on an idle daemon: webhook sent to confirm call received.
+async fn latency() {
+    let subject = Subject::start(0).await;
+    let mut spans = Vec::new();
+    for n in 0..LATENCY_COUNT {
+        load::run(subject.public, &[signed_order(&order("l", n))], 1).await;
+        subject.until_drained().await;
+        let request = [signed_event(&event("l", n))];
+        let before = subject.confirms();
+        let begun = Instant::now();
+        load::run(subject.public, &request, 1).await;
+        while subject.confirms() == before {
+            assert!(begun.elapsed() < Duration::from_secs(10), "no confirm call");
+            tokio::time::sleep(Duration::from_micros(200)).await;
+        }
+        spans.push(begun.elapsed().as_secs_f64() * 1000.0);
+    }
+    spans.sort_by(f64::total_cmp);
+    let at = |share: f64| spans[((spans.len() - 1) as f64 * share) as usize];
+    println!(
+        "webhook to confirm call, idle daemon: p50 {:.1} ms, p99 {:.1} ms ({LATENCY_COUNT} payments)",
+        at(0.5),
+        at(0.99)
+    );
+    subject.stop().await;
+}
+
+/// Resident memory, idle and with many open checkouts.
+async fn memory() {
+    let subject = Subject::start(0).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    println!("idle daemon: RSS {} MiB", subject.rss_mib());
+    for chunk in 0..10 {
+        let orders: Vec<Vec<u8>> = (0..OPEN_COUNT / 10)
+            .map(|n| signed_order(&order(&format!("m{chunk}"), n)))
+            .collect();
+        load::run(subject.public, &orders, SENDERS).await;
+    }
+    subject.until_drained().await;
+    println!("{OPEN_COUNT} open checkouts: RSS {} MiB", subject.rss_mib());
+    subject.stop().await;
+}

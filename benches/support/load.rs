@@ -1,0 +1,103 @@
+//! A closed-loop load generator: so many senders, each with one kept connection.
+//!
+//! Sends requests that were made beforehand and wants a 2xx for each; knows nothing else.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// What a run brought.
+pub(crate) struct Ran {
+    count: usize,
+    took: Duration,
+    spans: Vec<f64>,
+}
+
+impl Ran {
+    pub(crate) fn per_second(&self) -> f64 {
+        self.count as f64 / self.took.as_secs_f64()
+    }
+
+    pub(crate) fn line(&self) -> String {
+        let at = |share: f64| self.spans[((self.spans.len() - 1) as f64 * share) as usize];
+        format!(
+            "{:.0}/s, p50 {:.1} ms, p99 {:.1} ms",
+            self.per_second(),
+            at(0.5),
+            at(0.99)
+        )
+    }
+}
+
+/// Sends every request once.
+pub(crate) async fn run(to: SocketAddr, requests: &[Vec<u8>], senders: usize) -> Ran {
+    let requests: Arc<Vec<Vec<u8>>> = Arc::new(requests.to_vec());
+    let next = Arc::new(AtomicUsize::new(0));
+    let begun = Instant::now();
+    let tasks: Vec<_> = (0..senders.min(requests.len()))
+        .map(|_| tokio::spawn(send(to, requests.clone(), next.clone())))
+        .collect();
+    let mut spans = Vec::with_capacity(requests.len());
+    for task in tasks {
+        spans.extend(task.await.expect("a sender failed"));
+    }
+    let took = begun.elapsed();
+    spans.sort_by(f64::total_cmp);
+    Ran {
+        count: requests.len(),
+        took,
+        spans,
+    }
+}
+
+async fn send(to: SocketAddr, requests: Arc<Vec<Vec<u8>>>, next: Arc<AtomicUsize>) -> Vec<f64> {
+    let mut stream = TcpStream::connect(to).await.expect("cannot connect");
+    stream.set_nodelay(true).unwrap();
+    let mut buffer = vec![0_u8; 16 * 1024];
+    let mut spans = Vec::new();
+    loop {
+        let index = next.fetch_add(1, Ordering::Relaxed);
+        let Some(request) = requests.get(index) else {
+            return spans;
+        };
+        let begun = Instant::now();
+        loop {
+            stream.write_all(request).await.expect("cannot write");
+            let status = answer(&mut stream, &mut buffer).await;
+            if (200..300).contains(&status) {
+                break;
+            }
+            // Asked for patience: a real sender comes back later.
+            assert!(status == 503 || status == 429, "status {status}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        spans.push(begun.elapsed().as_secs_f64() * 1000.0);
+    }
+}
+
+async fn answer(stream: &mut TcpStream, buffer: &mut [u8]) -> u16 {
+    let mut filled = 0;
+    loop {
+        let read = stream
+            .read(&mut buffer[filled..])
+            .await
+            .expect("cannot read");
+        assert!(read > 0, "the connection was closed");
+        filled += read;
+        let text = String::from_utf8_lossy(&buffer[..filled]);
+        let Some(head) = text.find("\r\n\r\n") else {
+            continue;
+        };
+        let length = text[..head]
+            .lines()
+            .filter_map(|line| line.split_once(':'))
+            .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
+            .map_or(0, |(_, value)| value.trim().parse::<usize>().unwrap());
+        if filled >= head + 4 + length {
+            return text[9..12].parse().unwrap();
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! The yardstick: the least that stores a webhook durably.
+//!
+//! Reads the request, puts its body into a queue, commits whatever is queued in one transaction
+//! of one multi-row insert on SQLite (WAL, synchronous FULL), answers. Verifies nothing.
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::http::StatusCode;
+use axum::routing::post;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{ConnectOptions, Connection, QueryBuilder, SqliteConnection};
+use std::net::SocketAddr;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+const ROWS_MAX: usize = 256;
+
+type Waiting = (Bytes, oneshot::Sender<()>);
+
+pub(crate) struct Raw {
+    pub(crate) address: SocketAddr,
+    tasks: Vec<JoinHandle<()>>,
+    directory: tempfile::TempDir,
+}
+
+impl Raw {
+    pub(crate) async fn start() -> Raw {
+        let directory = tempfile::tempdir().unwrap();
+        let mut connection = SqliteConnectOptions::new()
+            .filename(directory.path().join("raw.db"))
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .connect()
+            .await
+            .unwrap();
+        sqlx::query("CREATE TABLE inbox (id INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT")
+            .execute(&mut connection)
+            .await
+            .unwrap();
+        let (queue, waiting) = mpsc::channel::<Waiting>(4096);
+        let writer = tokio::spawn(write(connection, waiting));
+        let router = Router::new().route(
+            "/{*path}",
+            post(move |body: Bytes| {
+                let queue = queue.clone();
+                async move {
+                    let (done, answer) = oneshot::channel();
+                    queue.send((body, done)).await.unwrap();
+                    answer.await.unwrap();
+                    StatusCode::OK
+                }
+            }),
+        );
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = tokio::spawn(async move {
+            use hyper_util::service::TowerToHyperService;
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                stream.set_nodelay(true).unwrap();
+                let service = TowerToHyperService::new(router.clone());
+                let io = hyper_util::rt::TokioIo::new(stream);
+                let connection = hyper::server::conn::http1::Builder::new();
+                let connection = connection.serve_connection(io, service);
+                tokio::spawn(async move { drop(connection.await) });
+            }
+        });
+        Raw {
+            address,
+            tasks: vec![writer, server],
+            directory,
+        }
+    }
+
+    pub(crate) async fn stop(self) {
+        for task in self.tasks {
+            task.abort();
+        }
+        self.directory.close().unwrap();
+    }
+}
+
+async fn write(mut connection: SqliteConnection, mut waiting: mpsc::Receiver<Waiting>) {
+    let mut batch: Vec<Waiting> = Vec::new();
+    while waiting.recv_many(&mut batch, ROWS_MAX).await > 0 {
+        let mut transaction = connection.begin().await.unwrap();
+        let mut insert = QueryBuilder::new("INSERT INTO inbox (body) ");
+        insert.push_values(&batch, |mut row, (body, _)| {
+            row.push_bind(body.to_vec());
+        });
+        insert.build().execute(&mut *transaction).await.unwrap();
+        transaction.commit().await.unwrap();
+        for (_, done) in batch.drain(..) {
+            assert!(done.send(()).is_ok(), "nobody waits");
+        }
+    }
+}

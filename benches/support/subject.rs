@@ -1,0 +1,272 @@
+//! The daemon under measurement, with a shop that confirms everything at once, and the signed
+//! traffic for both.
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::routing::post;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+const PSP_SECRET: &str = "whsec_measured_measured_measured";
+const SHOP_KEY: [u8; 32] = [7; 32];
+
+pub(crate) struct Subject {
+    pub(crate) public: SocketAddr,
+    admin: SocketAddr,
+    child: Child,
+    confirms: Arc<AtomicUsize>,
+    shop: tokio::task::JoinHandle<()>,
+    directory: tempfile::TempDir,
+}
+
+/// A 1–2 kB event as the PSP sends it, for the payment and order number `n` of a run.
+pub(crate) fn event(run: &str, n: usize) -> String {
+    let now = seconds();
+    let filler = "x".repeat(600);
+    format!(
+        r#"{{"id":"evt_{run}_{n}","object":"event","api_version":"2026-07-29.dahlia","created":{now},"livemode":true,"pending_webhooks":1,"request":{{"id":null,"idempotency_key":null}},"type":"payment_intent.succeeded","data":{{"object":{{"id":"pi_{run}_{n}","object":"payment_intent","amount":5995,"amount_capturable":0,"amount_received":5995,"currency":"eur","capture_method":"automatic","created":{now},"description":"{filler}","latest_charge":"ch_{run}_{n}","livemode":true,"metadata":{{"order_reference":"{run}-{n}"}},"payment_method":"pm_1","payment_method_types":["card","ideal"],"status":"succeeded"}}}}}}"#
+    )
+}
+
+/// The order that the shop announces.
+pub(crate) fn order(run: &str, n: usize) -> (String, String) {
+    let body = format!(
+        r#"{{"type":"order.pending","timestamp":"2026-11-22T00:00:00Z","data":{{"reference":"{run}-{n}","amount":{{"value":"59.95","currency":"EUR"}}}}}}"#
+    );
+    (format!("msg_{run}_{n}"), body)
+}
+
+fn seconds() -> u64 {
+    SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap()
+        .as_secs()
+}
+
+fn mac(key: &[u8], parts: &[&str]) -> Vec<u8> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).unwrap();
+    for part in parts {
+        mac.update(part.as_bytes());
+    }
+    mac.finalize().into_bytes().to_vec()
+}
+
+pub(crate) fn signed_event(body: &str) -> Vec<u8> {
+    let now = seconds().to_string();
+    let signature = hex::encode(mac(PSP_SECRET.as_bytes(), &[&now, ".", body]));
+    format!(
+        "POST /webhooks/stripe_nl HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\nstripe-signature: t={now},v1={signature}\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .into_bytes()
+}
+
+pub(crate) fn signed_order((id, body): &(String, String)) -> Vec<u8> {
+    let now = seconds().to_string();
+    let signature = STANDARD.encode(mac(&SHOP_KEY, &[id, ".", &now, ".", body]));
+    format!(
+        "POST /shops/klompen/events HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\nwebhook-id: {id}\r\nwebhook-timestamp: {now}\r\nwebhook-signature: v1,{signature}\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .into_bytes()
+}
+
+impl Subject {
+    pub(crate) async fn start(_: u32) -> Subject {
+        let directory = tempfile::tempdir().unwrap();
+        let confirms = Arc::new(AtomicUsize::new(0));
+        let (shop_at, shop) = serve_shop(confirms.clone()).await;
+        let (public, admin) = (free_port().await, free_port().await);
+        let path = directory.path().join("reconciled.toml");
+        let secret = STANDARD.encode(SHOP_KEY);
+        let config = format!(
+            r#"
+[server]
+public = "{public}"
+admin = "{admin}"
+[store]
+url = "sqlite:{store}"
+[shop.klompen]
+kind = "generic"
+url = "http://{shop_at}/reconciled"
+secret = {{ value = "whsec_{secret}" }}
+mode = "full"
+calls_at_once = 64
+calls_per_second = 10000
+[psp.stripe_nl]
+kind = "stripe"
+shop = "klompen"
+api_key = {{ value = "sk_live_measured_measured_measured" }}
+webhook_secrets = [{{ value = "{PSP_SECRET}" }}]
+api_base = "http://127.0.0.1:9"
+since = "2026-01-01T00:00:00Z"
+sweep_every = "1h"
+"#,
+            store = directory.path().join("measured.db").display()
+        );
+        std::fs::write(&path, config).unwrap();
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        let child = Command::new(env!("CARGO_BIN_EXE_reconciled"))
+            .args(["serve", "--config"])
+            .arg(&path)
+            .env("RUST_LOG", "error")
+            .stderr(Stdio::inherit())
+            .spawn()
+            .unwrap();
+        let subject = Subject {
+            public,
+            admin,
+            child,
+            confirms,
+            shop,
+            directory,
+        };
+        let begun = Instant::now();
+        while TcpStream::connect(admin).await.is_err() {
+            assert!(
+                begun.elapsed() < Duration::from_secs(10),
+                "the daemon did not start"
+            );
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        subject
+    }
+
+    /// Confirm calls that the shop has received.
+    pub(crate) fn confirms(&self) -> usize {
+        self.confirms.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn rss_mib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status
+            .lines()
+            .find(|line| line.starts_with("VmRSS:"))
+            .unwrap();
+        line.split_whitespace()
+            .nth(1)
+            .unwrap()
+            .parse::<u64>()
+            .unwrap()
+            / 1024
+    }
+
+    /// Waits until no delivery waits for the engine.
+    pub(crate) async fn until_drained(&self) {
+        self.until("reconciled_backlog{queue=\"deliveries_pending\"}", |sum| {
+            sum == 0.0
+        })
+        .await;
+    }
+
+    /// Waits until so many checkouts are settled.
+    pub(crate) async fn until_settled(&self, count: usize) {
+        let begun = Instant::now();
+        loop {
+            let text = self.metrics().await;
+            let settled: f64 = text
+                .lines()
+                .filter(|line| {
+                    line.starts_with("reconciled_checkouts{") && line.contains("settled")
+                })
+                .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+                .sum();
+            if settled >= count as f64 {
+                return;
+            }
+            assert!(
+                begun.elapsed() < Duration::from_secs(120),
+                "settled {settled} of {count}"
+            );
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    async fn until(&self, metric: &str, reached: impl Fn(f64) -> bool) {
+        let begun = Instant::now();
+        loop {
+            let text = self.metrics().await;
+            let line = text.lines().find(|line| line.starts_with(metric));
+            let figure = line.and_then(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
+            if figure.is_some_and(&reached) {
+                return;
+            }
+            assert!(
+                begun.elapsed() < Duration::from_secs(300),
+                "{metric}: {figure:?}"
+            );
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    async fn metrics(&self) -> String {
+        let mut stream = TcpStream::connect(self.admin).await.unwrap();
+        let request = format!(
+            "GET /metrics HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n",
+            self.admin
+        );
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).await.unwrap();
+        text
+    }
+
+    pub(crate) async fn stop(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        self.shop.abort();
+        self.directory.close().unwrap();
+    }
+}
+
+async fn free_port() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0")
+        .await
+        .unwrap()
+        .local_addr()
+        .unwrap()
+}
+
+/// A shop that says yes to everything at once.
+async fn serve_shop(confirms: Arc<AtomicUsize>) -> (SocketAddr, tokio::task::JoinHandle<()>) {
+    let router = Router::new().route(
+        "/reconciled",
+        post(move |body: Bytes| {
+            let confirms = confirms.clone();
+            async move {
+                let is_confirm = body.windows(13).any(|window| window == b"order.confirm");
+                if is_confirm {
+                    confirms.fetch_add(1, Ordering::SeqCst);
+                }
+                (
+                    [("content-type", "application/json")],
+                    r#"{"order":{"status":"confirmed"}}"#,
+                )
+            }
+        }),
+    );
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let task = tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            stream.set_nodelay(true).unwrap();
+            let service = hyper_util::service::TowerToHyperService::new(router.clone());
+            let io = hyper_util::rt::TokioIo::new(stream);
+            let connection =
+                hyper::server::conn::http1::Builder::new().serve_connection(io, service);
+            tokio::spawn(async move { drop(connection.await) });
+        }
+    });
+    (address, task)
+}

@@ -1,0 +1,17 @@
+//! Tests of the core as a whole: laws over arbitrary facts, worlds with faults, and the
+//! catalogue's scenarios as far as the core decides them.
+//!
+//! No I/O and no clock: a `World` carries plans out against a scripted shop and PSP the way the
+//! engine and the dispatcher do.
+
+mod arbitrary;
+mod confirming;
+mod fitting;
+mod laws;
+mod races;
+mod refunding;
+mod rules;
+mod rulings;
+mod waiting;
+mod world;
+mod worlds;
