@@ -93,8 +93,8 @@ async fn the_disk_fails_below_its_bound_and_when_it_is_gone() {
 #[tokio::test]
 async fn a_store_that_takes_no_write_fails_as_store_and_not_as_schema() {
     let mut world = World::default();
-    world.shelf.is_down = true;
-    let store: Arc<dyn Store> = Arc::new(world.shelf);
+    world.stock.is_down = true;
+    let store: Arc<dyn Store> = Arc::new(world.stock.into_store());
     let clock = Clock::manual(now());
     let write = StoreWrite {
         store: Arc::clone(&store),
@@ -139,7 +139,7 @@ async fn a_scrape_names_shops_and_verdicts_and_no_payment_order_or_checkout() {
         assert!(!answer.body.contains(secret), "{secret}");
     }
     let mut down = World::default();
-    down.shelf.is_down = true;
+    down.stock.is_down = true;
     let blind = down.start().get("/metrics", "*/*").await;
     assert_eq!(blind.code(), "store_unavailable");
 }

@@ -189,7 +189,7 @@ async fn answers_are_as_the_document_describes_them() {
         Reason::ConfirmDue,
         vec![confirm(ago(5))],
     );
-    world.shelf.journal = vec![entry(1, ago(5), &[known], &decided)];
+    world.stock.journal = vec![entry(1, ago(5), &[known], &decided)];
     let running = world.start();
     let document = document();
     for (path, name) in [

@@ -1,7 +1,8 @@
 //! The journal as a story, sentence by sentence.
 
 use super::world::{
-    Made, World, ago, captured, confirm, decision, entry, eur, now, payment, said, sent, timed_out,
+    Made, World, ago, captured, chained, confirm, decision, entry, eur, now, payment, said, sent,
+    timed_out,
 };
 use reconciled::core::fact::{BrakeCause, Fact, Outcome, Ruling, RulingKind};
 use reconciled::core::ids::{CheckoutId, ExternalRef};
@@ -15,7 +16,7 @@ use std::collections::BTreeSet;
 fn journal() -> Vec<JournalEntry> {
     let mut last = decision(Verdict::Settled, Reason::ConfirmedByShop, Vec::new());
     last.in_suspense.clear();
-    vec![
+    chained(vec![
         entry(
             1,
             ago(840),
@@ -49,7 +50,7 @@ fn journal() -> Vec<JournalEntry> {
             )))],
             &last,
         ),
-    ]
+    ])
 }
 
 const STORY: &str = "\
@@ -90,11 +91,11 @@ fn a_lost_confirmation_reads_as_a_story() {
 #[tokio::test]
 async fn one_checkout_comes_with_its_timeline_and_its_version_as_tag() {
     let mut world = World::with_rows([Made::settled("ck_1")]);
-    world.shelf.journal = journal();
+    world.stock.journal = journal();
     let running = world.start();
     let answer = running.get("/api/v1/checkouts/ck_1", "*/*").await;
     assert_eq!(answer.status, 200);
-    assert_eq!(answer.headers["etag"], "\"5\"");
+    assert_eq!(answer.headers["etag"], "\"3\"");
     let told = answer.json();
     assert_eq!(told["id"], "ck_1");
     assert_eq!(
@@ -123,7 +124,7 @@ async fn one_checkout_comes_with_its_timeline_and_its_version_as_tag() {
 async fn a_timeline_beyond_one_answer_says_where_the_rest_begins() {
     let mut world = World::with_rows([Made::settled("ck_1")]);
     let quiet = decision(Verdict::Open, Reason::AwaitingPayment, Vec::new());
-    world.shelf.journal = (1..=5_100)
+    world.stock.journal = (1..=5_100)
         .map(|seq| entry(seq, now(), &[], &quiet))
         .collect();
     let running = world.start();
@@ -282,6 +283,7 @@ fn a_read_with_refunds_and_disputes_is_one_sentence() {
         state: RefundState::Pending,
         mark: Some(confirm(now()).key),
         waits_for_balance: None,
+        failed_at: None,
     };
     let dispute = Dispute {
         amount: eur(5995),

@@ -3,7 +3,7 @@
 //! Knows the public interface alone.
 
 pub(super) use super::rows::*;
-pub(super) use super::shelf::Shelf;
+pub(super) use super::stock::Stock;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use axum::Router;
@@ -21,6 +21,7 @@ use reconciled::http::admin::{AdminState, Replay, ReplayError, router};
 use reconciled::http::counters::IntakeCounters;
 use reconciled::http::health::{IntakeQueue, QueueGauge, Readiness, StoreWrite};
 use reconciled::http::listener::Peer;
+use reconciled::outbound::pace::PaceLimits;
 use reconciled::psp::{RawDelivery, Unreadable, Verification};
 use reconciled::roster::{AdminToken, Role, Roster, ShopEntry};
 use reconciled::shop::{Shop, ShopAnswer, ShopAsk};
@@ -116,7 +117,7 @@ impl Shop for SilentShop {
 
 /// The admin listener over fixed rows.
 pub(super) struct World {
-    pub(super) shelf: Shelf,
+    pub(super) stock: Stock,
     pub(super) has_tokens: bool,
     pub(super) answer: Box<Answerer>,
 }
@@ -130,7 +131,7 @@ pub(super) struct Running {
 impl Default for World {
     fn default() -> World {
         World {
-            shelf: Shelf::default(),
+            stock: Stock::default(),
             has_tokens: true,
             answer: Box::new(|| Ok(Made::settled("ck_1").row())),
         }
@@ -140,16 +141,16 @@ impl Default for World {
 impl World {
     pub(super) fn with_rows(rows: impl IntoIterator<Item = Made>) -> World {
         World {
-            shelf: Shelf {
+            stock: Stock {
                 rows: rows.into_iter().map(Made::row).collect(),
-                ..Shelf::default()
+                ..Stock::default()
             },
             ..World::default()
         }
     }
 
     pub(super) fn start(self) -> Running {
-        let store: Arc<dyn Store> = Arc::new(self.shelf);
+        let store: Arc<dyn Store> = Arc::new(self.stock.into_store());
         let desk = Arc::new(NotingDesk {
             asked: Mutex::default(),
             answer: self.answer,
@@ -196,6 +197,7 @@ fn roster(has_tokens: bool) -> Roster {
         name: "Klompen & <Zoon>".to_owned(),
         policy: Arc::new(policy),
         adapter: Arc::new(SilentShop),
+        pace: PaceLimits::SHOP,
     };
     Roster {
         shops: BTreeMap::from([(shop(), entry)]),
