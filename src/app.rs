@@ -74,6 +74,14 @@ pub async fn serve(path: &Path, config: Config, inherited: Sockets) -> anyhow::R
     let reloads = lifecycle
         .watch_signals()
         .context("cannot listen to signals")?;
+    let orphaned = store.end_orphaned_leases(clock.now()).await;
+    let orphaned = orphaned.context("cannot end the leases of the process before this one")?;
+    if orphaned > 0 {
+        tracing::warn!(
+            orphaned,
+            "attempts that nobody saw the end of are read back"
+        );
+    }
     let roster = roster_of(&config, store.as_ref(), clock.now()).await?;
     let telemetry = Telemetry::new(env!("CARGO_PKG_VERSION"));
     telemetry.config_loaded(&config.fingerprint());

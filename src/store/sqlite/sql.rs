@@ -255,6 +255,7 @@ statements! {
            token = iif(lease = 'attempt', NULL, token), \
            lease = iif(lease = 'attempt', NULL, lease) \
          WHERE checkout = $1 AND key = $2 AND token = $3";
+    END_LEASES = "UPDATE actions SET until = min(until, $1) WHERE token IS NOT NULL";
 
     SELECT_SHOP = "SELECT epoch, brake_cause, brake_at FROM shops WHERE shop = $1";
     SET_BRAKE =

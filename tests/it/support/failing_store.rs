@@ -214,6 +214,11 @@ impl Store for FailingStore {
         self.store.unlease(checkout, key, token).await
     }
 
+    async fn end_orphaned_leases(&self, now: Time) -> Result<u64, StoreError> {
+        self.check()?;
+        self.store.end_orphaned_leases(now).await
+    }
+
     async fn admit_refund(
         &self,
         tally: &Tally,
