@@ -45,7 +45,7 @@ pub(super) fn reference() -> Reference {
 /// The order of a made checkout: `reference()` for `ck_1`, another one for each other.
 fn reference_of(id: &str) -> Reference {
     let number: u32 = id.trim_start_matches("ck_").parse().unwrap();
-    Reference::parse(&(1_000_041 + number).to_string()).unwrap()
+    Reference::parse(&number.saturating_add(1_000_041).to_string()).unwrap()
 }
 
 /// A signed delivery that shows this much captured, at this moment.

@@ -4,6 +4,7 @@
 
 pub(super) use super::rows::*;
 pub(super) use super::stock::Stock;
+use crate::support::failing_store::FailingStore;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use axum::Router;
@@ -19,7 +20,8 @@ use reconciled::core::time::Time;
 use reconciled::desk::{Desk, DeskError};
 use reconciled::http::admin::{AdminState, Replay, ReplayError, router};
 use reconciled::http::counters::IntakeCounters;
-use reconciled::http::health::{IntakeQueue, QueueGauge, Readiness, StoreWrite};
+use reconciled::http::health::{IntakeQueue, Readiness, StoreWrite};
+use reconciled::http::intake::{Intake, IntakeLimits, IntakeWriter, intake};
 use reconciled::http::listener::Peer;
 use reconciled::outbound::pace::PaceLimits;
 use reconciled::psp::{RawDelivery, Unreadable, Verification};
@@ -161,10 +163,7 @@ impl World {
                 store: Arc::clone(&store),
                 clock: clock.clone(),
             }),
-            Box::new(IntakeQueue {
-                gauge: QueueGauge::default(),
-                waiting_max: 10,
-            }),
+            Box::new(IntakeQueue(idle_intake(IntakeLimits::default()).0)),
         ]);
         let state = AdminState {
             store,
@@ -181,6 +180,12 @@ impl World {
             desk,
         }
     }
+}
+
+/// An intake that nobody feeds, and whose writer is not running.
+pub(super) fn idle_intake(limits: IntakeLimits) -> (Intake, IntakeWriter) {
+    let store = Arc::new(FailingStore::default());
+    intake(store, Arc::default(), Arc::default(), limits)
 }
 
 fn roster(has_tokens: bool) -> Roster {
