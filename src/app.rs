@@ -14,7 +14,7 @@ use crate::engine::{Engine, EngineDesk};
 use crate::http::admin::AdminState;
 use crate::http::counters::IntakeCounters;
 use crate::http::health::ReloadNote;
-use crate::http::intake::{IntakeLimits, IntakeWriter, intake};
+use crate::http::intake::{Intake, IntakeLimits, IntakeWriter, intake};
 use crate::http::listener::{self, Limits, Socket};
 use crate::http::public::{self, Public, Unshowable};
 use crate::http::quarantine::{QuarantineWriter, quarantine};
@@ -147,7 +147,7 @@ impl Daemon {
         let addresses = (public.address(), admin.address());
         let router = public::router(Public {
             roster: self.roster.clone(),
-            intake,
+            intake: intake.clone(),
             quarantine,
             counters: counters.clone(),
             clock: self.clock.clone(),
@@ -155,7 +155,7 @@ impl Daemon {
             show: Arc::new(show),
         });
         self.listen("public", public, router, &front);
-        let router = admin::router(self.admin_state(config, &lines, counters));
+        let router = admin::router(self.admin_state(config, &lines, (intake, counters)));
         self.listen("admin", admin, router, &front);
         self.lifecycle.feed_watchdog(self.sign_of_life());
         lifecycle::notify_ready("serving");
@@ -301,7 +301,7 @@ impl Daemon {
         &self,
         config: &Config,
         lines: &Lines,
-        counters: Arc<IntakeCounters>,
+        (intake, counters): (Intake, Arc<IntakeCounters>),
     ) -> AdminState {
         let roster = self.roster.clone();
         let accounts = move || {
@@ -327,7 +327,7 @@ impl Daemon {
             clock: self.clock.clone(),
             telemetry: self.telemetry.clone(),
             intake: counters,
-            readiness: Arc::new(parts::readiness(self, config)),
+            readiness: Arc::new(parts::readiness(self, config, intake)),
             replay: Arc::new(ReplayDesk {
                 store: self.store.clone(),
                 roster: self.roster.clone(),

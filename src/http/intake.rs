@@ -94,6 +94,13 @@ pub fn intake(
 }
 
 impl Intake {
+    /// How many deliveries wait to be written, and how many may; at the bound senders are told
+    /// to come again.
+    pub fn waiting(&self) -> (usize, usize) {
+        let bound = self.queue.max_capacity();
+        (bound.saturating_sub(self.queue.capacity()), bound)
+    }
+
     /// Returns when the delivery is committed and synced, or was not taken. Dropping this while
     /// it waits does not take the delivery back.
     pub async fn submit(&self, delivery: NewDelivery) -> Result<Appended, NotTaken> {
