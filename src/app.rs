@@ -50,6 +50,10 @@ const STOP_GRACE: Duration = Duration::from_secs(35);
 /// Rows touched by one step of pruning.
 const PRUNE_ROWS_MAX: u32 = 500;
 
+/// Sockets handed over by the service manager, by name. Taken before any thread starts, since
+/// that changes the environment.
+pub type Sockets = BTreeMap<String, lifecycle::Inherited>;
+
 /// The store that a configuration names.
 pub async fn open_store(url: &StoreUrl) -> anyhow::Result<Arc<dyn Store>> {
     match url {
@@ -63,13 +67,21 @@ pub async fn open_store(url: &StoreUrl) -> anyhow::Result<Arc<dyn Store>> {
 }
 
 /// Runs the daemon until it is told to stop.
-pub async fn serve(path: &Path, config: Config) -> anyhow::Result<()> {
+pub async fn serve(path: &Path, config: Config, inherited: Sockets) -> anyhow::Result<()> {
     let clock = Clock::System;
     let store = open_store(&config.store).await?;
     let lifecycle = Lifecycle::new();
     let reloads = lifecycle
         .watch_signals()
         .context("cannot listen to signals")?;
+    let orphaned = store.end_orphaned_leases(clock.now()).await;
+    let orphaned = orphaned.context("cannot end the leases of the process before this one")?;
+    if orphaned > 0 {
+        tracing::warn!(
+            orphaned,
+            "attempts that nobody saw the end of are read back"
+        );
+    }
     let roster = roster_of(&config, store.as_ref(), clock.now()).await?;
     let telemetry = Telemetry::new(env!("CARGO_PKG_VERSION"));
     telemetry.config_loaded(&config.fingerprint());
@@ -85,7 +97,7 @@ pub async fn serve(path: &Path, config: Config) -> anyhow::Result<()> {
         lifecycle,
         reload_note: ReloadNote::default(),
     };
-    daemon.run(&config, reloads).await
+    daemon.run(&config, inherited, reloads).await
 }
 
 /// What all parts of a running daemon share.
@@ -107,8 +119,13 @@ struct Lines {
 }
 
 impl Daemon {
-    async fn run(&self, config: &Config, mut reloads: ReloadRequests) -> anyhow::Result<()> {
-        let (public, admin) = sockets(config).await?;
+    async fn run(
+        &self,
+        config: &Config,
+        inherited: Sockets,
+        mut reloads: ReloadRequests,
+    ) -> anyhow::Result<()> {
+        let (public, admin) = sockets(config, inherited).await?;
         let outbound = Outbound::new(Settings::default())?;
         // The front stops first: listeners, leasing and sweeping. What it leaves behind is taken
         // in by the back, which stops after it.
@@ -370,9 +387,7 @@ impl Daemon {
 }
 
 /// Sockets handed over by the service manager, by name, or our own.
-async fn sockets(config: &Config) -> anyhow::Result<(Socket, Socket)> {
-    let mut inherited: BTreeMap<String, lifecycle::Inherited> =
-        lifecycle::inherited_sockets().context("cannot take the service manager's sockets")?;
+async fn sockets(config: &Config, mut inherited: Sockets) -> anyhow::Result<(Socket, Socket)> {
     let public = match inherited.remove("public") {
         Some(socket) => Socket::inherit(socket)?,
         None => Socket::bind_tcp(config.server.public)

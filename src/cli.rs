@@ -13,6 +13,7 @@ pub mod status;
 pub mod sweep;
 
 use crate::config::{Config, ConfigErrors, Listen, Surroundings};
+use crate::lifecycle;
 use clap::{Parser, Subcommand};
 use client::{Address, Client, EXIT_OK, EXIT_UNREACHABLE, EXIT_USAGE};
 use secrecy::SecretString;
@@ -90,7 +91,10 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     match &cli.command {
         Command::Check(args) => check::run(args, &cli.config),
         Command::Demo(args) => demo::run(args.clone()),
-        Command::Serve => runtime()?.block_on(serve::run(&cli.config)),
+        Command::Serve => {
+            let inherited = lifecycle::inherited_sockets()?;
+            runtime()?.block_on(serve::run(&cli.config, inherited))
+        }
         Command::Audit(args) => runtime()?.block_on(audit::run(args, &cli.config)),
         Command::Status(args) => {
             let client = client_of(&cli)?;

@@ -129,6 +129,11 @@ pub trait Store: Send + Sync + 'static {
         token: &str,
     ) -> Result<(), StoreError>;
 
+    /// Ends the leases of processes that are gone; their number. Called once at start, before
+    /// anything is leased. A store that one process has to itself ends all of them: who held one
+    /// cannot live. What they were for is found lost, and never due again by this alone.
+    async fn end_orphaned_leases(&self, now: Time) -> Result<u64, StoreError>;
+
     /// Asks for a refund's way out, in one transaction: judges with `judge` over the shop's row
     /// and its tallies since `since`; when it passes, counts `tally` for a first attempt.
     async fn admit_refund(

@@ -9,11 +9,11 @@ use std::path::Path;
 use std::process::ExitCode;
 
 /// Runs the daemon until it is told to stop.
-pub async fn run(path: &Path) -> anyhow::Result<ExitCode> {
+pub async fn run(path: &Path, inherited: app::Sockets) -> anyhow::Result<ExitCode> {
     let surroundings = Surroundings::of_process();
     let filter = surroundings.text("RUST_LOG");
     logs::start(LogForm::for_stderr(), filter.as_deref())?;
     let config = Config::load(path, &surroundings)?;
-    app::serve(path, config).await?;
+    app::serve(path, config, inherited).await?;
     Ok(ExitCode::SUCCESS)
 }

@@ -120,6 +120,10 @@ impl Store for MemoryStore {
         Ok(())
     }
 
+    async fn end_orphaned_leases(&self, now: Time) -> Result<u64, StoreError> {
+        Ok(self.change(|state| state.end_leases(now)))
+    }
+
     async fn admit_refund(
         &self,
         tally: &Tally,

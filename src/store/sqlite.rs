@@ -207,6 +207,12 @@ impl Store for SqliteStore {
         writing.end(given).await
     }
 
+    async fn end_orphaned_leases(&self, now: Time) -> Result<u64, StoreError> {
+        let mut writing = self.begin().await?;
+        let ended = actions::end_all(writing.connection().await?, now).await;
+        writing.end(ended).await
+    }
+
     async fn admit_refund(
         &self,
         tally: &Tally,

@@ -92,6 +92,7 @@ laws! {
     leases::an_unused_lease_leaves_no_trace,
     leases::a_lost_lease_given_back_is_found_lost_again,
     leases::another_tokens_lease_is_not_given_back,
+    leases::what_a_process_that_is_gone_had_leased_is_lost_at_once_and_not_due,
     leases::tokens_never_repeat,
     leases::due_checkouts_come_longest_overdue_first,
     leases::the_next_moment_is_the_earliest_of_wakes_dues_and_leases,

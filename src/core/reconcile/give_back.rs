@@ -168,10 +168,21 @@ pub(super) fn run(
     if give.payments().next().is_none() {
         return Ok(Stand::new(Verdict::Returned, Reason::Refunded));
     }
+    let is_unknown = draft.checkout.order.status() == Some(OrderStatus::Unknown);
+    if give.gives_order_up
+        && draft.checkout.reference.is_some()
+        && confirm::was_ever_given(draft)
+        && (is_unknown || !give.amounts.is_empty())
+    {
+        return Ok(confirm::withdrawn(draft));
+    }
     if let Some(reason) = forbidden(draft, money, &give) {
         return Ok(Stand::held(reason));
     }
     if let Some(stand) = confirm_not_ended(draft) {
+        return Ok(stand);
+    }
+    if let Some(stand) = refund::follow_voids(draft, &give) {
         return Ok(stand);
     }
     let order = &draft.checkout.order;

@@ -1,4 +1,5 @@
 //! Asking the shop to confirm, and never believing silence.
+//! Each test is a walk through a `World`; no rule of the decision is repeated here.
 
 use super::world::{Fault, World, eur, mins, pay};
 use crate::core::fact::RulingKind;
@@ -301,7 +302,7 @@ fn a_released_order_that_is_pending_again_is_confirmed() {
 }
 
 #[test]
-fn s080_a_crash_at_any_confirm_leads_to_the_same_end() {
+fn a_crash_at_a_confirm_leads_to_the_same_end() {
     for fault in [Fault::CrashBefore, Fault::CrashAfter] {
         let mut world = paid_world();
         world.shop.faults.push_back(fault);

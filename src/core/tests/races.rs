@@ -1,4 +1,5 @@
 //! The race table: what is in flight here, and what happens meanwhile.
+//! Rows and columns are those of the catalogue; each cell is played both ways where it has two.
 
 use super::world::{Fault, RefundWay, World, eur, mins, pay};
 use crate::core::order::OrderStatus;

@@ -1,4 +1,5 @@
 //! Every policy key changes an outcome; every mode keeps its hands where they belong.
+//! One test per key, by its effect alone; the defaults are in `policy`.
 
 use super::world::{Fault, World, eur, mins, pay};
 use crate::core::order::OrderStatus;

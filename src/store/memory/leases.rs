@@ -90,6 +90,16 @@ impl State {
         self.actions.get_mut(&key.0)?.get_mut(&key.1)
     }
 
+    pub(super) fn end_leases(&mut self, now: Time) -> u64 {
+        let rows = self.actions.values_mut().flat_map(|of| of.values_mut());
+        let mut ended = 0_u64;
+        for lease in rows.filter_map(|kept| kept.row.lease.as_mut()) {
+            lease.until = lease.until.min(now);
+            ended = ended.saturating_add(1);
+        }
+        ended
+    }
+
     pub(super) fn unlease(&mut self, checkout: &CheckoutId, key: &ActionKey, token: &str) {
         let Some(kept) = self.action_mut(&(checkout.clone(), key.clone())) else {
             return;

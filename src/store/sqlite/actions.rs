@@ -7,6 +7,7 @@ use super::pack::rows;
 use super::{read_all, sql};
 use crate::core::ids::{ActionKey, CheckoutId};
 use crate::core::plan::Destination;
+use crate::core::time::Time;
 use crate::store::rows::{RawAction, destination_code};
 use crate::store::{ActionRow, LeaseRequest, Leased, StoreError};
 use sqlx::SqliteConnection;
@@ -131,4 +132,16 @@ pub(super) async fn unlease(
         .execute(connection)
         .await?;
     Ok(())
+}
+
+/// The lock on the file lets no second process in, so every lease found at start is orphaned.
+pub(super) async fn end_all(
+    connection: &mut SqliteConnection,
+    now: Time,
+) -> Result<u64, StoreError> {
+    let ended = sqlx::query(sql::END_LEASES)
+        .bind(now.micros())
+        .execute(connection)
+        .await?;
+    Ok(ended.rows_affected())
 }

@@ -125,7 +125,7 @@ impl Store for Shelf {
         _: &Tally,
         _: Time,
         _: bool,
-        _: &(dyn Fn(&ShopRow, &TallySums) -> Result<(), BrakeCause> + Send + Sync),
+        _: &RefundJudge<'_>,
     ) -> Result<Result<(), BrakeCause>, StoreError> {
         self.read_only()
     }
@@ -194,6 +194,22 @@ impl Store for Shelf {
     async fn probe(&self, _: Time) -> Result<(), StoreError> {
         self.up(())
     }
+    async fn audit_page(
+        &self,
+        _: Option<&CheckoutId>,
+        _: u32,
+    ) -> Result<Vec<(CheckoutRow, Vec<JournalEntry>)>, StoreError> {
+        self.read_only()
+    }
+
+    async fn checkpoint(&self) -> Result<(), StoreError> {
+        self.read_only()
+    }
+
+    async fn end_orphaned_leases(&self, _: Time) -> Result<u64, StoreError> {
+        self.read_only()
+    }
+
     async fn close(&self) {}
 }
 

@@ -282,6 +282,7 @@ fn a_read_with_refunds_and_disputes_is_one_sentence() {
         state: RefundState::Pending,
         mark: Some(confirm(now()).key),
         waits_for_balance: None,
+        failed_at: None,
     };
     let dispute = Dispute {
         amount: eur(5995),

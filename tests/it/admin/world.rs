@@ -196,6 +196,7 @@ fn roster(has_tokens: bool) -> Roster {
         name: "Klompen & <Zoon>".to_owned(),
         policy: Arc::new(policy),
         adapter: Arc::new(SilentShop),
+        pace: reconciled::outbound::pace::PaceLimits::SHOP,
     };
     Roster {
         shops: BTreeMap::from([(shop(), entry)]),

@@ -314,6 +314,34 @@ pub(super) async fn another_tokens_lease_is_not_given_back(store: &Arc<dyn Store
     assert_eq!(only_action(&**store, "c1").await, *row(&leased[0]));
 }
 
+pub(super) async fn what_a_process_that_is_gone_had_leased_is_lost_at_once_and_not_due(
+    store: &Arc<dyn Store>,
+) {
+    let draft = Draft::new("c1")
+        .action(refund("r", at(0)))
+        .action(look_up("later", at(30)));
+    let checkout = done(&**store, draft).await;
+    let held = lease(&**store, at(0)).await;
+    assert_eq!(attempts(&held), ["r"]);
+    assert_eq!(store.end_orphaned_leases(at(5)).await.unwrap(), 1);
+    let found = lease(&**store, at(5)).await;
+    assert_eq!((lost(&found), attempts(&found).len()), (vec!["r"], 0));
+    let got = row(&found[0]);
+    assert_eq!((got.attempts, got.last_sent_at), (1, Some(at(0))));
+    // Whoever held it before can no longer end it.
+    assert_ne!(token(&held[0]), token(&found[0]));
+    let stale = Draft::after(&checkout)
+        .release("r", &token(&held[0]))
+        .action(refund("r", at(0)))
+        .action(look_up("later", at(30)));
+    done(&**store, stale).await;
+    assert_eq!(lease(&**store, at(6)).await, []);
+    // A lease that had run out by then is not put off.
+    assert_eq!(store.end_orphaned_leases(at(900)).await.unwrap(), 1);
+    let again = lease(&**store, at(100)).await;
+    assert_eq!((lost(&again), attempts(&again)), (vec!["r"], vec!["later"]));
+}
+
 pub(super) async fn tokens_never_repeat(store: &Arc<dyn Store>) {
     let mut draft = Draft::new("c1");
     for n in 0..20 {

@@ -199,6 +199,7 @@ pub(crate) fn roster(secret: &str) -> Roster {
             }),
             sweep_every: Span::from_minutes(5),
             sweep_window: Span::from_hours(72),
+            pace: reconciled::outbound::pace::PaceLimits::PSP,
         };
         (account, entry)
     };
@@ -208,6 +209,7 @@ pub(crate) fn roster(secret: &str) -> Roster {
         adapter: Arc::new(PlainShop {
             secret: secret.to_owned(),
         }),
+        pace: reconciled::outbound::pace::PaceLimits::SHOP,
     };
     Roster {
         shops: [(shop.clone(), shop_entry)].into(),

@@ -246,7 +246,7 @@ impl Store for Ledger {
         _: &Tally,
         _: Time,
         _: bool,
-        _: &(dyn Fn(&ShopRow, &TallySums) -> Result<(), BrakeCause> + Send + Sync),
+        _: &RefundJudge<'_>,
     ) -> Result<Result<(), BrakeCause>, StoreError> {
         panic!("{UNUSED}")
     }
@@ -301,6 +301,22 @@ impl Store for Ledger {
     }
 
     async fn probe(&self, _: Time) -> Result<(), StoreError> {
+        panic!("{UNUSED}")
+    }
+
+    async fn audit_page(
+        &self,
+        _: Option<&CheckoutId>,
+        _: u32,
+    ) -> Result<Vec<(CheckoutRow, Vec<JournalEntry>)>, StoreError> {
+        panic!("{UNUSED}")
+    }
+
+    async fn checkpoint(&self) -> Result<(), StoreError> {
+        panic!("{UNUSED}")
+    }
+
+    async fn end_orphaned_leases(&self, _: Time) -> Result<u64, StoreError> {
         panic!("{UNUSED}")
     }
 
