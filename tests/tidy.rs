@@ -134,7 +134,7 @@ const NETWORK: &[&str] = &[
 
 // Foreign crates with one home each.
 const HOMES: &[(&str, &[&str])] = &[
-    ("anyhow", &["src/main.rs", "src/cli", "src/app.rs"]),
+    ("anyhow", &["src/main.rs", "src/cli", "src/app"]),
     ("backoff", &["src/core/retry."]),
     ("reqwest", &["src/outbound"]),
     ("sqlx", &["src/store"]),

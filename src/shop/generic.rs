@@ -11,10 +11,9 @@ mod parts;
 use crate::core::ids::{ActionKey, ShopId};
 use crate::core::order::OrderSnapshot;
 use crate::core::time::Time;
-use crate::psp::{RawDelivery, Unreadable, Verification};
 use crate::shop::signature::{BadSecret, Keys};
 use crate::shop::{Shop, ShopAnswer, ShopAsk};
-use crate::wire::{Method, Reply, Request};
+use crate::wire::{Method, RawDelivery, Reply, Request, Unreadable, Verification};
 use secrecy::SecretString;
 
 pub use answer::ANSWER_BYTES_MAX;
@@ -90,7 +89,7 @@ impl Shop for GenericShop {
 mod tests {
     use super::*;
     use crate::core::ids::Reference;
-    use crate::psp::Rejection;
+    use crate::wire::Rejection;
     use crate::wire::{Headers, Response};
 
     const CURRENT: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";

@@ -4,8 +4,7 @@
 //! `{id}.{timestamp}.{raw body}`). Knows no event and no order; looks at bytes only.
 
 use crate::core::time::Time;
-use crate::psp::{Rejection, Verification};
-use crate::wire::Headers;
+use crate::wire::{Headers, Rejection, Verification};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};

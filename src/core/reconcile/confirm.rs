@@ -8,6 +8,7 @@ use super::draft::{Draft, Stand, fingerprint};
 use super::position::Position;
 use super::{ruling, waiting};
 use crate::core::checkout::Ask;
+use crate::core::fact::RulingKind;
 use crate::core::ids::{ActionKey, Reference};
 use crate::core::matching::Match;
 use crate::core::money::MoneyError;
@@ -211,6 +212,22 @@ pub(super) fn confirmed_so_since(draft: &Draft<'_>) -> Option<Time> {
         .take_while(|said| said.status == OrderStatus::Confirmed && said.paid_by == latest.paid_by)
         .last()
         .map(|said| said.as_of)
+}
+
+/// The shop said yes once, and no operator has said since that the money goes back all the same.
+pub(super) fn was_ever_given(draft: &Draft<'_>) -> bool {
+    let told = draft.checkout.ruling();
+    let is_ruled = told.is_some_and(|ruling| ruling.ruling == RulingKind::Refund);
+    draft.checkout.order.last_confirmed_at.is_some() && !is_ruled
+}
+
+/// The shop said yes once and says no now. It is looked at again all the same: the yes may have
+/// been the later word, stamped by a clock that is slow.
+pub(super) fn withdrawn(draft: &mut Draft<'_>) -> Stand {
+    let order = &draft.checkout.order;
+    let since = order.last_answer_at.or(order.first_heard_at);
+    draft.look_again(since.unwrap_or_default());
+    Stand::held(Reason::ConfirmWithdrawn)
 }
 
 /// The shop answered a confirm, sent after it had last said `confirmed`, with `unknown`.

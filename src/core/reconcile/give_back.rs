@@ -168,10 +168,21 @@ pub(super) fn run(
     if give.payments().next().is_none() {
         return Ok(Stand::new(Verdict::Returned, Reason::Refunded));
     }
+    let is_unknown = draft.checkout.order.status() == Some(OrderStatus::Unknown);
+    if give.gives_order_up
+        && draft.checkout.reference.is_some()
+        && confirm::was_ever_given(draft)
+        && (is_unknown || !give.amounts.is_empty())
+    {
+        return Ok(confirm::withdrawn(draft));
+    }
     if let Some(reason) = forbidden(draft, money, &give) {
         return Ok(Stand::held(reason));
     }
     if let Some(stand) = confirm_not_ended(draft) {
+        return Ok(stand);
+    }
+    if let Some(stand) = refund::follow_voids(draft, &give) {
         return Ok(stand);
     }
     let order = &draft.checkout.order;
@@ -190,6 +201,10 @@ pub(super) fn run(
     }
     let base = Some(base).max(order.last_failure_at).unwrap_or(base);
     let due = base.plus(draft.policy.refund_delay);
+    if asks_shop && order.is_shop_silent() {
+        // The delay counts from the last failure, so it must be known when the silence ends.
+        draft.look_up(base);
+    }
     if draft.now < due {
         last_look(draft, &give, due);
         return Ok(Stand::new(Verdict::Refunding, Reason::RefundDelayed));

@@ -3,13 +3,13 @@
 //! Comes last: whoever calls `send` has gone through every step of `give_back`.
 
 use super::ASK_WHILE_HELD_EVERY;
-use super::confirm::IN_FLIGHT_WAKE;
+use super::confirm::{self, IN_FLIGHT_WAKE};
 use super::draft::{Draft, Stand};
 use super::give_back::GiveBack;
 use super::position::{Position, RefundStand, subject};
 use crate::core::checkout::Ask;
 use crate::core::ids::{ActionKey, PaymentRef};
-use crate::core::order::OrderStatus;
+use crate::core::order::Via;
 use crate::core::payment::RefundState;
 use crate::core::plan::{Action, ActionKind, Reason, Verdict};
 use crate::core::retry;
@@ -92,10 +92,8 @@ fn resolve(
     }
     let first = ask.first_sent_at.unwrap_or_default();
     let is_remembered = draft.now < first.plus(draft.key_lifetime(&one.payment));
-    let order = &draft.checkout.order;
-    let stands = order.status().is_some_and(OrderStatus::is_alive) || one.is_disputed();
     match ask.amount {
-        Some(amount) if is_remembered && !stands => {
+        Some(amount) if is_remembered && may_repeat(draft, one) => {
             let action = Action::Refund {
                 payment: one.payment.clone(),
                 amount,
@@ -106,6 +104,20 @@ fn resolve(
         }
         Some(_) | None => Reason::UnreadablePayment,
     }
+}
+
+/// What let the refund leave still holds: the order is given up, nobody confirms or disputes, and
+/// all that may have left is covered by what was captured.
+fn may_repeat(draft: &Draft<'_>, one: &Position<'_>) -> bool {
+    let confirmed = confirm::last_sent_at(draft);
+    let is_released = draft.checkout.order.given_up_run().any(|said| {
+        said.via == Via::Release && said.asked_at.is_some() && said.asked_at >= confirmed
+    });
+    let is_confirming = confirm::asks(draft).any(Ask::is_in_flight);
+    let is_given_up =
+        draft.checkout.reference.is_none() || (is_released && !confirm::was_ever_given(draft));
+    let is_covered = one.net.minor() >= 0;
+    is_given_up && !is_confirming && !one.is_disputed() && is_covered
 }
 
 fn watch_pending(draft: &mut Draft<'_>, one: &Position<'_>, since: Option<Time>) -> Reason {
@@ -178,8 +190,12 @@ pub(super) fn send(
         draft.want(key.as_str(), action, due);
     }
     for payment in &give.voids {
-        if let Some(stand) = send_void(draft, payment, give.why, due) {
-            return stand;
+        if !is_void_done(draft, payment) {
+            let action = Action::Void {
+                payment: payment.clone(),
+                why: give.why,
+            };
+            draft.want(&void_key(payment), action, due);
         }
     }
     let reason = if give.amounts.is_empty() {
@@ -190,38 +206,45 @@ pub(super) fn send(
     Stand::new(Verdict::Refunding, reason)
 }
 
-/// Wants a void, or holds when the PSP declined it and a read afterwards still shows the
-/// authorisation.
-fn send_void(draft: &mut Draft<'_>, payment: &PaymentRef, why: Reason, due: Time) -> Option<Stand> {
-    let key = format!("void-{}-1", subject(payment));
-    let ask = ActionKey::parse(&key).ok().and_then(|key| draft.ask(&key));
+/// Voids that need nothing more to be asked first: declined ones are held, and where all of them
+/// are done or under way there is only the PSP's next word to wait for.
+pub(super) fn follow_voids(draft: &mut Draft<'_>, give: &GiveBack) -> Option<Stand> {
     let ruled_at = draft.checkout.ruling().map(|ruling| ruling.at);
-    if let Some(ask) = ask {
-        if ask.is_in_flight() {
-            let sent = ask.last_sent_at.unwrap_or(draft.now);
-            draft.wake(
-                sent.plus(IN_FLIGHT_WAKE)
-                    .max(draft.now.plus(IN_FLIGHT_WAKE)),
-            );
-        }
+    let mut all_wait = !give.voids.is_empty();
+    for payment in &give.voids {
+        let Some(ask) = void_ask(draft, payment) else {
+            all_wait = false;
+            continue;
+        };
+        let state = draft.checkout.payments.get(payment);
         let refused_at = ask.refusal().and(ask.ended.as_ref()).map(|ended| ended.at);
-        if refused_at.is_some() && ruled_at <= refused_at {
+        let was_read =
+            state.is_some_and(|state| state.read_at >= refused_at) || !draft.can_read(payment);
+        if refused_at.is_some() && ruled_at <= refused_at && was_read {
             return Some(Stand::held(Reason::RefundRefused));
         }
-        if ask.is_done() {
-            draft.watch(payment, ask.done_at.unwrap_or(due));
-            return None;
+        if ask.is_in_flight() {
+            draft.wake(draft.now.plus(IN_FLIGHT_WAKE));
+        } else if ask.is_done() && draft.can_read(payment) {
+            draft.watch(payment, ask.done_at.unwrap_or_default());
+        } else if !ask.is_done() {
+            all_wait = false;
         }
     }
-    draft.want(
-        &key,
-        Action::Void {
-            payment: payment.clone(),
-            why,
-        },
-        due,
-    );
-    None
+    all_wait.then(|| Stand::new(Verdict::Refunding, Reason::VoidDue))
+}
+
+fn void_key(payment: &PaymentRef) -> String {
+    format!("void-{}-1", subject(payment))
+}
+
+fn void_ask<'a>(draft: &Draft<'a>, payment: &PaymentRef) -> Option<&'a Ask> {
+    let key = ActionKey::parse(&void_key(payment)).ok()?;
+    draft.ask(&key)
+}
+
+fn is_void_done(draft: &Draft<'_>, payment: &PaymentRef) -> bool {
+    void_ask(draft, payment).is_some_and(|ask| ask.is_done() && !ask.is_in_flight())
 }
 
 /// Every refund decision ever sent, with how it stands, for the notices.

@@ -144,7 +144,7 @@ fn by_the_shops_word(draft: &mut Draft<'_>, money: &[Position<'_>]) -> Result<St
                 return Ok(Stand::held(Reason::CancelledButFulfilled));
             }
             if was_confirmed && !is_forced {
-                return Ok(confirm_withdrawn(draft));
+                return Ok(confirm::withdrawn(draft));
             }
             let offer = draft.policy.late_payment == LatePayment::Offer
                 && !confirm::was_finally_declined(draft, money);
@@ -157,7 +157,7 @@ fn by_the_shops_word(draft: &mut Draft<'_>, money: &[Position<'_>]) -> Result<St
         }
         Some(OrderStatus::Unknown) if !is_forced && was_confirmed => {
             if confirm::was_unknown_to_confirm(draft) {
-                return Ok(confirm_withdrawn(draft));
+                return Ok(confirm::withdrawn(draft));
             }
             confirm_matched(draft, money)
         }
@@ -168,18 +168,6 @@ fn by_the_shops_word(draft: &mut Draft<'_>, money: &[Position<'_>]) -> Result<St
         None if checkout.order.is_known() => confirm_matched(draft, money),
         None => Ok(waiting::for_first_word(draft, money)),
     }
-}
-
-/// The shop said yes once and says no now. It is looked at again all the same: the yes may have
-/// been the later word, stamped by a clock that is slow.
-fn confirm_withdrawn(draft: &mut Draft<'_>) -> Stand {
-    let since = draft.checkout.order.last_answer_at;
-    draft.look_again(
-        since
-            .or(draft.checkout.order.first_heard_at)
-            .unwrap_or_default(),
-    );
-    Stand::held(Reason::ConfirmWithdrawn)
 }
 
 /// Money that names no order.

@@ -1,4 +1,5 @@
 //! Facts of every kind and shape, sensible or not, for the laws.
+//! Knows no law: what must hold of them is said in `laws`.
 
 use super::world::{ACCOUNT, eur, external};
 use crate::core::checkout::Checkout;
@@ -408,7 +409,7 @@ pub(super) fn folded(reference_known: bool, facts: &[Fact]) -> Checkout {
     checkout
 }
 
-/// Keys that occur in a JSON text, for the check that nothing is skipped without a default.
+/// The same JSON with everything absent left out: what is skipped must have a default.
 pub(super) fn without_nulls(value: serde_json::Value) -> serde_json::Value {
     match value {
         serde_json::Value::Object(map) => serde_json::Value::Object(
@@ -420,7 +421,10 @@ pub(super) fn without_nulls(value: serde_json::Value) -> serde_json::Value {
         serde_json::Value::Array(values) => {
             serde_json::Value::Array(values.into_iter().map(without_nulls).collect())
         }
-        other => other,
+        serde_json::Value::Null
+        | serde_json::Value::Bool(_)
+        | serde_json::Value::Number(_)
+        | serde_json::Value::String(_) => value,
     }
 }
 

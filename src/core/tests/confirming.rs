@@ -1,4 +1,5 @@
 //! Asking the shop to confirm, and never believing silence.
+//! Each test is a walk through a `World`; no rule of the decision is repeated here.
 
 use super::world::{Fault, World, eur, mins, pay};
 use crate::core::fact::RulingKind;
@@ -200,6 +201,7 @@ fn s075_a_shop_that_is_not_idempotent_is_asked_before_each_repeat() {
 #[test]
 fn s076_a_confirm_in_flight_blocks_the_way_back() {
     let mut world = paid_world();
+    world.policy.late_payment = crate::core::policy::LatePayment::Refund;
     world.during(ActionKind::Confirm, |world| {
         world.announces(OrderStatus::Cancelled);
         world.pass(Span::from_hours(2));
@@ -301,7 +303,7 @@ fn a_released_order_that_is_pending_again_is_confirmed() {
 }
 
 #[test]
-fn s080_a_crash_at_any_confirm_leads_to_the_same_end() {
+fn a_crash_at_a_confirm_leads_to_the_same_end() {
     for fault in [Fault::CrashBefore, Fault::CrashAfter] {
         let mut world = paid_world();
         world.shop.faults.push_back(fault);

@@ -1,4 +1,5 @@
 //! Which money pays the order: amounts, currencies, parts, duplicates, excess.
+//! Each test is a walk through a `World`; no rule of the arithmetic is repeated here.
 
 use super::world::{World, eur, mins, pay};
 use crate::core::fact::Fact;

@@ -1,4 +1,5 @@
 //! The way back: evidence, keys, what the PSP says, what the shop is told.
+//! Each test is a walk through a `World`, whose own books are checked at every step.
 
 use super::world::{ACCOUNT, Fault, RefundWay, World, eur, external, mins, pay, secs};
 use crate::core::fact::RulingKind;
@@ -335,17 +336,45 @@ fn s091_a_capture_that_slips_in_before_the_void_goes_back_as_a_refund() {
 }
 
 #[test]
-fn a_declined_void_that_still_shows_the_authorisation_is_held() {
+fn a_void_that_the_psp_declines_is_held_after_one_try() {
     let mut world = World::new();
     world.announces(OrderStatus::Cancelled);
     let payment = world.authorises("1", eur(5995));
+    let same = payment.clone();
+    // For a moment the PSP is busy with it; afterwards it is as it was.
     world.during(ActionKind::Void, move |world| {
-        world.paid(&payment).progress = Progress::InFlight;
+        world.paid(&same).progress = Progress::InFlight;
     });
-    world.run_to_reason(Reason::LastLook);
-    world.psp.faults.push_back(Fault::None);
-    world.run_for(mins(1));
+    while world.sent(ActionKind::Void) == 0 {
+        world.step();
+    }
+    world.paid(&payment).progress = Progress::Authorised;
+    let plan = world.run_for(Span::from_days(1));
+    assert_eq!(
+        (plan.verdict, plan.reason),
+        (Verdict::Held, Reason::RefundRefused)
+    );
     assert_eq!(world.sent(ActionKind::Void), 1);
+}
+
+#[test]
+fn a_void_that_the_psp_is_slow_to_show_is_watched_and_not_sent_again() {
+    let mut world = World::new();
+    world.announces(OrderStatus::Cancelled);
+    let payment = world.authorises("1", eur(5995));
+    while world.sent(ActionKind::Void) == 0 {
+        world.step();
+    }
+    world.paid(&payment).progress = Progress::Authorised;
+    let plan = world.run_for(Span::from_days(1));
+    assert_eq!(
+        (plan.verdict, plan.reason),
+        (Verdict::Refunding, Reason::VoidDue)
+    );
+    assert!(world.calls.len() < 60, "{}", world.calls.len());
+    assert_eq!(world.sent(ActionKind::Void), 1);
+    world.paid(&payment).progress = Progress::Dead;
+    world.run_to(Verdict::Closed);
 }
 
 #[test]
@@ -480,16 +509,11 @@ fn evidence_outlives_a_psp_that_is_down_for_a_day() {
 
 #[test]
 fn a_shop_that_will_not_give_the_order_up_is_held_when_patience_ends() {
-    let mut world = orphan();
-    world.run_to_reason(Reason::RefundDelayed);
-    let mut world = {
-        world = World::new();
-        world.shop.refuses_release = true;
-        world.announces(OrderStatus::Pending);
-        world.policy.underpayment = crate::core::policy::HoldOrRefund::Refund;
-        world.pays("1", eur(4000));
-        world
-    };
+    let mut world = World::new();
+    world.shop.refuses_release = true;
+    world.announces(OrderStatus::Pending);
+    world.policy.underpayment = crate::core::policy::HoldOrRefund::Refund;
+    world.pays("1", eur(4000));
     let plan = world.run_for(Span::from_hours(20));
     assert_eq!(plan.verdict, Verdict::Releasing);
     let plan = world.run_for(Span::from_hours(10));

@@ -1,4 +1,5 @@
 //! Operators' words: each ruling, each refusal, each override; and the brake.
+//! How a ruling reaches the daemon is no matter here.
 
 use super::world::{ACCOUNT, World, eur, mins, pay, secs};
 use crate::core::fact::{BrakeCause, Fact, RulingKind};
@@ -224,7 +225,10 @@ fn each_refusal_names_its_guard() {
         refusal(&confirmed, RulingKind::Refund, &[]),
         Some(("order_confirmed", false))
     );
+}
 
+#[test]
+fn refusals_by_mode_by_what_has_begun_and_by_currency() {
     let mut timid = orphan();
     timid.policy.mode = Mode::Confirm;
     assert_eq!(

@@ -7,9 +7,8 @@ use super::parts::{self, Fault, Object, WrittenAmount, WrittenPayment};
 use crate::core::ids::Reference;
 use crate::core::order::{OrderSnapshot, Statement, Via};
 use crate::core::time::{Span, Time};
-use crate::psp::Failure;
 use crate::shop::{ShopAnswer, ShopAsk};
-use crate::wire::{CallError, Headers, Reply, Response};
+use crate::wire::{CallError, Failure, Headers, Reply, Response};
 use serde::Deserialize;
 
 /// Largest answer read, in bytes; an honest one has a few hundred.

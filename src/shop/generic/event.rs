@@ -10,7 +10,7 @@ use super::parts::{self, Fault, Object, WrittenAmount, WrittenPayment};
 use crate::core::ids::Reference;
 use crate::core::order::{OrderSnapshot, OrderStatus, Statement, Via};
 use crate::core::time::Time;
-use crate::psp::Unreadable;
+use crate::wire::Unreadable;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 

@@ -351,6 +351,11 @@ statements! {
 }
 
 #[cfg(test)]
+#[expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "the text built here is a constant of ours behind EXPLAIN QUERY PLAN"
+)]
 mod tests {
     use super::*;
     use crate::store::sqlite::SqliteStore;
