@@ -16,4 +16,7 @@ mod outbound;
 mod store_laws;
 mod store_sqlite;
 mod stories;
+mod stories_ingest;
+mod stories_late;
+mod stories_matching;
 mod support;

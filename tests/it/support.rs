@@ -7,6 +7,7 @@ pub(crate) mod adapters;
 pub(crate) mod ledger;
 pub(crate) mod log;
 pub(crate) mod site;
+pub(crate) mod story;
 pub(crate) mod talk;
 
 use reconciled::sandbox::books::{Customer, Judgement};
