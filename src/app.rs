@@ -14,13 +14,14 @@ use crate::engine::{Engine, EngineDesk};
 use crate::http::admin::AdminState;
 use crate::http::counters::IntakeCounters;
 use crate::http::health::ReloadNote;
-use crate::http::intake::{IntakeLimits, IntakeWriter, intake};
+use crate::http::intake::{Intake, IntakeLimits, IntakeWriter, intake};
 use crate::http::listener::{self, Limits, Socket};
 use crate::http::public::{self, Public, Unshowable};
 use crate::http::quarantine::{QuarantineWriter, quarantine};
 use crate::http::{admin, view};
 use crate::lifecycle::{self, Ended, Lifecycle, ReloadRequests};
 use crate::outbound::{Outbound, Settings};
+use crate::pressure::Pressure;
 use crate::roster::Roster;
 use crate::store::sqlite::SqliteStore;
 use crate::store::{LoadedCheckout, Retention, Store};
@@ -140,12 +141,13 @@ impl Daemon {
             IntakeLimits::default(),
         );
         let (quarantine, quarantine_writer) = quarantine(self.store.clone(), counters.clone());
-        let lines = self.start_work(config, outbound, (&front, &back), decide);
+        let pressure = intake_writer.pressure();
+        let lines = self.start_work(config, outbound, (&front, &back), decide, pressure);
         self.start_writers(intake_writer, quarantine_writer, &back);
         let addresses = (public.address(), admin.address());
         let router = public::router(Public {
             roster: self.roster.clone(),
-            intake,
+            intake: intake.clone(),
             quarantine,
             counters: counters.clone(),
             clock: self.clock.clone(),
@@ -153,7 +155,7 @@ impl Daemon {
             show: Arc::new(show),
         });
         self.listen("public", public, router, &front);
-        let router = admin::router(self.admin_state(config, &lines, counters));
+        let router = admin::router(self.admin_state(config, &lines, (intake, counters)));
         self.listen("admin", admin, router, &front);
         self.lifecycle.feed_watchdog(self.sign_of_life());
         lifecycle::notify_ready("serving");
@@ -195,6 +197,7 @@ impl Daemon {
         outbound: Outbound,
         (front, back): (&TaskTracker, &CancellationToken),
         decide: Pulse,
+        pressure: Pressure,
     ) -> Lines {
         let (inputs, received) = mpsc::channel(INPUTS_MAX);
         let (wishes, wished) = mpsc::channel(WISHES_MAX);
@@ -206,7 +209,7 @@ impl Daemon {
             self.telemetry.clone(),
         );
         let clock = self.clock.clone();
-        let decider = Decide::new(engine, received, dispatch.clone(), clock);
+        let decider = Decide::new(engine, received, dispatch.clone(), clock, pressure);
         self.start(drive(
             decider,
             decide.clone(),
@@ -298,7 +301,7 @@ impl Daemon {
         &self,
         config: &Config,
         lines: &Lines,
-        counters: Arc<IntakeCounters>,
+        (intake, counters): (Intake, Arc<IntakeCounters>),
     ) -> AdminState {
         let roster = self.roster.clone();
         let accounts = move || {
@@ -324,7 +327,7 @@ impl Daemon {
             clock: self.clock.clone(),
             telemetry: self.telemetry.clone(),
             intake: counters,
-            readiness: Arc::new(parts::readiness(self, config)),
+            readiness: Arc::new(parts::readiness(self, config, intake)),
             replay: Arc::new(ReplayDesk {
                 store: self.store.clone(),
                 roster: self.roster.clone(),

@@ -4,14 +4,15 @@
 
 use super::Daemon;
 use crate::config::{Config, StoreUrl};
-use crate::http::health::{DiskSpace, Part, Readiness, StoreSchema, StoreWrite};
+use crate::http::health::{DiskSpace, IntakeQueue, Part, Readiness, StoreSchema, StoreWrite};
+use crate::http::intake::Intake;
 
 /// Free space below which somebody should know, in bytes.
 const DISK_WARN_BELOW: u64 = 1024 * 1024 * 1024;
 /// Free space below which the daemon is not ready, in bytes.
 const DISK_FAIL_BELOW: u64 = 32 * 1024 * 1024;
 
-pub(super) fn readiness(daemon: &Daemon, config: &Config) -> Readiness {
+pub(super) fn readiness(daemon: &Daemon, config: &Config, intake: Intake) -> Readiness {
     let mut parts: Vec<Box<dyn Part>> = vec![
         Box::new(StoreWrite {
             store: daemon.store.clone(),
@@ -21,6 +22,7 @@ pub(super) fn readiness(daemon: &Daemon, config: &Config) -> Readiness {
             store: daemon.store.clone(),
             clock: daemon.clock.clone(),
         }),
+        Box::new(IntakeQueue(intake)),
         Box::new(daemon.reload_note.clone()),
     ];
     match &config.store {

@@ -7,6 +7,7 @@
 use super::admin::AdminState;
 use super::admin::access::Caller;
 use super::admin::format;
+use super::intake::Intake;
 use crate::clock::Clock;
 use crate::store::{Store, StoreError};
 use arc_swap::ArcSwapOption;
@@ -17,7 +18,6 @@ use axum::response::Response;
 use serde::Serialize;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// How long one part may take to answer before it counts as failing.
@@ -188,30 +188,8 @@ impl Part for StoreSchema {
     }
 }
 
-/// The intake takes deliveries: its queue has room. Shared with the intake, which keeps the
-/// figure up to date.
-#[derive(Clone, Debug, Default)]
-pub struct QueueGauge(Arc<AtomicU64>);
-
-impl QueueGauge {
-    /// Sets how many deliveries wait for the store.
-    pub fn set(&self, waiting: u64) {
-        self.0.store(waiting, Ordering::Relaxed);
-    }
-
-    /// How many deliveries wait for the store.
-    pub fn waiting(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-/// The intake queue as a part of readiness.
-pub struct IntakeQueue {
-    /// Its length now.
-    pub gauge: QueueGauge,
-    /// Its bound; at the bound senders get 503.
-    pub waiting_max: u64,
-}
+/// The intake takes deliveries: its queue has room.
+pub struct IntakeQueue(pub Intake);
 
 #[async_trait]
 impl Part for IntakeQueue {
@@ -220,13 +198,12 @@ impl Part for IntakeQueue {
     }
 
     async fn health(&self) -> Health {
-        let waiting = self.gauge.waiting();
-        if waiting < self.waiting_max {
+        let (waiting, bound) = self.0.waiting();
+        if waiting < bound {
             Health::Fine
         } else {
             Health::Failing(format!(
-                "{waiting} deliveries wait for the store, the bound is {}",
-                self.waiting_max
+                "{waiting} deliveries wait for the store, the bound is {bound}"
             ))
         }
     }

@@ -4,6 +4,7 @@
 //! signal that carries nothing.
 
 use super::counters::{IntakeCounters, Outcome, SenderKind};
+use crate::pressure::Pressure;
 use crate::store::{Appended, NewDelivery, Store, StoreError};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -66,6 +67,7 @@ pub struct IntakeWriter {
     store: Arc<dyn Store>,
     wake: Arc<Notify>,
     limits: IntakeLimits,
+    pressure: Pressure,
 }
 
 /// Makes the way in and the task that must run behind it. `wake` is notified after each
@@ -86,11 +88,19 @@ pub fn intake(
         store,
         wake,
         limits,
+        pressure: Pressure::default(),
     };
     (intake, writer)
 }
 
 impl Intake {
+    /// How many deliveries wait to be written, and how many may; at the bound senders are told
+    /// to come again.
+    pub fn waiting(&self) -> (usize, usize) {
+        let bound = self.queue.max_capacity();
+        (bound.saturating_sub(self.queue.capacity()), bound)
+    }
+
     /// Returns when the delivery is committed and synced, or was not taken. Dropping this while
     /// it waits does not take the delivery back.
     pub async fn submit(&self, delivery: NewDelivery) -> Result<Appended, NotTaken> {
@@ -118,6 +128,11 @@ impl Intake {
 }
 
 impl IntakeWriter {
+    /// How hard this writer is pressed, for work that can wait.
+    pub fn pressure(&self) -> Pressure {
+        self.pressure.clone()
+    }
+
     /// Writes until `stop`, then what is still queued. `stop` belongs after the listeners' end.
     pub async fn run(mut self, stop: CancellationToken) {
         let mut waiting = VecDeque::new();
@@ -159,6 +174,9 @@ impl IntakeWriter {
             answers.push(next.answer);
         }
         let outcomes = self.append(&batch).await;
+        if let Some(last) = batch.last() {
+            self.pressure.written(batch.len(), last.received_at);
+        }
         if outcomes.iter().any(|outcome| is_news(*outcome)) {
             self.wake.notify_one();
         }

@@ -58,6 +58,11 @@ impl Gate {
         self.record(now, breaker::is_alive(reply));
     }
 
+    /// True while calls are held back because the destination fails.
+    pub fn is_broken(&self) -> bool {
+        self.breaker.opens_at().is_some()
+    }
+
     /// The destination asked for patience with all calls.
     pub fn hold(&mut self, now: Time, wait: Span) {
         self.pace.hold(now, wait);
@@ -75,18 +80,18 @@ mod tests {
         let now = Time::from_seconds(1_000_000);
         let later = |ms| now.plus(Span::from_millis(ms));
         let mut gate = Gate::new(PaceLimits::SHOP, now);
-        assert_eq!(gate.room(now), 8);
+        assert_eq!((gate.room(now), gate.is_broken()), (8, false));
         for _ in 0..5 {
             gate.start(now);
             gate.record_reply(now, &Err(CallError::Unclear("timeout")));
         }
-        assert_eq!(gate.room(now), 0);
+        assert_eq!((gate.room(now), gate.is_broken()), (0, true));
         assert_eq!(gate.opens_at(now), Some(later(1_000)));
         assert_eq!(gate.room(later(1_000)), 1);
         gate.start(later(1_000));
         assert_eq!(gate.room(later(1_500)), 0);
         gate.record(later(1_500), true);
-        assert_eq!(gate.room(later(1_500)), 8);
+        assert_eq!((gate.room(later(1_500)), gate.is_broken()), (8, false));
         gate.hold(later(1_500), Span::from_seconds(3));
         assert_eq!(gate.room(later(1_600)), 0);
         assert_eq!(gate.opens_at(later(1_600)), Some(later(4_500)));

@@ -144,13 +144,7 @@ pub async fn carry_out(crew: &Crew, row: ActionRow, destination: &Destination) {
     } else {
         tracing::warn!(outcome = code, "{} not done: {code}", kind.code());
     }
-    let entry_pace = crate::outbound::pace::PaceLimits::SHOP;
-    crew.gates.with(destination, entry_pace, now, |gate| {
-        gate.record(now, ended.is_alive);
-        if let Outcome::Throttled { until } = &ended.outcome {
-            gate.hold(now, until.since(now));
-        }
-    });
+    tell_gate(crew, destination, &ended, now);
     let mut facts = vec![Fact::AskAnswered {
         key: row.key.clone(),
         kind,
@@ -175,6 +169,29 @@ pub async fn carry_out(crew: &Crew, row: ActionRow, destination: &Destination) {
         tracing::warn!("stopped before the attempt was recorded; it will be read back");
     }
     crew.decide.give();
+}
+
+/// What the attempt says about its destination: whether it lives, and for how long it wants to be
+/// left alone.
+fn tell_gate(crew: &Crew, destination: &Destination, ended: &Ended, now: Time) {
+    let entry_pace = crate::outbound::pace::PaceLimits::SHOP;
+    let (was_broken, is_broken) = crew.gates.with(destination, entry_pace, now, |gate| {
+        let was_broken = gate.is_broken();
+        gate.record(now, ended.is_alive);
+        if let Outcome::Throttled { until } = &ended.outcome {
+            gate.hold(now, until.since(now));
+        }
+        (was_broken, gate.is_broken())
+    });
+    crew.telemetry.breaker(destination, is_broken);
+    match (was_broken, is_broken) {
+        (false, true) => tracing::warn!(
+            ?destination,
+            "calls are held back: the destination fails; single calls try it"
+        ),
+        (true, false) => tracing::info!(?destination, "the destination answers again"),
+        (true, true) | (false, false) => {}
+    }
 }
 
 /// A shop's epoch that goes backwards stops its refunds before anything else is decided on its

@@ -2,7 +2,7 @@
 //!
 //! Uses the store's gate to see what happens while a transaction is under way.
 
-use crate::support::ledger::Ledger;
+use crate::support::failing_store::FailingStore;
 use crate::support::site::Site;
 use crate::support::talk::{AGES, ask, read_one};
 use reconciled::core::ids::AccountId;
@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 struct Bench {
-    store: Arc<Ledger>,
+    store: Arc<FailingStore>,
     inbox: Intake,
     wake: Arc<Notify>,
     counters: Arc<IntakeCounters>,
@@ -32,7 +32,7 @@ struct Bench {
 
 impl Bench {
     fn new(limits: IntakeLimits) -> Bench {
-        let store = Arc::new(Ledger::default());
+        let store = Arc::new(FailingStore::default());
         let wake = Arc::new(Notify::new());
         let counters = Arc::new(IntakeCounters::default());
         let stop = CancellationToken::new();

@@ -3,36 +3,44 @@
 //! What a checkout looks like is not this file's business.
 
 use crate::support::adapters::SECRET;
+use crate::support::failing_store::at_once;
 use crate::support::site::Site;
 use crate::support::talk::{Answer, ask, get};
-use reconciled::core::ids::{CheckoutId, OrderRef, Reference, ShopId};
+use reconciled::core::ids::{CheckoutId, Reference, ShopId};
 use reconciled::core::plan::{Reason, Verdict};
 use reconciled::core::time::Time;
-use reconciled::store::{CheckoutRow, LoadedCheckout};
+use reconciled::store::{CheckoutCommit, CheckoutRow, CommitUnit, Committed, JournalEntry, Store};
 
 fn put(site: &Site, reference: &str, id: &str) {
-    let shop = ShopId::parse("klompen").unwrap();
-    let reference = Reference::parse(reference).unwrap();
-    let order = OrderRef {
-        shop: shop.clone(),
-        reference: reference.clone(),
-    };
+    let id = CheckoutId::parse(id).unwrap();
+    let at = Time::from_seconds(1);
+    let entry = JournalEntry::chained("", &id, 1, at, "[]".to_owned(), "{}".to_owned());
     let row = CheckoutRow {
-        id: CheckoutId::parse(id).unwrap(),
-        shop,
-        reference: Some(reference),
+        id,
+        shop: ShopId::parse("klompen").unwrap(),
+        reference: Some(Reference::parse(reference).unwrap()),
         verdict: Verdict::Open,
         reason: Reason::ALL[0],
-        since: Time::from_seconds(1),
-        created_at: Time::from_seconds(1),
+        since: at,
+        created_at: at,
         in_suspense: None,
         wake_at: None,
         version: 1,
-        head: String::new(),
+        head: entry.hash.clone(),
         document: String::new(),
     };
-    let actions = Vec::new();
-    site.store.put_order(order, LoadedCheckout { row, actions });
+    let unit = CommitUnit {
+        checkouts: vec![CheckoutCommit {
+            row,
+            entry,
+            actions: Vec::new(),
+            released: Vec::new(),
+            payments: Vec::new(),
+        }],
+        ..CommitUnit::default()
+    };
+    let committed = at_once(site.store.inner().commit(&[unit]));
+    assert_eq!(committed, [Committed::Done]);
 }
 
 async fn look(site: &Site, path: &str, authorization: &[&str]) -> Answer {

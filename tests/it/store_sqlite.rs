@@ -1,6 +1,11 @@
 //! What only a store in a file can show: reopening, locking, corruption, schemas, the log.
 //!
 //! The laws it shares with every store are in `store_laws`.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "damages a store with SQL that only this file writes"
+)]
 
 use crate::store_laws::drafts::{
     Draft, account, at, commit, delivery, done, eur, id, lease, load, look_up, lost, shop, token,
@@ -270,63 +275,66 @@ async fn first_failure(store: &SqliteStore) -> String {
     first.map_or("nothing".to_owned(), |error| error.to_string())
 }
 
+/// What is done to a row, and how it is named then.
+const DAMAGES: &[(&str, &str)] = &[
+    (
+        "UPDATE checkouts SET verdict = 'odd'",
+        "checkouts.verdict at c1",
+    ),
+    (
+        "UPDATE checkouts SET reason = 'odd'",
+        "checkouts.reason at c1",
+    ),
+    (
+        "UPDATE checkouts SET reference = 'a' || char(0)",
+        "checkouts.reference at c1",
+    ),
+    ("UPDATE checkouts SET shop = ''", "checkouts.shop at c1"),
+    (
+        "UPDATE checkouts SET suspense_currency = 'XXX'",
+        "checkouts.suspense_currency at c1",
+    ),
+    (
+        "UPDATE actions SET planned = '[]'",
+        "actions.planned at c1/a",
+    ),
+    (
+        "UPDATE actions SET planned = '{}'",
+        "actions.planned at c1/a",
+    ),
+    ("UPDATE actions SET key = 'b'", "actions.planned at c1/b"),
+    ("UPDATE actions SET due = due + 1", "actions.due at c1/a"),
+    (
+        "UPDATE actions SET attempts = 4294967296",
+        "actions.attempts at c1/a",
+    ),
+    ("UPDATE shops SET epoch = '-1'", "shops.epoch at klompen"),
+    (
+        "UPDATE shops SET brake_cause = 'odd'",
+        "shops.brake_cause at klompen",
+    ),
+    (
+        "UPDATE inbox SET sender = 'fax:1'",
+        "inbox.sender at 1790000000000000",
+    ),
+    ("UPDATE inbox SET is_signed = 2", "CHECK"),
+    (
+        "UPDATE sweeps SET listing = 256",
+        "sweeps.listing at stripe_nl/256",
+    ),
+    (
+        "UPDATE standings SET count = -1",
+        "standings.count at klompen/open",
+    ),
+    (
+        "UPDATE tallies SET kind = 'odd'",
+        "tallies.kind at klompen/odd",
+    ),
+];
+
 #[tokio::test]
 async fn a_row_that_holds_what_it_must_not_is_named_by_table_column_and_row() {
-    for (sql, expected) in [
-        (
-            "UPDATE checkouts SET verdict = 'odd'",
-            "checkouts.verdict at c1",
-        ),
-        (
-            "UPDATE checkouts SET reason = 'odd'",
-            "checkouts.reason at c1",
-        ),
-        (
-            "UPDATE checkouts SET reference = 'a' || char(0)",
-            "checkouts.reference at c1",
-        ),
-        ("UPDATE checkouts SET shop = ''", "checkouts.shop at c1"),
-        (
-            "UPDATE checkouts SET suspense_currency = 'XXX'",
-            "checkouts.suspense_currency at c1",
-        ),
-        (
-            "UPDATE actions SET planned = '[]'",
-            "actions.planned at c1/a",
-        ),
-        (
-            "UPDATE actions SET planned = '{}'",
-            "actions.planned at c1/a",
-        ),
-        ("UPDATE actions SET key = 'b'", "actions.planned at c1/b"),
-        ("UPDATE actions SET due = due + 1", "actions.due at c1/a"),
-        (
-            "UPDATE actions SET attempts = 4294967296",
-            "actions.attempts at c1/a",
-        ),
-        ("UPDATE shops SET epoch = '-1'", "shops.epoch at klompen"),
-        (
-            "UPDATE shops SET brake_cause = 'odd'",
-            "shops.brake_cause at klompen",
-        ),
-        (
-            "UPDATE inbox SET sender = 'fax:1'",
-            "inbox.sender at 1790000000000000",
-        ),
-        ("UPDATE inbox SET is_signed = 2", "CHECK"),
-        (
-            "UPDATE sweeps SET listing = 256",
-            "sweeps.listing at stripe_nl/256",
-        ),
-        (
-            "UPDATE standings SET count = -1",
-            "standings.count at klompen/open",
-        ),
-        (
-            "UPDATE tallies SET kind = 'odd'",
-            "tallies.kind at klompen/odd",
-        ),
-    ] {
+    for (sql, expected) in DAMAGES {
         let place = Place::new();
         let store = place.open().await;
         store.append(&[delivery("a", "1")]).await.unwrap();
@@ -357,10 +365,10 @@ async fn a_row_that_holds_what_it_must_not_is_named_by_table_column_and_row() {
         };
         store.set_sweep_mark(&mark).await.unwrap();
         assert_eq!(first_failure(&store).await, "nothing");
-        if expected == "CHECK" {
+        if *expected == "CHECK" {
             let url = format!("sqlite:{}", place.path().display());
             let mut connection = SqliteConnection::connect(&url).await.unwrap();
-            let refused = sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut connection);
+            let refused = sqlx::raw_sql(AssertSqlSafe(*sql)).execute(&mut connection);
             assert!(
                 refused.await.unwrap_err().to_string().contains("CHECK"),
                 "{sql}"

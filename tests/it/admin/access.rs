@@ -250,7 +250,7 @@ async fn every_answer_carries_the_guarding_fields() {
 #[tokio::test]
 async fn probes_need_no_token_and_tell_strangers_no_details() {
     let mut world = World::default();
-    world.shelf.is_down = true;
+    world.stock.is_down = true;
     let running = world.start();
     let health = running.send(get("/healthz", &[])).await;
     assert_eq!(

@@ -11,7 +11,7 @@ const NASTY: &str = "<script>alert('x')</script>\"&\u{202e}";
 
 fn nasty_world() -> World {
     let mut world = World::with_rows([Made::confirming("ck_1")]);
-    let row = &mut world.shelf.rows[0].row;
+    let row = &mut world.stock.rows[0].row;
     row.reference = Some(Reference::parse("<b>&\"1'").unwrap());
     let ruling = Ruling {
         at: now(),
@@ -21,15 +21,15 @@ fn nasty_world() -> World {
         overrides: BTreeSet::new(),
     };
     let quiet = decision(Verdict::Held, Reason::OperatorHold, Vec::new());
-    world.shelf.journal = vec![entry(1, now(), &[Fact::RulingMade(ruling)], &quiet)];
-    world.shelf.parked = vec![ParkedDelivery {
+    world.stock.journal = vec![entry(1, now(), &[Fact::RulingMade(ruling)], &quiet)];
+    world.stock.parked = vec![ParkedDelivery {
         id: 1,
         sender: Sender::parse("psp:stripe_nl").unwrap(),
         delivery_id: NASTY.to_owned(),
         received_at: now(),
         why: NASTY.to_owned(),
     }];
-    world.shelf.quarantined = vec![Quarantined {
+    world.stock.quarantined = vec![Quarantined {
         id: 1,
         sender: Sender::parse("shop:klompen").unwrap(),
         received_at: now(),

@@ -1,16 +1,18 @@
 //! Readiness part by part, and the scrape of metrics.
 
-use super::world::{Made, World, now};
+use super::world::{Made, World, idle_intake, now, shop};
 use async_trait::async_trait;
+use futures_util::FutureExt;
 use reconciled::clock::Clock;
 use reconciled::http::health::{
-    DiskSpace, Health, IntakeQueue, Part, QueueGauge, Readiness, ReloadNote, StoreSchema,
-    StoreWrite,
+    DiskSpace, Health, IntakeQueue, Part, Readiness, ReloadNote, StoreSchema, StoreWrite,
 };
-use reconciled::store::Store;
+use reconciled::http::intake::IntakeLimits;
+use reconciled::store::{Appended, NewDelivery, Sender, Store};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
 struct Fixed(Health);
 
@@ -59,15 +61,31 @@ async fn a_refused_reload_warns_until_the_next_one_is_taken() {
 
 #[tokio::test]
 async fn a_full_queue_fails_and_one_place_is_enough() {
-    let gauge = QueueGauge::default();
-    let queue = IntakeQueue {
-        gauge: gauge.clone(),
-        waiting_max: 10,
+    let limits = IntakeLimits {
+        queue_max: 2,
+        ..IntakeLimits::default()
     };
-    gauge.set(9);
+    let (intake, writer) = idle_intake(limits);
+    let queue = IntakeQueue(intake.clone());
+    let delivery = |id: &str| NewDelivery {
+        sender: Sender::Shop(shop()),
+        delivery_id: id.to_owned(),
+        received_at: now(),
+        is_signed: true,
+        body: Vec::new(),
+    };
+    let mut first = Box::pin(intake.submit(delivery("evt_1")));
+    assert_eq!(first.as_mut().now_or_never(), None);
     assert_eq!(queue.health().await, Health::Fine);
-    gauge.set(10);
-    assert!(matches!(queue.health().await, Health::Failing(_)));
+    let mut second = Box::pin(intake.submit(delivery("evt_2")));
+    assert_eq!(second.as_mut().now_or_never(), None);
+    let why = "2 deliveries wait for the store, the bound is 2".to_owned();
+    assert_eq!(queue.health().await, Health::Failing(why));
+    let stop = CancellationToken::new();
+    stop.cancel();
+    writer.run(stop).await;
+    assert_eq!(first.await, Ok(Appended::New));
+    assert_eq!(queue.health().await, Health::Fine);
 }
 
 #[tokio::test]
@@ -93,8 +111,8 @@ async fn the_disk_fails_below_its_bound_and_when_it_is_gone() {
 #[tokio::test]
 async fn a_store_that_takes_no_write_fails_as_store_and_not_as_schema() {
     let mut world = World::default();
-    world.shelf.is_down = true;
-    let store: Arc<dyn Store> = Arc::new(world.shelf);
+    world.stock.is_down = true;
+    let store: Arc<dyn Store> = Arc::new(world.stock.into_store());
     let clock = Clock::manual(now());
     let write = StoreWrite {
         store: Arc::clone(&store),
@@ -139,7 +157,7 @@ async fn a_scrape_names_shops_and_verdicts_and_no_payment_order_or_checkout() {
         assert!(!answer.body.contains(secret), "{secret}");
     }
     let mut down = World::default();
-    down.shelf.is_down = true;
+    down.stock.is_down = true;
     let blind = down.start().get("/metrics", "*/*").await;
     assert_eq!(blind.code(), "store_unavailable");
 }

@@ -42,6 +42,12 @@ pub(super) fn reference() -> Reference {
     Reference::parse("1000042").unwrap()
 }
 
+/// The order of a made checkout: `reference()` for `ck_1`, another one for each other.
+fn reference_of(id: &str) -> Reference {
+    let number: u32 = id.trim_start_matches("ck_").parse().unwrap();
+    Reference::parse(&number.saturating_add(1_000_041).to_string()).unwrap()
+}
+
 /// A signed delivery that shows this much captured, at this moment.
 pub(super) fn captured(id: &str, minor: i64, at: Time) -> PaymentSnapshot {
     let mut snapshot = PaymentSnapshot::new(payment(id), at, at, Source::Signed);
@@ -121,7 +127,7 @@ pub(super) fn timed_out(attempt: u32, at: Time) -> Fact {
 
 /// How a stored checkout shall look.
 pub(super) struct Made {
-    pub(super) id: &'static str,
+    pub(super) id: String,
     pub(super) verdict: Verdict,
     pub(super) reason: Reason,
     pub(super) since: Time,
@@ -133,9 +139,9 @@ pub(super) struct Made {
 
 impl Made {
     /// A checkout whose confirm is due in 40 s for the third time, 14 min after the capture.
-    pub(super) fn confirming(id: &'static str) -> Made {
+    pub(super) fn confirming(id: &str) -> Made {
         Made {
-            id,
+            id: id.to_owned(),
             verdict: Verdict::Confirming,
             reason: Reason::ConfirmUnclear,
             since: ago(600),
@@ -154,7 +160,7 @@ impl Made {
     }
 
     /// A checkout that an operator must decide.
-    pub(super) fn held(id: &'static str) -> Made {
+    pub(super) fn held(id: &str) -> Made {
         Made {
             verdict: Verdict::Held,
             reason: Reason::UnderpaidHeld,
@@ -165,7 +171,7 @@ impl Made {
     }
 
     /// A checkout captured so many seconds ago, with its first confirm due.
-    pub(super) fn fresh(id: &'static str, seconds: u64) -> Made {
+    pub(super) fn fresh(id: &str, seconds: u64) -> Made {
         let at = ago(seconds);
         Made {
             reason: Reason::ConfirmDue,
@@ -176,7 +182,7 @@ impl Made {
         }
     }
 
-    pub(super) fn settled(id: &'static str) -> Made {
+    pub(super) fn settled(id: &str) -> Made {
         let mut facts = Made::confirming(id).facts;
         facts.push(Fact::OrderSeen(Box::new(said(
             OrderStatus::Confirmed,
@@ -196,16 +202,22 @@ impl Made {
     }
 
     pub(super) fn row(self) -> LoadedCheckout {
-        let id = CheckoutId::parse(self.id).unwrap();
-        let mut checkout = Checkout::new(id.clone(), shop(), Some(reference()));
-        for fact in &self.facts {
-            checkout.observe(fact);
+        let id = CheckoutId::parse(&self.id).unwrap();
+        let own = reference_of(&self.id);
+        let mut checkout = Checkout::new(id.clone(), shop(), Some(own.clone()));
+        for mut fact in self.facts {
+            if let Fact::OrderSeen(order) = &mut fact {
+                order.reference = own.clone();
+            } else if let Fact::PaymentSeen(payment) = &mut fact {
+                payment.reference = Some(own.clone());
+            }
+            checkout.observe(&fact);
         }
         LoadedCheckout {
             row: CheckoutRow {
                 id: id.clone(),
                 shop: shop(),
-                reference: Some(reference()),
+                reference: Some(own),
                 verdict: self.verdict,
                 reason: self.reason,
                 since: self.since,
@@ -219,36 +231,53 @@ impl Made {
             actions: self
                 .actions
                 .into_iter()
-                .map(|(planned, attempts)| ActionRow {
-                    checkout: id.clone(),
-                    shop: shop(),
-                    key: planned.key.clone(),
-                    planned,
-                    attempts,
-                    last_sent_at: None,
-                    lease: None,
+                .map(|(mut planned, attempts)| {
+                    planned.attempts = attempts;
+                    ActionRow {
+                        checkout: id.clone(),
+                        shop: shop(),
+                        key: planned.key.clone(),
+                        planned,
+                        attempts,
+                        last_sent_at: None,
+                        lease: None,
+                    }
                 })
                 .collect(),
         }
     }
 }
 
-/// One journal entry; its hash is told apart by its number.
+/// One journal entry, to be chained.
 pub(super) fn entry(seq: i64, at: Time, facts: &[Fact], decision: &Decision) -> JournalEntry {
-    let hash = |seq: i64| format!("{seq:064x}");
     JournalEntry {
         checkout: CheckoutId::parse("ck_1").unwrap(),
         seq,
         at,
         facts: serde_json::to_string(facts).unwrap(),
         decision: serde_json::to_string(decision).unwrap(),
-        previous: if seq == 1 {
-            String::new()
-        } else {
-            hash(seq.saturating_sub(1))
-        },
-        hash: hash(seq),
+        previous: String::new(),
+        hash: String::new(),
     }
+}
+
+/// The entries as one whole chain.
+pub(super) fn chained(entries: Vec<JournalEntry>) -> Vec<JournalEntry> {
+    let mut head = String::new();
+    let link = |entry: JournalEntry| {
+        let JournalEntry {
+            checkout,
+            seq,
+            at,
+            facts,
+            decision,
+            ..
+        } = entry;
+        let linked = JournalEntry::chained(&head, &checkout, seq, at, facts, decision);
+        head.clone_from(&linked.hash);
+        linked
+    };
+    entries.into_iter().map(link).collect()
 }
 
 pub(super) fn decision(verdict: Verdict, reason: Reason, actions: Vec<Planned>) -> Decision {

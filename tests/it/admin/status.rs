@@ -1,6 +1,7 @@
 //! The first line, the colour, and the whole page in text, from rows made by hand.
 
-use super::world::{Made, Shelf, World, account, ago, eur, now, shop};
+use super::world::{Made, Stock, World, account, ago, eur, now, shop};
+use crate::support::failing_store::at_once;
 use reconciled::core::fact::BrakeCause;
 use reconciled::core::plan::{ActionKind, Reason, Verdict};
 use reconciled::core::policy::Mode;
@@ -9,7 +10,7 @@ use reconciled::http::health::PartReport;
 use reconciled::http::status::concerns::Level;
 use reconciled::http::status::report::{Report, Seen, SeenAccount, SeenShop};
 use reconciled::http::status::text;
-use reconciled::store::{Backlog, ShopRow, SweepMark};
+use reconciled::store::{Backlog, ShopRow, Store, SweepMark};
 use std::collections::BTreeMap;
 
 fn mark(swept_at: Option<Time>, last_error: Option<&str>) -> SweepMark {
@@ -23,13 +24,14 @@ fn mark(swept_at: Option<Time>, last_error: Option<&str>) -> SweepMark {
 }
 
 fn seen(rows: impl IntoIterator<Item = Made>) -> Seen {
-    let shelf = Shelf {
-        rows: rows.into_iter().map(Made::row).collect(),
-        ..Shelf::default()
+    let rows: Vec<_> = rows.into_iter().map(Made::row).collect();
+    let stock = Stock {
+        rows: rows.clone(),
+        ..Stock::default()
     };
     Seen {
-        overview: shelf.overview_of_rows(),
-        rows: shelf.rows,
+        overview: at_once(stock.into_store().inner().overview()),
+        rows,
         backlog: Backlog::default(),
         marks: vec![mark(Some(ago(12)), None)],
         shops: vec![SeenShop {
@@ -135,7 +137,7 @@ fn two_currencies_are_told_apart() {
 
 #[test]
 fn more_than_can_be_read_is_counted_from_the_overview() {
-    let mut seen = seen((0..500).map(|_| Made::confirming("ck_1")));
+    let mut seen = seen((1..=500).map(|n| Made::confirming(&format!("ck_{n}"))));
     seen.overview[0].count = 1_204;
     seen.overview[0].in_suspense = vec![eur(7_217_980)];
     let (_, words) = first_line(&seen);
@@ -334,7 +336,7 @@ Longest without an end
   14 min  klompen 1000042  confirming  59.95 EUR
           A confirm got no clear answer; the shop is asked how the order stands. Confirm in 40 s (attempt 3, the last one ended: timeout).
           /api/v1/checkouts/ck_1
-  14 min  klompen 1000042  held  59.95 EUR
+  14 min  klompen 1000043  held  59.95 EUR
           Held: less was paid than the order's amount. Nothing happens until an operator decides.
           /api/v1/checkouts/ck_2
 
@@ -386,7 +388,7 @@ fn an_empty_house_says_so() {
 #[tokio::test]
 async fn a_store_that_cannot_be_read_makes_a_red_page_and_no_bare_error() {
     let mut world = World::default();
-    world.shelf.is_down = true;
+    world.stock.is_down = true;
     let running = world.start();
     let answer = running.get("/status?format=text", "*/*").await;
     assert_eq!(answer.status, 503);
@@ -401,7 +403,7 @@ async fn a_store_that_cannot_be_read_makes_a_red_page_and_no_bare_error() {
 #[tokio::test]
 async fn the_page_is_computed_from_the_store_at_each_request() {
     let mut world = World::with_rows([Made::held("ck_1"), Made::settled("ck_2")]);
-    world.shelf.brake = Some((BrakeCause::UnknownRunaway, ago(60)));
+    world.stock.brake = Some((BrakeCause::UnknownRunaway, ago(60)));
     let page = world
         .start()
         .get("/status", "application/json")
@@ -425,7 +427,7 @@ async fn the_page_is_computed_from_the_store_at_each_request() {
 #[tokio::test]
 async fn a_damaged_checkout_hides_no_other_and_is_named() {
     let mut world = World::with_rows([Made::confirming("ck_1"), Made::confirming("ck_2")]);
-    world.shelf.rows[0].row.document = "{".to_owned();
+    world.stock.rows[0].row.document = "{".to_owned();
     let running = world.start();
     let page = running.get("/status", "application/json").await.json();
     assert_eq!(page["level"], "red");

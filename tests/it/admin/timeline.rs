@@ -1,7 +1,8 @@
 //! The journal as a story, sentence by sentence.
 
 use super::world::{
-    Made, World, ago, captured, confirm, decision, entry, eur, now, payment, said, sent, timed_out,
+    Made, World, ago, captured, chained, confirm, decision, entry, eur, now, payment, said, sent,
+    timed_out,
 };
 use reconciled::core::fact::{BrakeCause, Fact, Outcome, Ruling, RulingKind};
 use reconciled::core::ids::{CheckoutId, ExternalRef};
@@ -15,7 +16,7 @@ use std::collections::BTreeSet;
 fn journal() -> Vec<JournalEntry> {
     let mut last = decision(Verdict::Settled, Reason::ConfirmedByShop, Vec::new());
     last.in_suspense.clear();
-    vec![
+    chained(vec![
         entry(
             1,
             ago(840),
@@ -49,7 +50,7 @@ fn journal() -> Vec<JournalEntry> {
             )))],
             &last,
         ),
-    ]
+    ])
 }
 
 const STORY: &str = "\
@@ -64,20 +65,20 @@ If nobody does anything: Nothing; it is at rest.
   => Stands at confirming: The shop is asked to confirm the order.
      Wants to have the shop confirm the order with 59.95 EUR at 2026-11-21T09:46:00Z.
      In suspense: 59.95 EUR.
-     hash 0000000000000000000000000000000000000000000000000000000000000001
+     hash 8dee87ac4af804f5816e0b0ed86f1f53d9740bd4b913f38b8bc64f5536293fa5
 
 #2 2026-11-21T09:46:10Z
   Asked the shop to confirm the order (attempt 1, 59.95 EUR).
   Confirm (attempt 1) got no clear answer and may have had its effect: timeout.
   => Stays confirming: A confirm got no clear answer; the shop is asked how the order stands.
      In suspense: 59.95 EUR.
-     hash 0000000000000000000000000000000000000000000000000000000000000002
+     hash 87ac030d2de45e65aa27449b3742a9febec590c9f1e28f76b3bcf09121403d01
 
 #3 2026-11-21T09:59:00Z
   The shop answered the confirm: order 1000042: confirmed, amount 59.95 EUR, expires at 2026-11-21T10:29:00Z.
   => From confirming to settled: The shop confirmed the order and the money matches.
      No longer wants to have the shop confirm the order with 59.95 EUR.
-     hash 0000000000000000000000000000000000000000000000000000000000000003
+     hash 49699b1f33784b10ef1e688cf7797d2b7883f586b07f6f8cea393b0b60841a18
 ";
 
 #[test]
@@ -90,11 +91,11 @@ fn a_lost_confirmation_reads_as_a_story() {
 #[tokio::test]
 async fn one_checkout_comes_with_its_timeline_and_its_version_as_tag() {
     let mut world = World::with_rows([Made::settled("ck_1")]);
-    world.shelf.journal = journal();
+    world.stock.journal = journal();
     let running = world.start();
     let answer = running.get("/api/v1/checkouts/ck_1", "*/*").await;
     assert_eq!(answer.status, 200);
-    assert_eq!(answer.headers["etag"], "\"5\"");
+    assert_eq!(answer.headers["etag"], "\"3\"");
     let told = answer.json();
     assert_eq!(told["id"], "ck_1");
     assert_eq!(
@@ -123,7 +124,7 @@ async fn one_checkout_comes_with_its_timeline_and_its_version_as_tag() {
 async fn a_timeline_beyond_one_answer_says_where_the_rest_begins() {
     let mut world = World::with_rows([Made::settled("ck_1")]);
     let quiet = decision(Verdict::Open, Reason::AwaitingPayment, Vec::new());
-    world.shelf.journal = (1..=5_100)
+    world.stock.journal = (1..=5_100)
         .map(|seq| entry(seq, now(), &[], &quiet))
         .collect();
     let running = world.start();

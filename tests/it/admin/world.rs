@@ -3,7 +3,8 @@
 //! Knows the public interface alone.
 
 pub(super) use super::rows::*;
-pub(super) use super::shelf::Shelf;
+pub(super) use super::stock::Stock;
+use crate::support::failing_store::FailingStore;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use axum::Router;
@@ -19,8 +20,10 @@ use reconciled::core::time::Time;
 use reconciled::desk::{Desk, DeskError};
 use reconciled::http::admin::{AdminState, Replay, ReplayError, router};
 use reconciled::http::counters::IntakeCounters;
-use reconciled::http::health::{IntakeQueue, QueueGauge, Readiness, StoreWrite};
+use reconciled::http::health::{IntakeQueue, Readiness, StoreWrite};
+use reconciled::http::intake::{Intake, IntakeLimits, IntakeWriter, intake};
 use reconciled::http::listener::Peer;
+use reconciled::outbound::pace::PaceLimits;
 use reconciled::psp::{RawDelivery, Unreadable, Verification};
 use reconciled::roster::{AdminToken, Role, Roster, ShopEntry};
 use reconciled::shop::{Shop, ShopAnswer, ShopAsk};
@@ -116,7 +119,7 @@ impl Shop for SilentShop {
 
 /// The admin listener over fixed rows.
 pub(super) struct World {
-    pub(super) shelf: Shelf,
+    pub(super) stock: Stock,
     pub(super) has_tokens: bool,
     pub(super) answer: Box<Answerer>,
 }
@@ -130,7 +133,7 @@ pub(super) struct Running {
 impl Default for World {
     fn default() -> World {
         World {
-            shelf: Shelf::default(),
+            stock: Stock::default(),
             has_tokens: true,
             answer: Box::new(|| Ok(Made::settled("ck_1").row())),
         }
@@ -140,16 +143,16 @@ impl Default for World {
 impl World {
     pub(super) fn with_rows(rows: impl IntoIterator<Item = Made>) -> World {
         World {
-            shelf: Shelf {
+            stock: Stock {
                 rows: rows.into_iter().map(Made::row).collect(),
-                ..Shelf::default()
+                ..Stock::default()
             },
             ..World::default()
         }
     }
 
     pub(super) fn start(self) -> Running {
-        let store: Arc<dyn Store> = Arc::new(self.shelf);
+        let store: Arc<dyn Store> = Arc::new(self.stock.into_store());
         let desk = Arc::new(NotingDesk {
             asked: Mutex::default(),
             answer: self.answer,
@@ -160,10 +163,7 @@ impl World {
                 store: Arc::clone(&store),
                 clock: clock.clone(),
             }),
-            Box::new(IntakeQueue {
-                gauge: QueueGauge::default(),
-                waiting_max: 10,
-            }),
+            Box::new(IntakeQueue(idle_intake(IntakeLimits::default()).0)),
         ]);
         let state = AdminState {
             store,
@@ -182,6 +182,12 @@ impl World {
     }
 }
 
+/// An intake that nobody feeds, and whose writer is not running.
+pub(super) fn idle_intake(limits: IntakeLimits) -> (Intake, IntakeWriter) {
+    let store = Arc::new(FailingStore::default());
+    intake(store, Arc::default(), Arc::default(), limits)
+}
+
 fn roster(has_tokens: bool) -> Roster {
     let token = |name: &str, role, token: &str| AdminToken {
         name: name.to_owned(),
@@ -196,7 +202,7 @@ fn roster(has_tokens: bool) -> Roster {
         name: "Klompen & <Zoon>".to_owned(),
         policy: Arc::new(policy),
         adapter: Arc::new(SilentShop),
-        pace: reconciled::outbound::pace::PaceLimits::SHOP,
+        pace: PaceLimits::SHOP,
     };
     Roster {
         shops: BTreeMap::from([(shop(), entry)]),

@@ -8,6 +8,7 @@ use reconciled::core::ids::{AccountId, ActionKey, Reference};
 use reconciled::core::order::OrderSnapshot;
 use reconciled::core::policy::{AccountTraits, Policy};
 use reconciled::core::time::{Span, Time};
+use reconciled::outbound::pace::PaceLimits;
 use reconciled::psp::rules::{AccountRules, Claims};
 use reconciled::psp::{
     Acknowledgement, Psp, PspAsk, RawDelivery, Reading, Rejection, Step, Unreadable, Verification,
@@ -197,9 +198,9 @@ pub(crate) fn roster(secret: &str) -> Roster {
                 account: account.clone(),
                 secret: secret.map(str::to_owned),
             }),
+            pace: PaceLimits::PSP,
             sweep_every: Span::from_minutes(5),
             sweep_window: Span::from_hours(72),
-            pace: reconciled::outbound::pace::PaceLimits::PSP,
         };
         (account, entry)
     };
@@ -209,7 +210,7 @@ pub(crate) fn roster(secret: &str) -> Roster {
         adapter: Arc::new(PlainShop {
             secret: secret.to_owned(),
         }),
-        pace: reconciled::outbound::pace::PaceLimits::SHOP,
+        pace: PaceLimits::SHOP,
     };
     Roster {
         shops: [(shop.clone(), shop_entry)].into(),

@@ -3,7 +3,7 @@
 //! Closing it checks that nothing above WARN was logged.
 
 use super::adapters::{FIELD, SECRET, roster, sign};
-use super::ledger::Ledger;
+use super::failing_store::FailingStore;
 use super::log::Heard;
 use super::talk::{AGES, Answer, ask, post};
 use arc_swap::ArcSwap;
@@ -29,7 +29,7 @@ pub(crate) const NOW_S: i64 = 1_795_000_000;
 pub(crate) struct Site {
     pub(crate) address: SocketAddr,
     pub(crate) lifecycle: Lifecycle,
-    pub(crate) store: Arc<Ledger>,
+    pub(crate) store: Arc<FailingStore>,
     pub(crate) counters: Arc<IntakeCounters>,
     pub(crate) clock: Clock,
     pub(crate) roster: Arc<ArcSwap<Roster>>,
@@ -60,7 +60,7 @@ impl Site {
     ) -> Site {
         let (heard, hearing) = Heard::start();
         let lifecycle = Lifecycle::new();
-        let store = Arc::new(Ledger::default());
+        let store = Arc::new(FailingStore::default());
         let counters = Arc::new(IntakeCounters::default());
         let clock = Clock::manual(Time::from_seconds(NOW_S));
         let wake = Arc::new(Notify::new());
