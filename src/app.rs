@@ -21,6 +21,7 @@ use crate::http::quarantine::{QuarantineWriter, quarantine};
 use crate::http::{admin, view};
 use crate::lifecycle::{self, Ended, Lifecycle, ReloadRequests};
 use crate::outbound::{Outbound, Settings};
+use crate::pressure::Pressure;
 use crate::roster::Roster;
 use crate::store::sqlite::SqliteStore;
 use crate::store::{LoadedCheckout, Retention, Store};
@@ -140,7 +141,8 @@ impl Daemon {
             IntakeLimits::default(),
         );
         let (quarantine, quarantine_writer) = quarantine(self.store.clone(), counters.clone());
-        let lines = self.start_work(config, outbound, (&front, &back), decide);
+        let pressure = intake_writer.pressure();
+        let lines = self.start_work(config, outbound, (&front, &back), decide, pressure);
         self.start_writers(intake_writer, quarantine_writer, &back);
         let addresses = (public.address(), admin.address());
         let router = public::router(Public {
@@ -195,6 +197,7 @@ impl Daemon {
         outbound: Outbound,
         (front, back): (&TaskTracker, &CancellationToken),
         decide: Pulse,
+        pressure: Pressure,
     ) -> Lines {
         let (inputs, received) = mpsc::channel(INPUTS_MAX);
         let (wishes, wished) = mpsc::channel(WISHES_MAX);
@@ -206,7 +209,7 @@ impl Daemon {
             self.telemetry.clone(),
         );
         let clock = self.clock.clone();
-        let decider = Decide::new(engine, received, dispatch.clone(), clock);
+        let decider = Decide::new(engine, received, dispatch.clone(), clock, pressure);
         self.start(drive(
             decider,
             decide.clone(),

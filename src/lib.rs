@@ -15,6 +15,7 @@ pub mod engine;
 pub mod http;
 pub mod lifecycle;
 pub mod outbound;
+pub mod pressure;
 pub mod psp;
 pub mod roster;
 pub mod sandbox;

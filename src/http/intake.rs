@@ -4,6 +4,7 @@
 //! signal that carries nothing.
 
 use super::counters::{IntakeCounters, Outcome, SenderKind};
+use crate::pressure::Pressure;
 use crate::store::{Appended, NewDelivery, Store, StoreError};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -66,6 +67,7 @@ pub struct IntakeWriter {
     store: Arc<dyn Store>,
     wake: Arc<Notify>,
     limits: IntakeLimits,
+    pressure: Pressure,
 }
 
 /// Makes the way in and the task that must run behind it. `wake` is notified after each
@@ -86,6 +88,7 @@ pub fn intake(
         store,
         wake,
         limits,
+        pressure: Pressure::default(),
     };
     (intake, writer)
 }
@@ -125,6 +128,11 @@ impl Intake {
 }
 
 impl IntakeWriter {
+    /// How hard this writer is pressed, for work that can wait.
+    pub fn pressure(&self) -> Pressure {
+        self.pressure.clone()
+    }
+
     /// Writes until `stop`, then what is still queued. `stop` belongs after the listeners' end.
     pub async fn run(mut self, stop: CancellationToken) {
         let mut waiting = VecDeque::new();
@@ -166,6 +174,9 @@ impl IntakeWriter {
             answers.push(next.answer);
         }
         let outcomes = self.append(&batch).await;
+        if let Some(last) = batch.last() {
+            self.pressure.written(batch.len(), last.received_at);
+        }
         if outcomes.iter().any(|outcome| is_news(*outcome)) {
             self.wake.notify_one();
         }

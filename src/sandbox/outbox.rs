@@ -33,6 +33,8 @@ pub enum DeliveryFault {
     WrongSecret,
     /// Is signed for a moment this long ago.
     OldTimestamp(Span),
+    /// Is signed for a moment this far ahead.
+    FutureTimestamp(Span),
 }
 
 /// How a delivery must be signed.
@@ -140,7 +142,8 @@ impl Outbox {
                 DeliveryFault::Double
                 | DeliveryFault::Corrupt
                 | DeliveryFault::WrongSecret
-                | DeliveryFault::OldTimestamp(_),
+                | DeliveryFault::OldTimestamp(_)
+                | DeliveryFault::FutureTimestamp(_),
             ) => now,
         };
         let waiting = Waiting {
@@ -213,10 +216,18 @@ fn sealed(
     now: Time,
     seal: &impl Fn(&str, &[u8], Sealing) -> Headers,
 ) -> Delivery {
-    let at = if let Some(DeliveryFault::OldTimestamp(span)) = waiting.trick {
-        now.minus(span)
-    } else {
-        now
+    let at = match waiting.trick {
+        Some(DeliveryFault::OldTimestamp(span)) => now.minus(span),
+        Some(DeliveryFault::FutureTimestamp(span)) => now.plus(span),
+        None
+        | Some(
+            DeliveryFault::Lose
+            | DeliveryFault::Double
+            | DeliveryFault::Delay(_)
+            | DeliveryFault::Reorder
+            | DeliveryFault::Corrupt
+            | DeliveryFault::WrongSecret,
+        ) => now,
     };
     let is_secret_wrong = waiting.trick == Some(DeliveryFault::WrongSecret);
     let sealing = Sealing {
@@ -304,6 +315,7 @@ mod tests {
             DeliveryFault::Corrupt,
             DeliveryFault::WrongSecret,
             DeliveryFault::OldTimestamp(old),
+            DeliveryFault::FutureTimestamp(old),
         ] {
             outbox.spoil(None, Times::Next(1), fault);
             push(&mut outbox, "event", at(20_000));
@@ -314,6 +326,7 @@ mod tests {
         assert_eq!(taken[1].body, br#"{"amount":100}"#);
         assert_eq!(taken[2].headers.single("at"), Some("10000000"));
         assert_eq!(taken[2].headers.single("wrong"), Some("false"));
+        assert_eq!(taken[3].headers.single("at"), Some("30000000"));
     }
 
     #[test]

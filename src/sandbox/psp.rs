@@ -25,7 +25,7 @@ use crate::wire::{Headers, Method, Request, Response};
 use form::Form;
 use refusal::Refusal;
 use routes::Route;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How long an idempotency key is remembered.
 pub const KEY_LIFETIME: Span = Span::from_hours(24);
@@ -92,6 +92,8 @@ pub struct SandboxPsp {
     outbox: Outbox,
     is_balance_low: bool,
     are_refunds_slow: bool,
+    hidden: BTreeSet<String>,
+    slips_in: BTreeSet<String>,
     answered: u64,
     asked: Vec<(PspCall, Option<String>)>,
 }
@@ -107,6 +109,8 @@ impl SandboxPsp {
             outbox: Outbox::default(),
             is_balance_low: false,
             are_refunds_slow: false,
+            hidden: BTreeSet::new(),
+            slips_in: BTreeSet::new(),
             answered: 0,
             asked: Vec::new(),
         }
@@ -289,6 +293,8 @@ impl SandboxPsp {
                 &body
             })?;
             let field = form.one("payment_intent").or_else(|| form.one("charge"));
+            // A page of a list is named by what it continues after.
+            let field = field.or_else(|| form.one("starting_after"));
             let created = form.one("metadata[order_reference]");
             match (field, created) {
                 (Some(id), _) => Some(id.to_owned()),

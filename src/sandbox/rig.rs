@@ -196,6 +196,11 @@ impl Rig {
         self.addresses.public
     }
 
+    /// The sandbox PSP.
+    pub fn psp_address(&self) -> SocketAddr {
+        self.addresses.psp
+    }
+
     /// The admin listener.
     pub fn admin(&self) -> SocketAddr {
         self.addresses.admin

@@ -10,12 +10,20 @@ use crate::core::time::{Span, Time};
 use crate::desk::DeskError;
 use crate::engine::input::{Input, Ruled, Swept};
 use crate::engine::{BATCH_INPUTS_MAX, Engine, Outcome};
+use crate::pressure::Pressure;
 use crate::store::{StoreError, Wanted};
 use std::collections::BTreeMap;
+use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// A checkout that could not be read or written is left alone this long.
 const SET_ASIDE_FOR: Span = Span::from_minutes(5);
+/// While the intake is pressed it gets this many times the time that a batch took.
+const INTAKE_SHARE: u64 = 3;
+/// … but never longer than this in a row.
+const YIELD_MAX: Span = Span::from_seconds(1);
+/// How often a yielding worker looks whether the press is over.
+const YIELD_PAUSE: Duration = Duration::from_millis(2);
 /// Due wake-ups taken into one batch.
 const DUE_MAX: u32 = 64;
 
@@ -25,6 +33,8 @@ pub struct Decide {
     inputs: mpsc::Receiver<Input>,
     dispatch: Pulse,
     clock: Clock,
+    pressure: Pressure,
+    yields_until: Time,
     carried: Vec<Input>,
     set_aside: BTreeMap<CheckoutId, Time>,
 }
@@ -36,12 +46,15 @@ impl Decide {
         inputs: mpsc::Receiver<Input>,
         dispatch: Pulse,
         clock: Clock,
+        pressure: Pressure,
     ) -> Decide {
         Decide {
             engine,
             inputs,
             dispatch,
             clock,
+            pressure,
+            yields_until: Time::default(),
             carried: Vec::new(),
             set_aside: BTreeMap::new(),
         }
@@ -211,6 +224,10 @@ impl Worker for Decide {
     }
 
     async fn step(&mut self) -> Next {
+        let begun = self.clock.now();
+        if begun < self.yields_until && self.pressure.is_high(begun) {
+            return Next::Pause(YIELD_PAUSE);
+        }
         let inputs = match self.gather().await {
             Ok(inputs) => inputs,
             Err(error) => return paused(&error),
@@ -225,6 +242,9 @@ impl Worker for Decide {
             Ok(outcomes) => {
                 self.settle(inputs, outcomes).await;
                 self.dispatch.give();
+                let ended = self.clock.now();
+                let share = ended.since(begun).micros().saturating_mul(INTAKE_SHARE);
+                self.yields_until = ended.plus(Span::from_micros(share).min(YIELD_MAX));
                 Next::Again
             }
             Err(error) => {

@@ -201,6 +201,10 @@ pub(super) fn run(
     }
     let base = Some(base).max(order.last_failure_at).unwrap_or(base);
     let due = base.plus(draft.policy.refund_delay);
+    if asks_shop && order.is_shop_silent() {
+        // The delay counts from the last failure, so it must be known when the silence ends.
+        draft.look_up(base);
+    }
     if draft.now < due {
         last_look(draft, &give, due);
         return Ok(Stand::new(Verdict::Refunding, Reason::RefundDelayed));

@@ -106,7 +106,8 @@ fn resolve(
     }
 }
 
-/// What let the refund leave still holds: the order is given up, nobody confirms or disputes.
+/// What let the refund leave still holds: the order is given up, nobody confirms or disputes, and
+/// all that may have left is covered by what was captured.
 fn may_repeat(draft: &Draft<'_>, one: &Position<'_>) -> bool {
     let confirmed = confirm::last_sent_at(draft);
     let is_released = draft.checkout.order.given_up_run().any(|said| {
@@ -115,7 +116,8 @@ fn may_repeat(draft: &Draft<'_>, one: &Position<'_>) -> bool {
     let is_confirming = confirm::asks(draft).any(Ask::is_in_flight);
     let is_given_up =
         draft.checkout.reference.is_none() || (is_released && !confirm::was_ever_given(draft));
-    is_given_up && !is_confirming && !one.is_disputed()
+    let is_covered = one.net.minor() >= 0;
+    is_given_up && !is_confirming && !one.is_disputed() && is_covered
 }
 
 fn watch_pending(draft: &mut Draft<'_>, one: &Position<'_>, since: Option<Time>) -> Reason {

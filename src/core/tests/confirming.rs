@@ -201,6 +201,7 @@ fn s075_a_shop_that_is_not_idempotent_is_asked_before_each_repeat() {
 #[test]
 fn s076_a_confirm_in_flight_blocks_the_way_back() {
     let mut world = paid_world();
+    world.policy.late_payment = crate::core::policy::LatePayment::Refund;
     world.during(ActionKind::Confirm, |world| {
         world.announces(OrderStatus::Cancelled);
         world.pass(Span::from_hours(2));

@@ -359,3 +359,73 @@ fn nothing_grows_without_bound_in_a_year_of_a_shop_that_never_decides() {
     assert!(later < size + 512, "{size} {later}");
     assert!(world.calls.len() < 4000);
 }
+
+#[test]
+fn an_order_that_was_alive_in_between_must_be_released_anew() {
+    let mut world = orphan();
+    world.policy.late_payment = crate::core::policy::LatePayment::Refund;
+    world.run_to_reason(Reason::RefundDelayed);
+    assert_eq!(world.sent(ActionKind::Release), 1);
+    world.pass(mins(1));
+    world.announces(OrderStatus::Pending);
+    world.pass(mins(1));
+    world.announces(OrderStatus::Cancelled);
+    world.run_to(Verdict::Returned);
+    assert_eq!(world.sent(ActionKind::Release), 2);
+}
+
+#[test]
+fn a_release_is_remembered_however_often_the_order_is_looked_at() {
+    let mut world = orphan();
+    world.run_to_reason(Reason::RefundDelayed);
+    for _ in 0..100 {
+        world.pass(mins(1));
+        world.announces(OrderStatus::Cancelled);
+    }
+    world.run_to(Verdict::Returned);
+    assert_eq!(world.sent(ActionKind::Release), 1);
+}
+
+#[test]
+fn a_refund_that_never_left_and_is_too_much_by_now_goes_under_a_key_of_its_own() {
+    let mut world = orphan();
+    world.run_to_reason(Reason::RefundDelayed);
+    world.psp.faults.extend([Fault::None, Fault::NotSent]);
+    while world.sent(ActionKind::Refund) == 0 {
+        world.step();
+    }
+    world.staff_refunds(&pay("1"), eur(2000), RefundState::Succeeded);
+    world.run_to(Verdict::Returned);
+    assert_eq!(world.refunds_made(), [(pay("1"), 3995)]);
+    assert_eq!(
+        world.keys(ActionKind::Refund).len(),
+        2,
+        "a key means one amount"
+    );
+}
+
+#[test]
+fn a_third_payment_goes_back_while_the_second_is_still_being_paid_out() {
+    let mut world = paid_world();
+    world.pays("2", eur(5995));
+    world.psp.refund_way = RefundWay::StaysPending;
+    world.run_to_reason(Reason::RefundPending);
+    world.pays("3", eur(5995));
+    world.run_for(mins(30));
+    assert_eq!(world.refunds_made(), [(pay("2"), 5995), (pay("3"), 5995)]);
+}
+
+#[test]
+fn a_psp_that_shows_its_list_only_in_part_is_asked_at_a_walking_pace() {
+    let mut world = orphan();
+    world.psp.hides_list = true;
+    let plan = world.run_for(Span::from_hours(2));
+    assert_eq!(
+        (plan.verdict, plan.reason),
+        (Verdict::Refunding, Reason::LastLook)
+    );
+    assert!(world.calls.len() < 400, "{}", world.calls.len());
+    assert!(world.refunds_made().is_empty());
+    world.psp.hides_list = false;
+    world.run_to(Verdict::Returned);
+}

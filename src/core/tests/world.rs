@@ -202,6 +202,8 @@ pub(super) struct Psp {
     pub(super) keys: BTreeMap<ActionKey, ExternalRef>,
     pub(super) faults: VecDeque<Fault>,
     pub(super) down: Option<Fault>,
+    /// Never shows all refunds of a payment.
+    pub(super) hides_list: bool,
 }
 
 type Meanwhile = Box<dyn FnOnce(&mut World)>;
@@ -258,6 +260,7 @@ impl World {
                 keys: BTreeMap::new(),
                 faults: VecDeque::new(),
                 down: None,
+                hides_list: false,
             },
             journal: Vec::new(),
             calls: Vec::new(),
@@ -338,7 +341,7 @@ impl World {
         snapshot.authorised_until = paid.authorised_until;
         snapshot.captured = Some(paid.captured);
         snapshot.refunds = paid.refunds.clone();
-        snapshot.is_refund_list_whole = source != Source::Signed;
+        snapshot.is_refund_list_whole = source != Source::Signed && !self.psp.hides_list;
         snapshot.disputes = paid.disputes.clone();
         snapshot.is_refundable = paid.is_refundable;
         snapshot

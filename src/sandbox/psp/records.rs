@@ -184,6 +184,8 @@ pub struct Event {
     pub created: i64,
     /// What.
     pub kind: String,
+    /// The payment it is about.
+    pub intent: String,
     /// Of the account's live mode.
     pub is_live: bool,
     /// The whole event.

@@ -175,6 +175,7 @@ pub(super) fn event(id: String, kind: &str, created: i64, is_live: bool, object:
         id,
         created,
         kind: kind.to_owned(),
+        intent: String::new(),
         is_live,
         json,
     }

@@ -187,8 +187,8 @@ impl SandboxPsp {
             .ok_or_else(|| Refusal::missing(id, param))
     }
 
-    fn is_seen(&self, intent: &str) -> bool {
-        self.intent(intent, "id").is_ok()
+    fn is_listed(&self, intent: &str) -> bool {
+        self.intent(intent, "id").is_ok() && !self.hidden.contains(intent)
     }
 
     fn list_intents(&self, query: &str) -> Outcome {
@@ -197,7 +197,7 @@ impl SandboxPsp {
             .records
             .intents
             .values()
-            .filter(|intent| self.is_seen(&intent.id));
+            .filter(|intent| self.is_listed(&intent.id));
         let rows = seen.map(|intent| Row {
             id: &intent.id,
             created: intent.created,
@@ -212,7 +212,7 @@ impl SandboxPsp {
         let fields = Fields::parse(query, &known(&["payment_intent", "customer"]))?;
         let wanted = fields.form.one("payment_intent");
         let seen = self.records.charges.values().filter(|charge| {
-            self.is_seen(&charge.intent) && wanted.is_none_or(|id| id == charge.intent)
+            self.is_listed(&charge.intent) && wanted.is_none_or(|id| id == charge.intent)
         });
         let rows = seen.map(|charge| Row {
             id: &charge.id,
@@ -229,7 +229,7 @@ impl SandboxPsp {
         let intent = fields.form.one("payment_intent");
         let charge = fields.form.one("charge");
         let seen = self.records.refunds.values().filter(|refund| {
-            self.is_seen(&refund.intent)
+            self.is_listed(&refund.intent)
                 && intent.is_none_or(|id| id == refund.intent)
                 && charge.is_none_or(|id| id == refund.charge)
         });
@@ -248,7 +248,7 @@ impl SandboxPsp {
         let intent = fields.form.one("payment_intent");
         let charge = fields.form.one("charge");
         let seen = self.records.disputes.values().filter(|dispute| {
-            self.is_seen(&dispute.intent)
+            self.is_listed(&dispute.intent)
                 && intent.is_none_or(|id| id == dispute.intent)
                 && charge.is_none_or(|id| id == dispute.charge)
         });
@@ -282,7 +282,8 @@ impl SandboxPsp {
             .records
             .events
             .values()
-            .filter(|event| event.is_live == self.setup.is_live && fits(&event.kind));
+            .filter(|event| event.is_live == self.setup.is_live && fits(&event.kind))
+            .filter(|event| !self.hidden.contains(&event.intent));
         let rows = seen.map(|event| Row {
             id: &event.id,
             created: event.created,
@@ -329,6 +330,10 @@ impl SandboxPsp {
 
     fn cancel_intent(&mut self, id: &str, body: &str, now: Time) -> Outcome {
         let fields = Fields::parse(body, &["cancellation_reason", "expand[]", "expand[*]"])?;
+        if self.slips_in.remove(id) {
+            let capturable = self.intent(id, "intent")?.capturable;
+            self.take_authorised(id, capturable, now);
+        }
         let intent = self.intent(id, "intent")?;
         match intent.status {
             IntentStatus::RequiresPaymentMethod | IntentStatus::RequiresCapture => {}
@@ -430,7 +435,7 @@ impl SandboxPsp {
                 .records
                 .charges
                 .get(id)
-                .filter(|charge| self.is_seen(&charge.intent));
+                .filter(|charge| self.intent(&charge.intent, "intent").is_ok());
             let charge = charge.ok_or_else(|| Refusal::missing(id, "charge"))?;
             return Ok(charge.id.clone());
         }

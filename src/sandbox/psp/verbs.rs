@@ -4,7 +4,9 @@
 //! Each verb books what happened and queues the webhooks that tell of it.
 
 use super::SandboxPsp;
-use super::records::{Charge, Dispute, DisputeStatus, Intent, IntentStatus, Refund, RefundStatus};
+use super::records::{
+    Charge, Dispute, DisputeStatus, Event, Intent, IntentStatus, Refund, RefundStatus,
+};
 use super::render::{self, Expand};
 use crate::core::money::{Currency, Money};
 use crate::core::time::Time;
@@ -287,6 +289,29 @@ impl SandboxPsp {
         Ok(())
     }
 
+    /// Delivers an event once more, under its own id, as the dashboard's "resend" does.
+    pub fn resend(&mut self, event: &str, now: Time) -> Result<(), Impossible> {
+        let known = self.records.events.get(event);
+        let known = known.ok_or_else(|| Impossible::NoSuch(event.to_owned()))?;
+        let (kind, body) = (known.kind.clone(), known.json.to_string());
+        self.outbox.push(event, &kind, None, body.as_bytes(), now);
+        Ok(())
+    }
+
+    /// While a payment is hidden, lists lag: it and what belongs to it are found by id alone.
+    pub fn set_hidden(&mut self, id: &str, is_hidden: bool) {
+        if is_hidden {
+            self.hidden.insert(id.to_owned());
+        } else {
+            self.hidden.remove(id);
+        }
+    }
+
+    /// The shop's capture of this payment will arrive right before the next attempt to cancel it.
+    pub fn let_capture_slip_in(&mut self, id: &str) {
+        self.slips_in.insert(id.to_owned());
+    }
+
     fn expect(&self, id: &str, states: &[IntentStatus]) -> Result<(), Impossible> {
         let intent = self.records.intents.get(id);
         let status = intent
@@ -451,6 +476,7 @@ impl SandboxPsp {
         let is_live = self.records.intents.get(&intent).is_some_and(|i| i.is_live);
         let id = self.records.new_id("evt");
         let event = render::event(id.clone(), kind, now.seconds(), is_live, object);
+        let event = Event { intent, ..event };
         let body = event.json.to_string();
         self.records.events.insert(id.clone(), event);
         self.outbox
