@@ -8,6 +8,7 @@ pub(crate) mod asking;
 pub(crate) mod failing_store;
 pub(crate) mod log;
 pub(crate) mod site;
+pub(crate) mod story;
 pub(crate) mod talk;
 
 use reconciled::sandbox::books::{Customer, Judgement};
