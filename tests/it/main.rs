@@ -5,6 +5,7 @@
 #![cfg(test)]
 
 mod admin;
+mod commands;
 mod http_intake;
 mod http_limits;
 mod http_orders;
@@ -14,6 +15,7 @@ mod http_webhook;
 mod kill;
 mod lifecycle;
 mod outbound;
+mod reload;
 mod store_laws;
 mod store_sqlite;
 mod stories;

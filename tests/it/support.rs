@@ -4,6 +4,7 @@
 //! failures as panics with the whole story in them, and a look at the log at the end.
 
 pub(crate) mod adapters;
+pub(crate) mod asking;
 pub(crate) mod failing_store;
 pub(crate) mod log;
 pub(crate) mod scene;
