@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 /// Deliveries in one transaction from which on the intake counts as pressed.
-pub const PRESSED_ROWS_MIN: usize = 24;
-/// How long one such transaction counts.
-pub const PRESSED_FOR: Span = Span::from_millis(25);
+pub const PRESSED_ROWS_MIN: usize = 8;
+/// How long one such transaction counts, from the arrival of its last delivery.
+pub const PRESSED_FOR: Span = Span::from_millis(250);
 
 /// The figure; clones share it.
 #[derive(Clone, Debug)]
@@ -23,7 +23,7 @@ impl Default for Pressure {
 }
 
 impl Pressure {
-    /// A transaction with so many deliveries was written at this moment.
+    /// A transaction with so many deliveries was written, of which the last arrived at this moment.
     pub fn written(&self, rows: usize, at: Time) {
         if rows >= PRESSED_ROWS_MIN {
             self.0.store(at.micros(), Ordering::Relaxed);
