@@ -7,6 +7,7 @@ pub(crate) mod adapters;
 pub(crate) mod asking;
 pub(crate) mod failing_store;
 pub(crate) mod log;
+pub(crate) mod scene;
 pub(crate) mod site;
 pub(crate) mod story;
 pub(crate) mod talk;
