@@ -20,7 +20,7 @@ use tokio::sync::mpsc;
 const SET_ASIDE_FOR: Span = Span::from_minutes(5);
 /// While the intake is pressed it gets this many times the time that a batch took.
 const INTAKE_SHARE: u64 = 3;
-/// … but never longer than this in a row.
+/// The longest that the engine yields to a pressed intake in a row.
 const YIELD_MAX: Span = Span::from_seconds(1);
 /// How often a yielding worker looks whether the press is over.
 const YIELD_PAUSE: Duration = Duration::from_millis(2);

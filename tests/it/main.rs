@@ -5,6 +5,7 @@
 #![cfg(test)]
 
 mod admin;
+mod breaker;
 mod commands;
 mod http_intake;
 mod http_limits;
