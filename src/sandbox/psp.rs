@@ -96,6 +96,7 @@ pub struct SandboxPsp {
     slips_in: BTreeSet<String>,
     answered: u64,
     asked: Vec<(PspCall, Option<String>)>,
+    carried: Vec<(PspCall, Option<String>, String)>,
 }
 
 impl SandboxPsp {
@@ -113,6 +114,7 @@ impl SandboxPsp {
             slips_in: BTreeSet::new(),
             answered: 0,
             asked: Vec::new(),
+            carried: Vec::new(),
         }
     }
 
@@ -163,6 +165,12 @@ impl SandboxPsp {
         &self.asked
     }
 
+    /// The idempotency key of every call that carried one, oldest first, with the call and the
+    /// order it was about; calls that a fault kept from having an effect count, too.
+    pub fn carried_keys(&self) -> &[(PspCall, Option<String>, String)] {
+        &self.carried
+    }
+
     /// The deliveries that are due, signed for now.
     pub fn take_deliveries(&mut self, now: Time) -> Vec<Delivery> {
         let secret = &self.setup.webhook_secret;
@@ -198,6 +206,9 @@ impl SandboxPsp {
         self.asked.push((kind, reference.clone()));
         let fault = self.faults.strike(kind, reference.as_deref());
         let key = request.headers.single("idempotency-key").map(str::to_owned);
+        if let Some(key) = &key {
+            self.carried.push((kind, reference.clone(), key.clone()));
+        }
         let served = serve(fault.as_ref(), || self.handle(request, now));
         let remembered = key.and_then(|key| self.keys.get_mut(&key));
         if let (Some(fault), Some(remembered)) = (fault, remembered) {

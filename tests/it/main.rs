@@ -5,18 +5,25 @@
 #![cfg(test)]
 
 mod admin;
+mod commands;
 mod http_intake;
 mod http_limits;
 mod http_orders;
 mod http_quarantine;
 mod http_stop;
 mod http_webhook;
+mod kill;
 mod lifecycle;
 mod outbound;
+mod reload;
 mod store_laws;
 mod store_sqlite;
 mod stories;
+mod stories_confirm;
+mod stories_duplicates;
 mod stories_ingest;
 mod stories_late;
 mod stories_matching;
+mod stories_refund;
+mod stories_system;
 mod support;

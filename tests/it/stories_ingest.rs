@@ -3,7 +3,7 @@
 //! The real binary over real sockets. A test's name begins with the scenario's number.
 
 use crate::support::Rig;
-use crate::support::story::{OPERATOR_TOKEN, price};
+use crate::support::scene::{OPERATOR_TOKEN, price};
 use futures_util::future::join_all;
 use reconciled::core::time::Span;
 use reconciled::sandbox::fault::Times;
@@ -85,11 +85,11 @@ async fn s001_a_forged_claim_about_a_real_unpaid_payment_leaves_its_order_open()
     assert_eq!(rig.metric(&deliveries("accepted")).await, Some(0));
     let view = rig.until_verdict("1001", "open").await;
     assert_eq!(view.payments[0].status, "pending");
-    assert_eq!(rig.heard(ShopCall::Confirm, "1001"), 0);
+    assert_eq!(rig.was_heard(ShopCall::Confirm, "1001"), 0);
     // Once the payer has truly paid, the same order settles.
     let paid = rig.world().with(|world, now| world.psp.succeed(&id, now));
     paid.unwrap();
-    rig.settles_once("1001").await;
+    rig.is_settled_once("1001").await;
     rig.close().await;
 }
 
@@ -103,8 +103,8 @@ async fn s002_events_replayed_after_everything_about_them_was_pruned_change_noth
     rig.shop(|shop| shop.set_careless(true));
     let kept = rig.place_and_pay("1001");
     let returned = rig.pay("1002", price());
-    rig.settles_once("1001").await;
-    rig.returns_once("1002").await;
+    rig.is_settled_once("1001").await;
+    rig.is_returned_once("1002").await;
     rig.sigterm().await.unwrap();
     rig.pass(Duration::from_millis(1_500)).await.unwrap();
     rig.restart().await.unwrap();
@@ -135,16 +135,16 @@ async fn s002_events_replayed_after_everything_about_them_was_pruned_change_noth
     assert_eq!(rig.metric(&deliveries("duplicate")).await, Some(0));
     rig.is_drained().await;
     rig.sweeps_whole(2).await;
-    rig.settles_once("1001").await;
-    rig.returns_once("1002").await;
-    assert_eq!(rig.heard(ShopCall::Confirm, "1001"), 1);
+    rig.is_settled_once("1001").await;
+    rig.is_returned_once("1002").await;
+    assert_eq!(rig.was_heard(ShopCall::Confirm, "1001"), 1);
     rig.close().await;
 }
 
 #[tokio::test]
 async fn s003_sixteen_copies_of_an_event_at_the_same_moment_confirm_once() {
     let rig = Rig::raise().await;
-    rig.lose_webhooks(Some("1001"));
+    rig.lose_webhooks_of(Some("1001"));
     // A second confirm would mail the customer again.
     rig.shop(|shop| shop.set_careless(true));
     let id = rig.place_and_pay("1001");
@@ -159,9 +159,9 @@ async fn s003_sixteen_copies_of_an_event_at_the_same_moment_confirm_once() {
     rig.until_metric(&deliveries("accepted"), 1).await;
     assert_eq!(rig.metric(&deliveries("duplicate")).await, Some(15));
     rig.is_drained().await;
-    rig.settles_once("1001").await;
+    rig.is_settled_once("1001").await;
     rig.sweeps_whole(1).await;
-    assert_eq!(rig.heard(ShopCall::Confirm, "1001"), 1);
+    assert_eq!(rig.was_heard(ShopCall::Confirm, "1001"), 1);
     rig.close().await;
 }
 
@@ -178,7 +178,7 @@ async fn s004_a_failure_told_after_the_success_does_not_undo_it() {
         world.psp.succeed(&id, now).unwrap();
         id
     });
-    rig.settles_once("1001").await;
+    rig.is_settled_once("1001").await;
     rig.has_taken("payment_intent.payment_failed", "1001").await;
     // The first event that spoke of the payment was taken after the order had settled.
     rig.is_drained().await;
@@ -186,7 +186,7 @@ async fn s004_a_failure_told_after_the_success_does_not_undo_it() {
     let view = rig.until_verdict("1001", "settled").await;
     assert_eq!(view.payments[0].id, id);
     assert_eq!(view.payments[0].status, "captured");
-    rig.settles_once("1001").await;
+    rig.is_settled_once("1001").await;
     rig.close().await;
 }
 
@@ -208,8 +208,8 @@ async fn s005_a_checkout_closed_as_failed_reopens_for_a_second_attempt() {
     assert_eq!(view.reason.as_deref(), Some("payment_failed"));
     assert_eq!(view.safe_to_retry, Some(true));
     rig.pay("1001", price());
-    rig.settles_once("1001").await;
-    rig.settles_once("1002").await;
+    rig.is_settled_once("1001").await;
+    rig.is_settled_once("1002").await;
     rig.close().await;
 }
 
@@ -221,7 +221,7 @@ async fn s006_payments_whose_orders_appear_at_once_or_much_later_or_silently_are
     }
     rig.pass(Duration::from_millis(50)).await.unwrap();
     rig.place("1001", price());
-    rig.settles_once("1001").await;
+    rig.is_settled_once("1001").await;
     for reference in ["1002", "1003"] {
         rig.until_verdict(reference, "matching").await;
         rig.has_taken("payment_intent.succeeded", reference).await;
@@ -238,8 +238,8 @@ async fn s006_payments_whose_orders_appear_at_once_or_much_later_or_silently_are
     rig.place("1002", price());
     // This one is announced to nobody: asking finds it.
     rig.shop(|shop| shop.place_quietly("1003", price()));
-    rig.settles_once("1002").await;
-    rig.settles_once("1003").await;
+    rig.is_settled_once("1002").await;
+    rig.is_settled_once("1003").await;
     rig.close().await;
 }
 
@@ -249,7 +249,7 @@ async fn s007_events_from_a_clock_ahead_of_ours_are_kept_and_the_sweep_confirms(
     let ahead = DeliveryFault::FutureTimestamp(Span::from_minutes(6));
     rig.psp(|psp| psp.spoil(None, Times::Always, ahead));
     rig.place_and_pay("1001");
-    rig.settles_once("1001").await;
+    rig.is_settled_once("1001").await;
     rig.until_metric(&deliveries("clock_off"), 2).await;
     assert_eq!(rig.metric(&deliveries("accepted")).await, Some(0));
     assert_eq!(rig.metric(&deliveries("wrong_secret")).await, Some(0));
@@ -266,7 +266,7 @@ async fn s007_events_from_a_clock_ahead_of_ours_are_kept_and_the_sweep_confirms(
     let body = String::from_utf8_lossy(&answer.body).into_owned();
     assert!(answer.status == 200 && body.contains("accepted"), "{body}");
     rig.is_drained().await;
-    rig.settles_once("1001").await;
+    rig.is_settled_once("1001").await;
     rig.close().await;
 }
 
@@ -290,7 +290,7 @@ async fn s008_a_secret_rotated_at_the_psp_alone_loses_nothing_and_is_replayed_af
     let rig = Rig::raise_with(with_operator).await;
     rig.psp(|psp| psp.change_webhook_secret("whsec_rolled_at_the_psp"));
     rig.place_and_pay("1001");
-    rig.settles_once("1001").await;
+    rig.is_settled_once("1001").await;
     rig.until_metric(&deliveries("wrong_secret"), 2).await;
     assert_eq!(rig.metric(&deliveries("accepted")).await, Some(0));
     let entry = quarantined(&rig, "wrong secret").await;
@@ -310,20 +310,20 @@ async fn s008_a_secret_rotated_at_the_psp_alone_loses_nothing_and_is_replayed_af
     rig.is_drained().await;
     rig.place_and_pay("1002");
     rig.has_taken("payment_intent.succeeded", "1002").await;
-    rig.settles_once("1002").await;
-    rig.settles_once("1001").await;
+    rig.is_settled_once("1002").await;
+    rig.is_settled_once("1001").await;
     rig.close().await;
 }
 
 #[tokio::test]
 async fn s009_webhooks_sent_elsewhere_show_as_payments_that_only_the_sweep_found() {
     let rig = Rig::raise().await;
-    rig.lose_webhooks(None);
+    rig.lose_webhooks_of(None);
     for reference in ["1001", "1002", "1003"] {
         rig.place_and_pay(reference);
     }
     for reference in ["1001", "1002", "1003"] {
-        rig.settles_once(reference).await;
+        rig.is_settled_once(reference).await;
     }
     // Nothing errs anywhere: only who tells of captures shows it.
     let captures = |learned_by: &str| {
@@ -357,8 +357,8 @@ async fn s010_an_event_of_the_other_mode_is_recorded_and_never_acted_on() {
         let customer = rig.customer(reference);
         let moved = (customer.is_confirmed, customer.mails, customer.refunds);
         assert_eq!(moved, (false, 0, 0), "{customer:?}");
-        assert_eq!(rig.heard(ShopCall::Confirm, reference), 0);
-        assert_eq!(rig.heard(ShopCall::Release, reference), 0);
+        assert_eq!(rig.was_heard(ShopCall::Confirm, reference), 0);
+        assert_eq!(rig.was_heard(ShopCall::Release, reference), 0);
     }
     rig.pay("1001", price());
     rig.until_verdict("1001", "settled").await;
@@ -381,7 +381,7 @@ async fn s012_another_integrations_payment_is_listed_as_not_ours_and_left_alone(
         (course, other)
     });
     rig.place_and_pay("1001");
-    rig.settles_once("1001").await;
+    rig.is_settled_once("1001").await;
     let path = "/api/v1/checkouts?verdict=foreign";
     let list = rig
         .until_json(path, |list| {
@@ -409,7 +409,7 @@ async fn s012_another_integrations_payment_is_listed_as_not_ours_and_left_alone(
 #[tokio::test]
 async fn s014_well_signed_nonsense_is_acknowledged_and_parked_and_stops_nobody() {
     let rig = Rig::raise().await;
-    rig.lose_webhooks(Some("1001"));
+    rig.lose_webhooks_of(Some("1001"));
     let id = rig.place_and_pay("1001");
     let truncated = br#"{"id":"evt_truncated","object":"event","type":"payment_int"#.as_slice();
     let wrong_shape = format!(
@@ -448,10 +448,10 @@ async fn s014_well_signed_nonsense_is_acknowledged_and_parked_and_stops_nobody()
     rig.until_json("/api/v1/parked", |list| parked(list) >= Some(5))
         .await;
     // The payment that the nonsense was about is read by id, and others flow.
-    rig.settles_once("1001").await;
+    rig.is_settled_once("1001").await;
     rig.place_and_pay("1002");
     rig.has_taken("payment_intent.succeeded", "1002").await;
-    rig.settles_once("1002").await;
+    rig.is_settled_once("1002").await;
     rig.close().await;
 }
 
@@ -561,7 +561,7 @@ async fn s016_with_a_full_disk_senders_are_put_off_and_nothing_is_done_outside()
     })
     .await;
     rig.place_and_pay("1001");
-    rig.settles_once("1001").await;
+    rig.is_settled_once("1001").await;
     let trouble = Trouble::make(&rig, disk.as_ref()).await;
     let calls_before = rig.world().with(|world, _| world.shop.heard().len());
     rig.place_and_pay("1002");
@@ -591,9 +591,9 @@ async fn s016_with_a_full_disk_senders_are_put_off_and_nothing_is_done_outside()
     trouble.end().await;
     rig.until_answer("/readyz", |answer| answer.status == 200)
         .await;
-    rig.settles_once("1002").await;
-    rig.returns_once("1003").await;
-    rig.settles_once("1001").await;
+    rig.is_settled_once("1002").await;
+    rig.is_returned_once("1003").await;
+    rig.is_settled_once("1001").await;
     rig.close().await;
     drop(disk);
 }

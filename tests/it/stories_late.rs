@@ -3,7 +3,7 @@
 //! The real binary over real sockets. A test's name begins with the scenario's number.
 
 use crate::support::Rig;
-use crate::support::story::price;
+use crate::support::scene::price;
 use reconciled::core::time::{Span, Time};
 use reconciled::sandbox::fault::{Aim, Fault, Times};
 use reconciled::sandbox::psp::{IntentStatus, PspCall};
@@ -17,13 +17,13 @@ fn strangers() -> std::collections::BTreeMap<String, String> {
 #[tokio::test]
 async fn s017_payers_who_close_the_tab_are_found_by_listing_the_psp() {
     let rig = Rig::raise().await;
-    rig.lose_webhooks(None);
+    rig.lose_webhooks_of(None);
     // The shop never heard of the payment's id; one order was not even announced.
     let id = rig.place_and_pay("1001");
     rig.shop(|shop| shop.place_quietly("1002", price()));
     rig.pay("1002", price());
-    rig.settles_once("1001").await;
-    rig.settles_once("1002").await;
+    rig.is_settled_once("1001").await;
+    rig.is_settled_once("1002").await;
     let shop_knows = rig.shop(|shop| shop.order("1001").unwrap().paid_by.clone());
     assert_eq!(shop_knows, [rig.paid(&id)].into());
     assert!(rig.psp(|psp| psp.deliveries().is_empty()));
@@ -46,12 +46,12 @@ async fn s018_orders_cancelled_by_the_return_page_a_second_before_the_money_are_
             world.psp.succeed(&id, now).unwrap();
         }
     });
-    rig.settles_once("1001").await;
-    rig.returns_once("1002").await;
+    rig.is_settled_once("1001").await;
+    rig.is_returned_once("1002").await;
     // The shop was asked before money went back: offered first, then asked to give it up.
-    assert!(rig.heard(ShopCall::Confirm, "1002") >= 1);
-    assert!(rig.heard(ShopCall::Release, "1002") >= 1);
-    assert_eq!(rig.heard(ShopCall::Release, "1001"), 0);
+    assert!(rig.was_heard(ShopCall::Confirm, "1002") >= 1);
+    assert!(rig.was_heard(ShopCall::Release, "1002") >= 1);
+    assert_eq!(rig.was_heard(ShopCall::Release, "1001"), 0);
     rig.close().await;
 }
 
@@ -100,8 +100,8 @@ async fn s019_orders_whose_timer_ran_out_during_3d_secure_are_revived_refunded_o
         world.shop.cancel("1003", "unpaid_timer", now);
         world.psp.authorise(Some("1003"), price(), now)
     });
-    rig.settles_once("1001").await;
-    rig.returns_once("1002").await;
+    rig.is_settled_once("1001").await;
+    rig.is_returned_once("1002").await;
     rig.until_world("the void", |world| {
         world.psp.records().intents[&held].status == IntentStatus::Canceled
     })
@@ -133,7 +133,7 @@ async fn s022_while_the_psp_cannot_be_asked_nothing_is_refunded_cancelled_or_tak
     // An orphan, on its way to a refund; and a payment that its shop will confirm.
     rig.pay("1002", price());
     rig.place_and_pay("1003");
-    rig.settles_once("1003").await;
+    rig.is_settled_once("1003").await;
     rig.until("1002", |view| {
         view.verdict == "refunding" && view.reason.as_deref() == Some("last_look")
     })
@@ -148,22 +148,22 @@ async fn s022_while_the_psp_cannot_be_asked_nothing_is_refunded_cancelled_or_tak
     .await;
     let view = rig.until_verdict("1001", "open").await;
     assert_eq!(view.safe_to_retry, Some(false), "{view:?}");
-    assert_eq!(rig.heard(ShopCall::Release, "1001"), 0);
+    assert_eq!(rig.was_heard(ShopCall::Release, "1001"), 0);
     rig.until_verdict("1002", "refunding").await;
     assert_eq!(rig.customer("1002").refunds, 0);
     rig.world().with(|world, now| {
         world.psp.heal();
         world.psp.succeed(&pending, now).unwrap();
     });
-    rig.settles_once("1001").await;
-    rig.returns_once("1002").await;
+    rig.is_settled_once("1001").await;
+    rig.is_returned_once("1002").await;
     rig.close().await;
 }
 
 #[tokio::test]
 async fn s023_payments_that_lists_do_not_show_yet_are_found_by_id_or_by_a_later_list() {
     let rig = Rig::raise().await;
-    rig.lose_webhooks(Some("1002"));
+    rig.lose_webhooks_of(Some("1002"));
     let pay_hidden = |reference: &str| {
         rig.world().with(|world, now| {
             world.shop.place(reference, price(), now);
@@ -176,21 +176,21 @@ async fn s023_payments_that_lists_do_not_show_yet_are_found_by_id_or_by_a_later_
     // Told of, so found by its id; the list's silence proves nothing against it.
     pay_hidden("1001");
     let id = pay_hidden("1002");
-    rig.settles_once("1001").await;
+    rig.is_settled_once("1001").await;
     // Lists were read whole, and the mark has moved past the payment.
     rig.sweeps_whole(3).await;
     let view = rig.until_verdict("1002", "open").await;
     assert!(view.payments.is_empty(), "{view:?}");
     rig.psp(|psp| psp.set_hidden(&id, false));
-    rig.settles_once("1002").await;
-    rig.settles_once("1001").await;
+    rig.is_settled_once("1002").await;
+    rig.is_settled_once("1001").await;
     rig.close().await;
 }
 
 #[tokio::test]
 async fn s024_a_listing_that_breaks_on_page_seven_of_twelve_leaves_the_mark_where_it_was() {
     let mut rig = Rig::prepare_with(|setup| setup).await;
-    rig.lose_webhooks(None);
+    rig.lose_webhooks_of(None);
     let (orphan, seventh) = rig.world().with(|world, now| {
         // Half an hour ago: a mark that moved would leave it behind.
         let then = now.minus(Span::from_minutes(30));
@@ -239,9 +239,9 @@ async fn s024_a_listing_that_breaks_on_page_seven_of_twelve_leaves_the_mark_wher
     rig.until_log("awaiting_sweep", 1).await;
     assert_eq!(rig.customer("1003").refunds, 0);
     rig.psp(|psp| psp.heal());
-    rig.settles_once("1001").await;
-    rig.settles_once("1002").await;
-    rig.returns_once("1003").await;
+    rig.is_settled_once("1001").await;
+    rig.is_settled_once("1002").await;
+    rig.is_returned_once("1003").await;
     rig.close().await;
 }
 
@@ -255,7 +255,7 @@ async fn s025_payments_with_equal_timestamps_at_every_edge_are_all_found() {
     let since = format!("\"{written}\"");
     rig.setup_mut().account.insert("since".to_owned(), since);
     rig.write_config().unwrap();
-    rig.lose_webhooks(None);
+    rig.lose_webhooks_of(None);
     let pay_at_edge = |rig: &Rig, reference: &str, at: Time| {
         rig.world().with(|world, _| {
             world.shop.place_quietly(reference, price());
@@ -273,12 +273,12 @@ async fn s025_payments_with_equal_timestamps_at_every_edge_are_all_found() {
     });
     pay_at_edge(&rig, "1002", edge);
     rig.restart().await.unwrap();
-    rig.settles_once("1001").await;
-    rig.settles_once("1002").await;
+    rig.is_settled_once("1001").await;
+    rig.is_settled_once("1002").await;
     rig.sweeps_whole(1).await;
     // Another of the same second turns up after the mark has long passed it.
     pay_at_edge(&rig, "1003", edge);
-    rig.settles_once("1003").await;
+    rig.is_settled_once("1003").await;
     let early = rig.views("1000").await.unwrap();
     assert!(
         early.iter().all(|view| view.verdict == "foreign"),
@@ -305,12 +305,12 @@ async fn s027_authorisations_without_an_order_are_voided_and_a_capture_slipping_
     assert!(is_voided(&rig, &held));
     let customer = rig.fine("1001");
     assert_eq!((customer.charged, customer.refunds), (0, 0));
-    let customer = rig.returns_once("1002").await;
+    let customer = rig.is_returned_once("1002").await;
     assert_eq!((customer.charged, customer.refunded), (5_995, 5_995));
     assert!(!is_voided(&rig, &slipped));
     for reference in ["1001", "1002"] {
-        assert!(rig.heard(ShopCall::Release, reference) >= 1);
-        assert_eq!(rig.heard(ShopCall::Confirm, reference), 0);
+        assert!(rig.was_heard(ShopCall::Release, reference) >= 1);
+        assert_eq!(rig.was_heard(ShopCall::Confirm, reference), 0);
     }
     let view = rig.until_verdict("1003", "open").await;
     assert_eq!(view.reason.as_deref(), Some("awaiting_capture"));
@@ -320,6 +320,6 @@ async fn s027_authorisations_without_an_order_are_voided_and_a_capture_slipping_
     rig.world()
         .with(|world, now| world.psp.capture(&kept, now))
         .unwrap();
-    rig.settles_once("1003").await;
+    rig.is_settled_once("1003").await;
     rig.close().await;
 }

@@ -3,7 +3,7 @@
 //! The real binary over real sockets. A test's name begins with the scenario's number.
 
 use crate::support::Rig;
-use crate::support::story::price;
+use crate::support::scene::price;
 use reconciled::clock::Clock;
 use reconciled::core::time::Span;
 use reconciled::sandbox::rig::{View, eur};
@@ -50,7 +50,7 @@ async fn s033_one_cent_apart_is_within_the_tolerance_and_two_cents_are_not() {
         assert!(timeline(&rig, &view).await.contains(&written));
     }
     rig.is_held_for("1003", "underpaid_held").await;
-    assert_eq!(rig.heard(ShopCall::Confirm, "1003"), 0);
+    assert_eq!(rig.was_heard(ShopCall::Confirm, "1003"), 0);
     // Two cents too many are no rounding: exactly they go back, not one of them.
     rig.until("1004", |view| {
         view.verdict == "settled" && rig.customer("1004").refunds > 0
@@ -86,7 +86,7 @@ async fn s036_too_little_waits_for_the_rest_and_is_then_held() {
     assert_eq!(named, 2);
     // Or it does not.
     rig.is_held_for("1002", "underpaid_held").await;
-    assert_eq!(rig.heard(ShopCall::Confirm, "1002"), 0);
+    assert_eq!(rig.was_heard(ShopCall::Confirm, "1002"), 0);
     // Even a held one is not beyond help.
     rig.pay("1002", eur(1_995));
     rig.until_verdict("1002", "settled").await;
@@ -99,17 +99,17 @@ async fn s036_too_little_goes_back_whole_where_the_policy_says_so() {
     let rig = Rig::raise_with(|setup| setup.policy("underpayment", "\"refund\"")).await;
     rig.place("1001", price());
     rig.pay("1001", eur(4_000));
-    let customer = rig.returns_once("1001").await;
+    let customer = rig.is_returned_once("1001").await;
     assert_eq!(customer.refunded, 4_000);
-    assert_eq!(rig.heard(ShopCall::Confirm, "1001"), 0);
-    assert!(rig.heard(ShopCall::Release, "1001") >= 1);
+    assert_eq!(rig.was_heard(ShopCall::Confirm, "1001"), 0);
+    assert!(rig.was_heard(ShopCall::Release, "1001") >= 1);
     rig.close().await;
 }
 
 #[tokio::test]
 async fn s037_too_much_is_confirmed_and_exactly_the_excess_goes_back() {
     let rig = Rig::raise().await;
-    rig.lose_webhooks(Some("1002"));
+    rig.lose_webhooks_of(Some("1002"));
     rig.place("1001", price());
     rig.pay("1001", eur(7_000));
     // Staff lowers an order after it was paid, before we hear of the payment: the excess is
@@ -133,7 +133,7 @@ async fn s037_too_much_is_confirmed_and_exactly_the_excess_goes_back() {
         let counts = (customer.refunds, customer.refunded, customer.mails);
         assert_eq!(counts, (1, 1_005, 1), "{reference}: {customer:?}");
         assert!(customer.is_confirmed);
-        assert_eq!(rig.heard(ShopCall::Release, reference), 0);
+        assert_eq!(rig.was_heard(ShopCall::Release, reference), 0);
     }
     rig.fine("1001");
     rig.close().await;
@@ -156,8 +156,8 @@ async fn s040_a_small_payment_for_an_expensive_order_is_held_as_suspicious() {
     ] {
         let view = rig.is_held_for(reference, reason).await;
         assert!(view.in_suspense.is_some_and(|money| money.is_positive()));
-        assert_eq!(rig.heard(ShopCall::Confirm, reference), 0);
-        assert_eq!(rig.heard(ShopCall::Release, reference), 0);
+        assert_eq!(rig.was_heard(ShopCall::Confirm, reference), 0);
+        assert_eq!(rig.was_heard(ShopCall::Release, reference), 0);
     }
     // Nobody is told a held checkout is fine.
     let status = |status: &Value| status["level"] == "red";
@@ -223,7 +223,7 @@ live = false
         )
     }
 
-    fn heard(&self, kind: ShopCall) -> usize {
+    fn was_heard(&self, kind: ShopCall) -> usize {
         let shop = &self.world.lock().shop;
         shop.heard().iter().filter(|one| one.kind == kind).count()
     }
@@ -287,7 +287,7 @@ async fn s041_the_shops_mark_says_whose_an_order_number_in_two_shops_is() {
     assert_eq!(settled["payments"][0]["account"], "stripe_too");
     assert_eq!(second.mails("1001"), 1);
     at_shop(&rig, "klompen", "1001", "open").await;
-    assert_eq!(rig.heard(ShopCall::Confirm, "1001"), 0);
+    assert_eq!(rig.was_heard(ShopCall::Confirm, "1001"), 0);
     at_shop(&rig, "klompen", "1002", "returned").await;
     at_shop(&rig, "sandalen", "1003", "returned").await;
     rig.sweeps_whole(2).await;
@@ -325,8 +325,8 @@ async fn s041_without_a_mark_nobody_confirms_or_refunds_what_may_be_the_others()
         assert_eq!(held["reason"], "owner_ambiguous", "{held}");
     }
     rig.sweeps_whole(3).await;
-    assert_eq!(rig.heard(ShopCall::Confirm, "1001"), 0);
-    assert_eq!(second.heard(ShopCall::Confirm), 0);
+    assert_eq!(rig.was_heard(ShopCall::Confirm, "1001"), 0);
+    assert_eq!(second.was_heard(ShopCall::Confirm), 0);
     assert_eq!(second.mails("1001"), 0);
     let refunds = rig.psp(|psp| psp.records().refunds.len());
     assert_eq!(refunds, 0);

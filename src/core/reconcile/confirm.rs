@@ -155,7 +155,12 @@ fn again(draft: &mut Draft<'_>, key: &str, ask: &Ask, action: Action) -> Stand {
         .and_then(|said| said.retry_after)
         .unwrap_or(Span::ZERO);
     let pace = retry::delay(ended.attempt, key).max(asked_patience);
-    draft.want(key, action, ended.at.plus(pace));
+    let next = ended.at.plus(pace);
+    // The shop may have confirmed by itself since; one that cannot tell a repeat would do it twice.
+    match order.latest().filter(|said| said.asked_at >= Some(next)) {
+        Some(said) => draft.want(key, action, said.as_of),
+        None => draft.look_up(next),
+    }
     Stand::new(Verdict::Confirming, Reason::ShopSaysNotYet)
 }
 
