@@ -104,7 +104,7 @@ fn judge_account(placed: &psp::Placed, others: &[&psp::Placed], out: &mut Findin
     };
     let message = format!(
         "nothing tells payments of \"{}\" from those of \"{}\", the same PSP account for the shop \
-         \"{}\": an order that its shop does not know is held, never refunded",
+         \"{}\": they are held for an operator, neither confirmed nor refunded",
         placed.id, rival.id, rival.account.shop
     );
     let hint = "give each a `reference_pattern` that only its own references match".to_owned();

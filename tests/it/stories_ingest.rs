@@ -529,7 +529,7 @@ impl Trouble<'_> {
                     "created":1,"livemode":false,"data":{{"object":{{"id":"tu_1"}}}}}}"#
             );
             match post_signed(rig, body.as_bytes()).await {
-                503 => put_off += 1,
+                503 => put_off = i32::saturating_add(put_off, 1),
                 _ => put_off = put_off.min(1),
             }
             if put_off > 20 {

@@ -129,6 +129,9 @@ fn with_money(draft: &mut Draft<'_>, money: &[Position<'_>]) -> Result<Stand, Mo
     if checkout.reference.is_none() {
         return without_reference(draft, money);
     }
+    if let Some(stand) = waiting::owner_ambiguous(draft) {
+        return Ok(stand);
+    }
     by_the_shops_word(draft, money)
 }
 
@@ -172,13 +175,7 @@ fn by_the_shops_word(draft: &mut Draft<'_>, money: &[Position<'_>]) -> Result<St
 
 /// Money that names no order.
 fn without_reference(draft: &mut Draft<'_>, money: &[Position<'_>]) -> Result<Stand, MoneyError> {
-    let kind_unknown = draft.our_payments().any(|(_, state)| {
-        state
-            .ownership
-            .as_ref()
-            .is_some_and(|one| one.value == Ownership::UnknownKind)
-    });
-    if kind_unknown {
+    if waiting::kind_is_unknown(draft) {
         return Ok(Stand::held(Reason::UnknownKind));
     }
     let arrived = money

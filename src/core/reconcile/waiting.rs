@@ -153,6 +153,9 @@ fn order_without_money(draft: &mut Draft<'_>) -> Stand {
 
 /// Money is held on the payer's means and not taken: the shop captures it, or it is released.
 pub(super) fn authorised_only(draft: &mut Draft<'_>) -> Result<Stand, MoneyError> {
+    if let Some(stand) = owner_ambiguous(draft) {
+        return Ok(stand);
+    }
     let order = &draft.checkout.order;
     let payments: Vec<_> = draft
         .our_payments()
@@ -257,30 +260,48 @@ pub(super) fn order_unknown(
         .map(Position::money_at)
         .max()
         .unwrap_or_default();
-    let ambiguous = draft.our_payments().find_map(|(_, state)| {
-        let ownership = state.ownership.as_ref().map(|stamped| stamped.value);
-        match ownership {
-            Some(Ownership::Shared) => Some(Reason::OwnerAmbiguous),
-            Some(Ownership::UnknownKind) => Some(Reason::UnknownKind),
-            Some(
-                Ownership::Ours
-                | Ownership::Unclaimed
-                | Ownership::BeforeSince
-                | Ownership::WrongMode,
-            )
-            | None => None,
-        }
-    });
-    if let Some(reason) = ambiguous {
-        // The shop may still come to know the order; ask on, slowly.
-        let last = draft.checkout.order.last_answer_at.unwrap_or(arrived);
-        draft.look_up(last.plus(ASK_WHILE_HELD_EVERY));
-        return Ok(Stand::held(reason));
+    if kind_is_unknown(draft) {
+        return Ok(held_asking(draft, arrived, Reason::UnknownKind));
     }
     when_unknown(draft, arrived, |draft, since| {
         let give = GiveBack::everything(money, Reason::OrderUnknown, since);
         give.and_then(|give| give_back::run(draft, money, give))
             .unwrap_or_else(|_| Stand::held(Reason::AmountsInconsistent))
+    })
+}
+
+/// Held, while the shop is asked on, slowly: it may still come to know the order, or confirm it.
+fn held_asking(draft: &mut Draft<'_>, arrived: Time, reason: Reason) -> Stand {
+    let last = draft.checkout.order.last_answer_at;
+    let next = last.map_or(arrived, |last| last.plus(ASK_WHILE_HELD_EVERY));
+    draft.look_up(next);
+    Stand::held(reason)
+}
+
+/// Money that may be another shop's: an order of the same number proves nothing here, and so does
+/// a missing one.
+pub(super) fn owner_ambiguous(draft: &mut Draft<'_>) -> Option<Stand> {
+    let is_shared = has_ownership(draft, Ownership::Shared);
+    if !is_shared || ruling::forces_confirm(draft.checkout) {
+        return None;
+    }
+    let arrived = draft
+        .our_payments()
+        .filter_map(|(_, state)| state.first_money_at.or(state.first_seen_at))
+        .max()
+        .unwrap_or_default();
+    Some(held_asking(draft, arrived, Reason::OwnerAmbiguous))
+}
+
+/// A payment of ours is no checkout payment.
+pub(super) fn kind_is_unknown(draft: &Draft<'_>) -> bool {
+    has_ownership(draft, Ownership::UnknownKind)
+}
+
+fn has_ownership(draft: &Draft<'_>, ownership: Ownership) -> bool {
+    draft.our_payments().any(|(_, state)| {
+        let known = state.ownership.as_ref();
+        known.is_some_and(|stamped| stamped.value == ownership)
     })
 }
 

@@ -153,7 +153,7 @@ impl Rig {
     pub(crate) async fn sweeps_whole(&self, count: u64) {
         let line = "reconciled_sweeps_total{account=\"stripe_nl\",result=\"whole\"}";
         let so_far = self.metric(line).await.unwrap_or(0);
-        self.until_metric(line, so_far + count).await;
+        self.until_metric(line, so_far.saturating_add(count)).await;
     }
 }
 
