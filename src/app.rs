@@ -243,6 +243,16 @@ impl Daemon {
         let driven = drive(sweeper, Pulse::new(), self.clock.clone(), soft.clone());
         // A sweep may take minutes; what it read so far is durable, the rest is read again.
         front.spawn(async move { stop.run_until_cancelled(driven).await });
+        self.start_upkeep(config);
+        Lines {
+            inputs,
+            wishes,
+            decide,
+        }
+    }
+
+    fn start_upkeep(&self, config: &Config) {
+        let soft = self.lifecycle.soft();
         let checkpoint = Checkpoint {
             store: self.store.clone(),
         };
@@ -262,11 +272,6 @@ impl Daemon {
             clock: self.clock.clone(),
         };
         self.start(drive(prune, Pulse::new(), self.clock.clone(), soft.clone()));
-        Lines {
-            inputs,
-            wishes,
-            decide,
-        }
     }
 
     fn start_writers(

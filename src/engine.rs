@@ -18,7 +18,7 @@ use crate::clock::Clock;
 use crate::core::ids::ShopId;
 use crate::core::policy::Policy;
 use crate::roster::Roster;
-use crate::store::{CommitUnit, Committed, Disposition, Store, StoreError, Wanted};
+use crate::store::{CommitUnit, Committed, Disposition, Store, StoreError, TallyKind, Wanted};
 use crate::telemetry::Telemetry;
 use arc_swap::ArcSwap;
 use input::Input;
@@ -154,9 +154,13 @@ impl Engine {
         }
         let committed = self.store.commit(&units).await?;
         self.count(&units, &committed);
-        for ((group, group_outcomes), result) in members.into_iter().zip(committed) {
+        let members = members.into_iter().zip(units);
+        for (((group, group_outcomes), unit), result) in members.zip(committed) {
             match result {
-                Committed::Done => fill(&mut outcomes, &group, group_outcomes),
+                Committed::Done => {
+                    self.count_captures(&unit, told_by(&group, inputs));
+                    fill(&mut outcomes, &group, group_outcomes);
+                }
                 Committed::Conflict => {}
             }
         }
@@ -165,6 +169,13 @@ impl Engine {
 }
 
 impl Engine {
+    fn count_captures(&self, unit: &CommitUnit, learned_by: &'static str) {
+        let captures = unit.tallies.iter();
+        for tally in captures.filter(|one| one.kind == TallyKind::Capture) {
+            self.telemetry.captured(&tally.shop, learned_by);
+        }
+    }
+
     fn count(&self, units: &[CommitUnit], committed: &[Committed]) {
         let mut done = 0_u32;
         let mut conflicts = 0_u32;
@@ -182,6 +193,22 @@ impl Engine {
         }
         self.telemetry.batch_committed(done, conflicts);
     }
+}
+
+/// Who told what a group of inputs taught; a sender's own word before what we asked for.
+fn told_by(group: &Group, inputs: &[&Input]) -> &'static str {
+    let members = group.inputs.iter().filter_map(|index| inputs.get(*index));
+    let mut told_by = "sweep";
+    for input in members {
+        match input {
+            Input::Delivery(_) => return "delivery",
+            Input::Report(_) | Input::Due(_) | Input::Ruled(_) | Input::Told { .. } => {
+                told_by = "read";
+            }
+            Input::Swept(_) => {}
+        }
+    }
+    told_by
 }
 
 fn fill(outcomes: &mut [Option<Outcome>], group: &Group, results: Vec<Outcome>) {

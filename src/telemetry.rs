@@ -12,8 +12,9 @@ use crate::core::money::Money;
 use crate::core::plan::{ActionKind, Destination, Reason, Verdict};
 use crate::core::time::Span;
 use labels::{
-    AccountLabel, ActionLabels, BuildLabels, CodeLabel, ConfigLabels, DecisionLabels,
-    DestinationLabel, KindLabel, RefundLabels, ResultLabel, SweepLabels, kind_word, outcome_word,
+    AccountLabel, ActionLabels, BuildLabels, CaptureLabels, CodeLabel, ConfigLabels,
+    DecisionLabels, DestinationLabel, KindLabel, RefundLabels, ResultLabel, SweepLabels, kind_word,
+    outcome_word,
 };
 use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::metrics::counter::Counter;
@@ -48,6 +49,7 @@ struct Shared {
     batch_units: Histogram,
     units: Family<ResultLabel, Counter>,
     decisions: Family<DecisionLabels, Counter>,
+    captures: Family<CaptureLabels, Counter>,
     refunds: Family<RefundLabels, Counter>,
     refunded: Family<RefundLabels, Counter>,
     sweeps: Family<SweepLabels, Counter>,
@@ -68,6 +70,7 @@ impl Telemetry {
             batch_units: Histogram::new(BATCH_UNITS),
             units: Family::default(),
             decisions: Family::default(),
+            captures: Family::default(),
             refunds: Family::default(),
             refunded: Family::default(),
             sweeps: Family::default(),
@@ -127,6 +130,16 @@ impl Telemetry {
             reason: reason.code(),
         };
         self.shared.decisions.get_or_create(&labels).inc();
+    }
+
+    /// Payments of this shop turned out to be captured; `learned_by` says who told first. Where
+    /// sweeps tell nearly always, webhooks do not arrive.
+    pub fn captured(&self, shop: &ShopId, learned_by: &'static str) {
+        let labels = CaptureLabels {
+            shop: shop.to_string(),
+            learned_by,
+        };
+        self.shared.captures.get_or_create(&labels).inc();
     }
 
     /// A PSP accepted a refund of ours.
@@ -252,6 +265,11 @@ impl Shared {
             self.decisions.clone(),
         );
         registry.register(
+            "captures",
+            "Payments that turned out to be captured, by shop and by who told first",
+            self.captures.clone(),
+        );
+        registry.register(
             "sweeps",
             "Sweeps that ended, by account and whether the list was read whole",
             self.sweeps.clone(),
@@ -317,6 +335,7 @@ mod tests {
         clone.refunded(&shop(), &account(), Money::new(5995, Currency::EUR));
         clone.batch_committed(3, 1);
         clone.decided(&shop(), Verdict::Held, Reason::Disputed);
+        clone.captured(&shop(), "sweep");
         clone.sweep_ended(&account(), false, 7);
         clone.breaker(&Destination::Psp(account()), true);
         clone.admin_refused("unauthorized");
@@ -328,6 +347,7 @@ mod tests {
             r#"reconciled_refunds_accepted_minor_total{shop="klompen",account="stripe_nl",currency="EUR"} 5995"#,
             r#"reconciled_engine_units_total{result="conflict"} 1"#,
             r#"reconciled_decisions_total{shop="klompen",verdict="held",reason="disputed"} 1"#,
+            r#"reconciled_captures_total{shop="klompen",learned_by="sweep"} 1"#,
             r#"reconciled_sweeps_total{account="stripe_nl",result="broken_off"} 1"#,
             r#"reconciled_swept_payments_total{account="stripe_nl"} 7"#,
             r#"reconciled_breaker_open{destination="psp:stripe_nl"} 1"#,

@@ -81,6 +81,13 @@ pub(super) struct AccountLabel {
     pub(super) account: String,
 }
 
+/// Captures.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct CaptureLabels {
+    pub(super) shop: String,
+    pub(super) learned_by: &'static str,
+}
+
 /// A problem code.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct CodeLabel {

@@ -5,6 +5,7 @@
 #![cfg(test)]
 
 mod admin;
+mod commands;
 mod http_intake;
 mod http_limits;
 mod http_orders;
@@ -14,11 +15,15 @@ mod http_webhook;
 mod kill;
 mod lifecycle;
 mod outbound;
+mod reload;
 mod store_laws;
 mod store_sqlite;
 mod stories;
 mod stories_confirm;
 mod stories_duplicates;
+mod stories_ingest;
+mod stories_late;
+mod stories_matching;
 mod stories_refund;
 mod stories_system;
 mod support;

@@ -4,8 +4,10 @@
 //! failures as panics with the whole story in them, and a look at the log at the end.
 
 pub(crate) mod adapters;
+pub(crate) mod asking;
 pub(crate) mod failing_store;
 pub(crate) mod log;
+pub(crate) mod scene;
 pub(crate) mod site;
 pub(crate) mod story;
 pub(crate) mod talk;

@@ -158,12 +158,18 @@ fn snapshot(
     let status = parts::status(&word.status.ok_or("missing_status")?)?;
     let retry_after = word.retry_after.as_deref().map(parts::wait).transpose()?;
     let paid_by = word.paid_by.as_deref().unwrap_or_default();
+    // An event that crosses a question on the way may be newer than the answer: an answer that
+    // changed nothing is sure to be true only of the moment when it was asked for.
+    let as_of = match via {
+        Via::LookUp => asked_at,
+        Via::Event | Via::Confirm | Via::Release => now,
+    };
     Ok(OrderSnapshot {
         reference: reference.clone(),
-        as_of: now,
+        as_of,
         observed_at: now,
         statement: Some(Statement {
-            as_of: now,
+            as_of,
             asked_at: Some(asked_at),
             via,
             status,
