@@ -69,9 +69,20 @@ pub(super) fn group(
             for lesson in &taught.lessons {
                 match workspace.learn(lesson, now) {
                     Ok(more) => touched.extend(more),
+                    // A list names many payments; one that cannot be taken hides no other.
+                    Err(bad) if matches!(input, Input::Swept(_)) => {
+                        tracing::warn!(
+                            checkout.id = %bad.id, why = bad.why,
+                            "a listed payment lives in a checkout that cannot be read; passed over"
+                        );
+                    }
                     Err(bad) => broken = Some(format!("corrupt_checkout: {}: {}", bad.id, bad.why)),
                 }
             }
+        }
+        if broken.is_some() {
+            // What cannot be taken stands alone, so that nothing else is parked with it.
+            touched.clear();
         }
         let mut joined = Group {
             inputs: vec![index],
@@ -84,7 +95,6 @@ pub(super) fn group(
         for mut group in same {
             joined.inputs.append(&mut group.inputs);
             joined.checkouts.append(&mut group.checkouts);
-            joined.broken = joined.broken.or(group.broken);
         }
         groups = others;
         groups.push(joined);
