@@ -8,7 +8,7 @@ use std::fmt;
 
 /// Longest shop or account key in the configuration, in bytes.
 pub const KEY_BYTES_MAX: usize = 64;
-/// Longest order reference, in characters (CONTRACT: 1–128 printable characters).
+/// Longest order reference, in characters (1–128 printable characters).
 pub const REFERENCE_CHARS_MAX: usize = 128;
 /// Longest id a PSP may give a payment, refund or dispute, in bytes.
 pub const EXTERNAL_ID_BYTES_MAX: usize = 128;

@@ -22,7 +22,7 @@ pub struct Breach {
     pub detail: String,
 }
 
-/// Checks a plan against the promises of the design's section 2.
+/// Checks a plan against the promises (ARCHITECTURE.md).
 pub fn check(checkout: &Checkout, plan: &Plan, now: Time, policy: &Policy) -> Result<(), Breach> {
     has_next_step(plan)?;
     keeps_to_mode(plan, policy)?;

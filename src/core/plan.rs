@@ -12,7 +12,7 @@ use super::money::Money;
 use super::time::Time;
 use serde::{Deserialize, Serialize};
 
-/// Where a checkout stands (CONTRACT section 6).
+/// Where a checkout stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
@@ -39,7 +39,7 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// All verdicts, in the order of the contract.
+    /// All verdicts, in the order in which a checkout goes through them.
     pub const ALL: [Verdict; 10] = [
         Verdict::Open,
         Verdict::Matching,
@@ -90,7 +90,7 @@ impl Verdict {
     }
 }
 
-/// What a notice to the shop is about (CONTRACT section 4).
+/// What a notice to the shop is about (docs/shop-protocol.md).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Notice {

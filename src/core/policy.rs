@@ -1,4 +1,4 @@
-//! The rules a shop chose (CONTRACT section 2): how long to wait, what to give back by itself.
+//! The rules a shop chose (docs/configuration.md): how long to wait, what to give back by itself.
 //!
 //! Plain values, checked when the configuration was read.
 

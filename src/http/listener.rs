@@ -54,7 +54,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 const HEAD_BYTES_MAX: usize = 16 * 1024;
 /// Most header fields that are taken.
 const HEAD_FIELDS_MAX: usize = 64;
-/// Longest body, in bytes (CONTRACT section 3).
+/// Longest body, in bytes.
 const BODY_BYTES_MAX: usize = 256 * 1024;
 /// Connections at once; the rest waits in the backlog.
 const CONNECTIONS_MAX: usize = 512;

@@ -38,7 +38,7 @@ pub(super) const BODY_BYTES_MAX: usize = 1024 * 1024;
 #[error("checkout cannot be shown: {0}")]
 pub struct Unshowable(pub String);
 
-/// Writes a checkout as CONTRACT section 6 shows it.
+/// Writes a checkout as everyone sees it.
 pub type ShowCheckout = dyn Fn(&LoadedCheckout) -> Result<Vec<u8>, Unshowable> + Send + Sync;
 
 /// What the handlers of the public listener share.

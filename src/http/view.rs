@@ -1,4 +1,4 @@
-//! A checkout as everyone sees it (CONTRACT section 6): made from the stored row, its standing
+//! A checkout as everyone sees it: made from the stored row, its standing
 //! actions and its document.
 //!
 //! Needs no policy and makes no decision: what it shows was decided when the row was written.

@@ -28,7 +28,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
-/// Time limit of one call to a shop (CONTRACT section 4).
+/// Time limit of one call to a shop (docs/shop-protocol.md).
 pub const SHOP_CALL_MAX: Span = Span::from_seconds(10);
 /// Time limit of one call to a PSP.
 pub const PSP_CALL_MAX: Span = Span::from_seconds(15);

@@ -1,4 +1,4 @@
-//! The checkout as CONTRACT section 6 shows it, field by field.
+//! The checkout as everyone sees it, field by field.
 
 use super::world::{Made, ago, captured, confirm, eur, now, payment};
 use reconciled::core::fact::Fact;
