@@ -1,12 +1,15 @@
 //! The yardstick: the least that stores a webhook durably.
 //!
 //! Reads the request, puts its body into a queue, commits whatever is queued in one transaction
-//! of one multi-row insert on SQLite (WAL, synchronous FULL), answers. Verifies nothing.
+//! of one multi-row insert on SQLite (WAL, synchronous FULL), answers. It has the daemon's keys (a
+//! row id in the order of arrival, and a unique digest, without which a repetition would count
+//! twice) and nothing else: no signature, no account, no bound, no engine beside it.
 
 use axum::Router;
 use axum::body::Bytes;
 use axum::http::StatusCode;
 use axum::routing::post;
+use sha2::{Digest, Sha256};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, QueryBuilder, SqliteConnection};
 use std::net::SocketAddr;
@@ -14,6 +17,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 const ROWS_MAX: usize = 256;
+const TABLE: &str = "CREATE TABLE inbox \
+    (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, body BLOB NOT NULL) STRICT";
 
 type Waiting = (Bytes, oneshot::Sender<()>);
 
@@ -34,10 +39,7 @@ impl Raw {
             .connect()
             .await
             .unwrap();
-        sqlx::query("CREATE TABLE inbox (id INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT")
-            .execute(&mut connection)
-            .await
-            .unwrap();
+        sqlx::query(TABLE).execute(&mut connection).await.unwrap();
         let (queue, waiting) = mpsc::channel::<Waiting>(4096);
         let writer = tokio::spawn(write(connection, waiting));
         let router = Router::new().route(
@@ -85,8 +87,9 @@ async fn write(mut connection: SqliteConnection, mut waiting: mpsc::Receiver<Wai
     let mut batch: Vec<Waiting> = Vec::new();
     while waiting.recv_many(&mut batch, ROWS_MAX).await > 0 {
         let mut transaction = connection.begin().await.unwrap();
-        let mut insert = QueryBuilder::new("INSERT INTO inbox (body) ");
+        let mut insert = QueryBuilder::new("INSERT INTO inbox (key, body) ");
         insert.push_values(&batch, |mut row, (body, _)| {
+            row.push_bind(Sha256::digest(body)[..16].to_vec());
             row.push_bind(body.to_vec());
         });
         insert.build().execute(&mut *transaction).await.unwrap();
