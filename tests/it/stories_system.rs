@@ -129,8 +129,8 @@ async fn s099_a_poison_checkout_is_set_aside_and_all_others_flow() {
     for number in 1002..1006 {
         rig.settles_once(&number.to_string()).await;
     }
-    // Nor does it stop the sweep that lists it: what has no webhook is found behind it, and
-    // money that must go back goes back.
+    // Nor does it stop the sweep that lists it: what has no webhook is found behind it, and the
+    // account counts as swept, without which no refund leaves.
     rig.lose_webhooks_of(None);
     rig.place("1006", eur(PRICE));
     rig.pay("1006", eur(PRICE));
