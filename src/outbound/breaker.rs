@@ -91,6 +91,13 @@ impl Breaker {
             State::Open { pauses, .. } | State::Trying { pauses, .. } => paused(now, pauses),
         };
     }
+
+    /// A call that started was not made after all: it says nothing, and the next may try.
+    pub fn withdraw(&mut self, now: Time) {
+        if let State::Trying { pauses, .. } = self.state {
+            self.state = State::Open { until: now, pauses };
+        }
+    }
 }
 
 fn paused(now: Time, pauses: u32) -> State {

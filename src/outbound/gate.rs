@@ -53,6 +53,13 @@ impl Gate {
         self.pace.finish();
     }
 
+    /// A call that started was not made after all: it gives its place back and says nothing of
+    /// the destination.
+    pub fn withdraw(&mut self, now: Time) {
+        self.breaker.withdraw(now);
+        self.pace.finish();
+    }
+
     /// A call ended with this reply.
     pub fn record_reply(&mut self, now: Time, reply: &Reply) {
         self.record(now, breaker::is_alive(reply));
@@ -74,6 +81,24 @@ mod tests {
     use super::*;
     use crate::core::time::Span;
     use crate::wire::CallError;
+
+    #[test]
+    fn a_withdrawn_call_neither_closes_a_broken_gate_nor_keeps_its_place() {
+        let now = Time::from_seconds(1_000_000);
+        let mut gate = Gate::new(PaceLimits::SHOP, now);
+        for _ in 0..crate::outbound::breaker::FAILURES_MAX {
+            gate.start(now);
+            gate.record(now, false);
+        }
+        assert!(gate.is_broken());
+        let later = now.plus(Span::from_minutes(1));
+        assert_eq!(gate.room(later), 1);
+        gate.start(later);
+        assert_eq!(gate.room(later), 0, "one call tries");
+        gate.withdraw(later);
+        assert!(gate.is_broken());
+        assert_eq!(gate.room(later), 1, "the next one may try");
+    }
 
     #[test]
     fn the_narrower_of_breaker_and_pace_decides() {

@@ -90,7 +90,8 @@ struct Ended {
     outcome: Outcome,
     facts: Vec<Fact>,
     epoch: Option<u64>,
-    is_alive: bool,
+    /// What the calls said of the destination; none when none was made.
+    is_alive: Option<bool>,
 }
 
 impl Ended {
@@ -99,7 +100,7 @@ impl Ended {
             outcome,
             facts: Vec::new(),
             epoch: None,
-            is_alive: true,
+            is_alive: None,
         }
     }
 
@@ -177,7 +178,10 @@ fn tell_gate(crew: &Crew, destination: &Destination, ended: &Ended, now: Time) {
     let entry_pace = crate::outbound::pace::PaceLimits::SHOP;
     let (was_broken, is_broken) = crew.gates.with(destination, entry_pace, now, |gate| {
         let was_broken = gate.is_broken();
-        gate.record(now, ended.is_alive);
+        match ended.is_alive {
+            Some(is_alive) => gate.record(now, is_alive),
+            None => gate.withdraw(now),
+        }
         if let Outcome::Throttled { until } = &ended.outcome {
             gate.hold(now, until.since(now));
         }
@@ -351,7 +355,7 @@ async fn call_shop(
         ShopAnswer::Accepted => Ended::failed(Outcome::Done),
         ShopAnswer::Failed(failure) => Ended::failed(outcome_of(failure, now)),
     };
-    ended.is_alive = is_alive;
+    ended.is_alive = Some(is_alive);
     ended
 }
 
@@ -400,7 +404,7 @@ fn psp_ended((answer, is_alive): (PspAnswer, bool), now: Time) -> Ended {
         }),
         PspAnswer::Failed(failure) => Ended::failed(outcome_of(failure, now)),
     };
-    ended.is_alive = is_alive;
+    ended.is_alive = Some(is_alive);
     ended
 }
 
