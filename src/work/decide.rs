@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 /// A checkout that could not be read or written is left alone this long.
 const SET_ASIDE_FOR: Span = Span::from_minutes(5);
 /// While the intake is pressed it gets this many times the time that a batch took.
-const INTAKE_SHARE: u64 = 3;
+const INTAKE_SHARE: u64 = 9;
 /// The longest that the engine yields to a pressed intake in a row.
 const YIELD_MAX: Span = Span::from_seconds(1);
 /// How often a yielding worker looks whether the press is over.
