@@ -4,6 +4,7 @@
 //! the next due time, or for the poll that does the same work without news. Wake-ups carry no
 //! data; the worker reads what is due from the store.
 
+mod admission;
 pub mod attempt;
 pub mod decide;
 pub mod dispatch;

@@ -3,22 +3,19 @@
 //! A refund is admitted by the guard, and checked once more against the stored checkout, right
 //! before it leaves. Whatever happens is a fact for the engine; nothing is decided here.
 
-use super::Pulse;
 use super::dispatch::Gates;
+use super::{Pulse, admission};
 use crate::clock::Clock;
-use crate::core::checkout::Checkout;
 use crate::core::fact::{BrakeCause, Fact, Outcome};
-use crate::core::guard::{self, LastHour};
 use crate::core::ids::{AccountId, ShopId};
 use crate::core::plan::{Action, ActionKind, Destination};
-use crate::core::reconcile::ruling;
 use crate::core::time::{Span, Time};
 use crate::engine::input::{Input, Report};
 use crate::outbound::{CallLimits, Outbound, PSP_BODY_BYTES_MAX, SHOP_BODY_BYTES_MAX};
 use crate::psp::{PspAnswer, PspAsk, Step};
 use crate::roster::Roster;
 use crate::shop::{ShopAnswer, ShopAsk};
-use crate::store::{ActionRow, ShopRow, Store, Tally, TallyKind, TallySums, Wanted};
+use crate::store::{ActionRow, Store};
 use crate::telemetry::Telemetry;
 use crate::wire::{Failure, Reply};
 use arc_swap::ArcSwap;
@@ -86,9 +83,9 @@ impl SweptAccounts {
 }
 
 /// How an attempt ended.
-struct Ended {
+pub(super) struct Ended {
     outcome: Outcome,
-    facts: Vec<Fact>,
+    pub(super) facts: Vec<Fact>,
     epoch: Option<u64>,
     /// What the calls said of the destination; none when none was made.
     is_alive: Option<bool>,
@@ -104,7 +101,7 @@ impl Ended {
         }
     }
 
-    fn not_sent(code: &str) -> Ended {
+    pub(super) fn not_sent(code: &str) -> Ended {
         Ended::failed(Outcome::NotSent {
             code: code.to_owned(),
         })
@@ -121,7 +118,7 @@ pub async fn carry_out(crew: &Crew, row: ActionRow, destination: &Destination) {
         return;
     };
     let sent_at = row.last_sent_at.unwrap_or(begun);
-    let ended = match admitted(crew, &row, begun).await {
+    let ended = match admission::admitted(crew, &row, begun).await {
         Ok(()) => call(crew, &row, sent_at, lease.until).await,
         Err(ended) => ended,
     };
@@ -214,96 +211,10 @@ async fn watch_epoch(crew: &Crew, shop: &ShopId, epoch: u64, now: Time) {
     }
 }
 
-async fn pull_brake(crew: &Crew, shop: &ShopId, cause: BrakeCause, now: Time) {
+pub(super) async fn pull_brake(crew: &Crew, shop: &ShopId, cause: BrakeCause, now: Time) {
     tracing::error!(shop = %shop, cause = cause.code(), "the guard stopped this shop's refunds");
     if let Err(error) = crew.store.set_brake(shop, Some((cause, now))).await {
         tracing::error!(shop = %shop, %error, "the brake could not be recorded");
-    }
-}
-
-/// The last gate before money leaves: swept since start, still wanted by the stored checkout,
-/// and let through by the guard.
-async fn admitted(crew: &Crew, row: &ActionRow, now: Time) -> Result<(), Ended> {
-    let (payment, amount) = match &row.planned.action {
-        Action::Refund {
-            payment, amount, ..
-        } => (payment, Some(*amount)),
-        Action::Void { payment, .. } => (payment, None),
-        Action::Confirm { .. }
-        | Action::LookUp { .. }
-        | Action::Release { .. }
-        | Action::Fetch { .. }
-        | Action::Notify { .. } => return Ok(()),
-    };
-    if !crew.swept.has(&payment.account) {
-        return Err(Ended::not_sent("awaiting_sweep"));
-    }
-    let checkout = stored(crew, row).await?;
-    let roster = crew.roster.load_full();
-    let Some(shop) = roster.shops.get(&row.shop) else {
-        return Err(Ended::not_sent("shop_not_configured"));
-    };
-    let plan = checkout.reconcile(now, &shop.policy);
-    if !plan
-        .actions
-        .iter()
-        .any(|one| one.key == row.key && one.action == row.planned.action)
-    {
-        return Err(Ended::not_sent("no_longer_wanted"));
-    }
-    let Some(amount) = amount else { return Ok(()) };
-    let overridden = |key: &str| ruling::overrides(&checkout, key);
-    let limits = shop.policy.guard;
-    let judge = |known: &ShopRow, sums: &TallySums| match &known.brake {
-        Some((cause, _)) if !overridden(cause.code()) => Err(*cause),
-        Some(_) | None => guard::judge(&limits, &last_hour(sums), amount, overridden),
-    };
-    let tally = Tally {
-        shop: row.shop.clone(),
-        at: now,
-        kind: TallyKind::Refund,
-        amount: Some(amount),
-    };
-    let since = now.minus(Span::from_minutes(guard::WINDOW_MINUTES));
-    match crew
-        .store
-        .admit_refund(&tally, since, row.attempts == 1, &judge)
-        .await
-    {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(cause)) => {
-            pull_brake(crew, &row.shop, cause, now).await;
-            let mut ended = Ended::not_sent("braked");
-            ended.facts.push(Fact::RefundBraked { at: now, cause });
-            Err(ended)
-        }
-        Err(error) => {
-            tracing::warn!(%error, "the guard could not be asked; the refund waits");
-            Err(Ended::not_sent("store_unavailable"))
-        }
-    }
-}
-
-async fn stored(crew: &Crew, row: &ActionRow) -> Result<Checkout, Ended> {
-    let wanted = Wanted {
-        checkouts: vec![row.checkout.clone()],
-        ..Wanted::default()
-    };
-    let found = crew.store.load(&wanted).await.ok();
-    let loaded = found.and_then(|mut found| found.checkouts.remove(&row.checkout));
-    loaded
-        .and_then(|loaded| serde_json::from_str(&loaded.row.document).ok())
-        .ok_or_else(|| Ended::not_sent("store_unavailable"))
-}
-
-fn last_hour(sums: &TallySums) -> LastHour {
-    let count = |kind| sums.counts.get(&kind).copied().unwrap_or(0);
-    LastHour {
-        captures: count(TallyKind::Capture),
-        refunds: count(TallyKind::Refund),
-        refunded: sums.refunded.clone(),
-        orders_answered: count(TallyKind::OrderAnswered),
-        orders_unknown: count(TallyKind::OrderUnknown),
     }
 }
 
