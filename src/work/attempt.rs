@@ -22,6 +22,7 @@ use arc_swap::ArcSwap;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
@@ -222,7 +223,7 @@ async fn call(crew: &Crew, row: &ActionRow, sent_at: Time, until: Time) -> Ended
     let roster = crew.roster.load_full();
     match row.planned.action.destination(&row.shop) {
         Destination::Shop(shop) => match roster.shops.get(&shop) {
-            Some(entry) => call_shop(crew, row, entry.adapter.as_ref(), sent_at).await,
+            Some(entry) => call_shop(crew, row, entry.adapter.as_ref(), sent_at, until).await,
             None => Ended::not_sent("shop_not_configured"),
         },
         Destination::Psp(account) => match roster.accounts.get(&account) {
@@ -239,11 +240,18 @@ async fn call(crew: &Crew, row: &ActionRow, sent_at: Time, until: Time) -> Ended
     }
 }
 
+/// What one call may take: never longer than the rest of the lease, so that whoever slept past
+/// it sends nothing that others have taken for lost.
+fn time_left(until: Time, now: Time, most: Span) -> Duration {
+    super::duration(until.minus(LEASE_MARGIN).since(now).min(most))
+}
+
 async fn call_shop(
     crew: &Crew,
     row: &ActionRow,
     shop: &dyn crate::shop::Shop,
     sent_at: Time,
+    until: Time,
 ) -> Ended {
     let Some(ask) = shop_ask(&row.planned.action) else {
         return Ended::not_sent("not_for_a_shop");
@@ -251,7 +259,7 @@ async fn call_shop(
     let id = call_id(row);
     let request = shop.request(&ask, &id, crew.clock.now());
     let limits = CallLimits {
-        deadline: super::duration(SHOP_CALL_MAX),
+        deadline: time_left(until, crew.clock.now(), SHOP_CALL_MAX),
         body_bytes_max: SHOP_BODY_BYTES_MAX,
     };
     let reply = crew.outbound.call(request, limits).await;
@@ -286,9 +294,8 @@ pub async fn exchange(
                 return (answer, is_alive);
             }
             Step::Send(request) => {
-                let rest = until.minus(LEASE_MARGIN).since(crew.clock.now());
                 let limits = CallLimits {
-                    deadline: super::duration(rest.min(PSP_CALL_MAX)),
+                    deadline: time_left(until, crew.clock.now(), PSP_CALL_MAX),
                     body_bytes_max: PSP_BODY_BYTES_MAX,
                 };
                 replies.push(crew.outbound.call(request, limits).await);
@@ -407,5 +414,20 @@ fn shop_ask(action: &Action) -> Option<ShopAsk> {
             at,
         }),
         Action::Fetch { .. } | Action::Refund { .. } | Action::Void { .. } => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_call_outlives_its_lease_and_none_begins_after_it() {
+        let until = Time::from_seconds(1_000);
+        let at = |seconds| time_left(until, Time::from_seconds(seconds), SHOP_CALL_MAX);
+        assert_eq!(at(980), Duration::from_secs(10), "the call's own limit");
+        assert_eq!(at(990), Duration::from_secs(7), "the rest of the lease");
+        assert_eq!(at(997), Duration::ZERO);
+        assert_eq!(at(2_000), Duration::ZERO);
     }
 }
