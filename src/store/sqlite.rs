@@ -52,7 +52,7 @@ impl SqliteStore {
     /// Opens the file, creating it (mode 0600) when it is missing, and brings its schema up to
     /// date. Refused while another daemon has it open, and when a newer program wrote it.
     pub async fn open(path: &Path) -> Result<SqliteStore, StoreError> {
-        let lock = connect::lock(path)?;
+        let lock = connect::lock(path).await?;
         connect::create(path)?;
         let writer = Writer::new(path);
         {

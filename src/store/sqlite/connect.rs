@@ -25,6 +25,10 @@ const CHECKPOINT_PATIENCE: Duration = Duration::from_millis(100);
 const READERS: u32 = 4;
 /// Reading waits so long for a free connection.
 const READER_PATIENCE: Duration = Duration::from_secs(5);
+/// Looks at the lock file this often before another daemon is taken to hold it.
+const LOCK_TRIES_MAX: u32 = 100;
+/// Between two looks at the lock file.
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
 /// Page cache of the writer, in KiB (negative by SQLite's convention).
 const WRITER_CACHE_KIB: &str = "-16384";
 /// The log is emptied, with writers waiting, once it is longer than this. Until then moving
@@ -91,21 +95,27 @@ pub(super) fn create(path: &Path) -> Result<(), StoreError> {
 }
 
 /// Takes the lock beside the database, or refuses: two daemons on one file would each believe
-/// that nobody else leases actions. The lock goes with the file handle, however we end.
-pub(super) fn lock(path: &Path) -> Result<File, StoreError> {
+/// that nobody else leases actions. The lock goes with the file handle, however we end; a process
+/// that is just starting may have inherited the handle for a moment, hence the patience.
+pub(super) async fn lock(path: &Path) -> Result<File, StoreError> {
     let path = beside(path, ".lock");
     let file = open_private(&path)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StoreError::Unavailable(format!(
-            "another reconciled is running on this database (it holds {})",
-            path.display()
-        ))),
-        Err(TryLockError::Error(error)) => Err(StoreError::Unavailable(format!(
-            "cannot lock {}: {error}",
-            path.display()
-        ))),
+    for _ in 0..LOCK_TRIES_MAX {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) => tokio::time::sleep(LOCK_PAUSE).await,
+            Err(TryLockError::Error(error)) => {
+                return Err(StoreError::Unavailable(format!(
+                    "cannot lock {}: {error}",
+                    path.display()
+                )));
+            }
+        }
     }
+    Err(StoreError::Unavailable(format!(
+        "another reconciled is running on this database (it holds {})",
+        path.display()
+    )))
 }
 
 /// The one connection that writes, opened anew after any failure.
