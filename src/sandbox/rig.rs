@@ -17,7 +17,7 @@ pub use view::{View, ViewPayment};
 
 use super::books::Customer;
 use super::client::{self, ClientError};
-use super::psp::{Kind, SandboxPsp};
+use super::psp::{Impossible, Kind, SandboxPsp};
 use super::pump::{self, Destination};
 use super::server::{self, Side};
 use super::shop::{Paid, SandboxShop};
@@ -79,6 +79,9 @@ pub enum RigError {
         /// The log's last lines.
         tail: String,
     },
+    /// The story cannot go on like this.
+    #[error(transparent)]
+    Impossible(#[from] Impossible),
     /// The admin listener did not answer.
     #[error(transparent)]
     Client(#[from] ClientError),
@@ -315,11 +318,10 @@ impl Rig {
         format!("/webhooks/{}", self.setup.kind.account)
     }
 
-    /// An account of the same PSP that nobody knows: the key of its webhooks is this one.
-    pub fn forger(&self, webhook_secret: &str) -> SandboxPsp {
-        let mut setup = self.setup.kind.setup();
-        webhook_secret.clone_into(&mut setup.webhook_secret);
-        SandboxPsp::at(self.setup.kind, setup)
+    /// An account at the same PSP that knows all that ours knows and has booked nothing: what it
+    /// tells is not true here.
+    pub fn forger(&self) -> SandboxPsp {
+        SandboxPsp::at(self.setup.kind, self.setup.kind.setup())
     }
 
     /// A payment as the shop protocol names it.

@@ -6,11 +6,12 @@ use crate::support::scene::price;
 use crate::support::{Psp, Rig};
 use reconciled::clock::Clock;
 use reconciled::core::time::Span;
+use reconciled::sandbox::psp::kind::Place;
 use reconciled::sandbox::rig::{View, eur};
 use reconciled::sandbox::server::{self, Side};
 use reconciled::sandbox::shop::{SandboxShop, ShopCall};
 use reconciled::sandbox::sign::StandardSecret;
-use reconciled::sandbox::world::{API_KEY, SharedWorld, WEBHOOK_SECRET, World};
+use reconciled::sandbox::world::{SharedWorld, World};
 use reconciled::wire::Method;
 use serde_json::Value;
 use std::net::SocketAddr;
@@ -186,10 +187,19 @@ impl SecondShop {
         }
     }
 
-    /// The part of the configuration about it; `mark` are further keys of its account.
-    fn toml(&self, psp: SocketAddr, mark: &str) -> String {
+    /// The part of the configuration about it and its own name for the account at the PSP; `mark`
+    /// are further keys of that.
+    fn toml(&self, rig: &Rig, mark: &str) -> String {
         let secret = StandardSecret::from_key(SecondShop::KEY).written();
-        let address = self.address;
+        let (address, kind) = (self.address, rig.kind());
+        let config = rig.config_path();
+        let place = Place {
+            api_base: &format!("http://{}", rig.psp_address()),
+            dir: config.parent().unwrap(),
+        };
+        let own = (kind.config)(&kind.setup(), &place).into_iter();
+        let own: Vec<String> = own.map(|(key, value)| format!("{key} = {value}")).collect();
+        let (word, own) = (kind.word, own.join("\n"));
         format!(
             r#"
 [shop.sandalen]
@@ -202,12 +212,10 @@ secret = {{ value = "{secret}" }}
 order_grace = "1s"
 second_look = "500ms"
 refund_delay = "1s"
-[psp.stripe_too]
-kind = "stripe"
+[psp.the_same]
+kind = "{word}"
 shop = "sandalen"
-api_key = {{ value = "{API_KEY}" }}
-webhook_secrets = [{{ value = "{WEBHOOK_SECRET}" }}]
-api_base = "http://{psp}"
+{own}
 claims = "referenced"
 since = "2020-01-01T00:00:00Z"
 sweep_every = "1s"
@@ -257,7 +265,7 @@ pub(crate) async fn s041_the_shops_mark_says_whose_an_order_number_in_two_shops_
     })
     .await;
     let mark = "reference = [\"metadata.sandalen_order\"]\nreference_pattern = \"^[0-9]{4}$\"";
-    let more = second.toml(rig.psp_address(), mark);
+    let more = second.toml(&rig, mark);
     rig.setup_mut().more = more;
     rig.write_config().unwrap();
     rig.restart().await.unwrap();
@@ -278,7 +286,7 @@ pub(crate) async fn s041_the_shops_mark_says_whose_an_order_number_in_two_shops_
         }
     });
     let settled = at_shop(&rig, "sandalen", "1001", "settled").await;
-    assert_eq!(settled["payments"][0]["account"], "stripe_too");
+    assert_eq!(settled["payments"][0]["account"], "the_same");
     assert_eq!(second.mails("1001"), 1);
     at_shop(&rig, "klompen", "1001", "open").await;
     assert_eq!(rig.was_heard(ShopCall::Confirm, "1001"), 0);
@@ -299,7 +307,7 @@ pub(crate) async fn s041_without_a_mark_nobody_confirms_or_refunds_what_may_be_t
 ) {
     let second = SecondShop::open().await;
     let mut rig = Rig::prepare_at_with(psp, |setup| setup).await;
-    let more = second.toml(rig.psp_address(), "");
+    let more = second.toml(&rig, "");
     rig.setup_mut().more = more;
     rig.write_config().unwrap();
     rig.restart().await.unwrap();

@@ -11,7 +11,8 @@ use crate::sandbox::fault::{Fault, response};
 use crate::sandbox::outbox::{Sealed, Sealing, flip_digit};
 use crate::wire::{Request, Response};
 
-/// The kinds of calls that faults tell apart, in no PSP's words.
+/// The kinds of calls that faults tell apart, in no PSP's words. A call that releases or gives back,
+/// whichever is right, is what it will do to this payment: `Void` or `Refund`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum PspCall {
     /// Read one payment.
@@ -32,8 +33,6 @@ pub enum PspCall {
     Refund,
     /// Call a refund off.
     CancelRefund,
-    /// Release or give back, whichever is right.
-    Reverse,
     /// Read one refund.
     FetchRefund,
     /// List refunds.
