@@ -8,6 +8,7 @@
 mod confirm;
 mod draft;
 mod give_back;
+mod named;
 mod notices;
 pub mod position;
 mod refund;

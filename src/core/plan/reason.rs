@@ -105,6 +105,8 @@ reasons! {
     BeforeSince = "before_since",
     /// Test payment at a live account, or the other way round.
     WrongMode = "wrong_mode",
+    /// Somebody named a payment without proving anything, and the PSP knows no such payment.
+    UnknownAtPsp = "unknown_at_psp",
     /// Held: an operator said so.
     OperatorHold = "operator_hold",
     /// Held: the guard stopped automatic refunds (count, sum or share in an hour).

@@ -85,10 +85,11 @@ fn refund() -> BoxedStrategy<Refund> {
         RefundState::Succeeded,
         RefundState::Failed,
     ]);
-    let waits = option::of((time(), any::<bool>()));
-    (money(), state, option::of(key()), waits)
-        .prop_map(|(amount, state, mark, waits)| Refund {
+    let said = || option::of((time(), any::<bool>()));
+    (money(), state, option::of(key()), said(), said())
+        .prop_map(|(amount, state, mark, waits, cancellable)| Refund {
             waits_for_balance: waits.map(|(at, value)| Stamped::new(at, value)),
+            may_be_cancelled: cancellable.map(|(at, value)| Stamped::new(at, value)),
             ..Refund::new(amount, state, mark.map(|(key, _)| key))
         })
         .boxed()
@@ -128,6 +129,7 @@ fn progress() -> BoxedStrategy<Progress> {
 fn source() -> BoxedStrategy<Source> {
     prop_oneof![
         Just(Source::Signed),
+        any::<bool>().prop_map(|is_signed| Source::Named { is_signed }),
         time().prop_map(|asked_at| Source::Read { asked_at })
     ]
     .boxed()

@@ -58,6 +58,10 @@ fn payment_seen(snapshot: &PaymentSnapshot) -> String {
     let how = match snapshot.source {
         Source::Signed => format!("{account} told us (signed delivery)"),
         Source::Read { .. } => format!("Read at {account}"),
+        Source::Named { is_signed: true } => format!("{account} named it, to be read"),
+        Source::Named { is_signed: false } => {
+            format!("An unsigned delivery for {account} named it, to be read")
+        }
     };
     let mut said = Vec::new();
     if let Some(method) = &snapshot.method {
