@@ -5,6 +5,7 @@
 //! `position` (where a payment's money is), `stand` (which stage a checkout is in), then
 //! `waiting`, `confirm`, `give_back`, `refund` and `notices`.
 
+mod cancel;
 mod confirm;
 mod draft;
 mod give_back;

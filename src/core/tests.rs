@@ -10,6 +10,7 @@
 )]
 
 mod arbitrary;
+mod cancelling;
 mod confirming;
 mod fitting;
 mod laws;

@@ -79,6 +79,8 @@ reasons! {
     RefundPending = "refund_pending",
     /// The refund waits for the shop's balance at the PSP.
     RefundWaitsForBalance = "refund_waits_for_balance",
+    /// The order turned up while a refund of ours still waits; the PSP is asked to cancel it.
+    CancellingRefund = "cancelling_refund",
     /// The authorisation is being released.
     VoidDue = "void_due",
     /// The shop confirmed the order and the money matches.

@@ -266,9 +266,11 @@ fn permits(mode: Mode, kind: ActionKind) -> bool {
     let least = match kind {
         ActionKind::Fetch | ActionKind::LookUp => Mode::Observe,
         ActionKind::Confirm => Mode::Confirm,
-        ActionKind::Release | ActionKind::Refund | ActionKind::Void | ActionKind::Notify => {
-            Mode::Full
-        }
+        ActionKind::Release
+        | ActionKind::Refund
+        | ActionKind::Void
+        | ActionKind::CancelRefund
+        | ActionKind::Notify => Mode::Full,
     };
     mode >= least
 }
