@@ -5,7 +5,7 @@
 use super::draft::{Draft, Stand};
 use super::give_back::{self, GiveBack};
 use super::position::Position;
-use super::{ASK_WHILE_HELD_EVERY, HOLD_BEFORE_LAPSE, WATCH_PAYMENTS_FOR, ruling};
+use super::{ASK_WHILE_HELD_EVERY, HOLD_BEFORE_LAPSE, WATCH_PAYMENTS_FOR, named, ruling};
 use crate::core::ids::PaymentRef;
 use crate::core::money::MoneyError;
 use crate::core::order::{OrderStatus, Via};
@@ -21,7 +21,7 @@ const LOOKS_BEFORE_READY_MAX: usize = 12;
 /// Payments that are only named, or known but never described, must be read.
 pub(super) fn read_what_is_unknown(draft: &mut Draft<'_>) {
     let checkout = draft.checkout;
-    let named: Vec<(PaymentRef, Time)> = checkout
+    let claimed: Vec<(PaymentRef, Time)> = checkout
         .order
         .claims
         .iter()
@@ -32,9 +32,10 @@ pub(super) fn read_what_is_unknown(draft: &mut Draft<'_>) {
     let nameless: Vec<(PaymentRef, Time)> = draft
         .our_payments()
         .filter(|(_, state)| state.status() == PaymentStatus::Unknown)
+        .filter(|(payment, state)| !named::is_only_hearsay(draft, payment, state))
         .map(|(payment, state)| (payment.clone(), state.first_seen_at.unwrap_or_default()))
         .collect();
-    for (payment, since) in named {
+    for (payment, since) in claimed {
         if draft.now < since.plus(WATCH_PAYMENTS_FOR) && draft.can_read(&payment) {
             draft.watch(&payment, since);
         }
