@@ -4,8 +4,11 @@
 //! Amounts taken only grow, "money taken" outranks "failed", refunds are a lattice of their own.
 //! Nothing here knows orders, shops or decisions.
 
+mod doubt;
+mod join;
+
 use super::ids::{ActionKey, ExternalRef, PaymentRef, Reference};
-use super::lattice::{Join, Stamped, join_maps, keep_max, keep_min};
+use super::lattice::Stamped;
 use super::money::{Currency, Money, MoneyError};
 use super::time::Time;
 use serde::{Deserialize, Serialize};
@@ -242,6 +245,9 @@ pub struct Payment {
     pub first_money_at: Option<Time>,
     /// When the last read that we asked for left.
     pub read_at: Option<Time>,
+    /// Whether the last read that spoke of money taken showed any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shows_money: Option<Stamped<bool>>,
     /// Ours or not, as last judged.
     pub ownership: Option<Stamped<Ownership>>,
     /// The reference it carries.
@@ -296,6 +302,9 @@ impl Payment {
             first_seen_at: Some(snapshot.observed_at),
             first_money_at: has_money.then_some(snapshot.observed_at),
             read_at: asked_at,
+            shows_money: asked_at
+                .zip(snapshot.captured)
+                .map(|(at, captured)| Stamped::new(at, captured.is_positive())),
             ownership: snapshot.ownership.map(|value| Stamped::new(at, value)),
             reference: snapshot
                 .reference
@@ -340,6 +349,7 @@ impl Payment {
         Payment {
             first_seen_at: None,
             read_at: None,
+            shows_money: undated(&self.shows_money),
             refunds_listed_at: None,
             ownership: undated(&self.ownership),
             reference: undated(&self.reference),
@@ -448,51 +458,5 @@ impl Payment {
             .filter(|dispute| dispute.state == DisputeState::Lost);
         lost.map(|dispute| dispute.amount)
             .try_fold(Money::zero(currency), Money::plus)
-    }
-}
-
-impl Join for Refund {
-    fn join(&mut self, other: &Refund) {
-        // A refund's amount does not change; should a source say otherwise, the greater one
-        // counts, because it leaves less to pay out.
-        self.amount = self.amount.max(other.amount);
-        self.state = self.state.max(other.state);
-        keep_max(&mut self.mark, &other.mark);
-        keep_max(&mut self.waits_for_balance, &other.waits_for_balance);
-        keep_min(&mut self.failed_at, &other.failed_at);
-    }
-}
-
-impl Join for Dispute {
-    fn join(&mut self, other: &Dispute) {
-        self.amount = self.amount.max(other.amount);
-        self.state = self.state.max(other.state);
-    }
-}
-
-impl Join for Payment {
-    fn join(&mut self, other: &Payment) {
-        keep_min(&mut self.first_seen_at, &other.first_seen_at);
-        keep_min(&mut self.first_money_at, &other.first_money_at);
-        keep_max(&mut self.read_at, &other.read_at);
-        keep_max(&mut self.ownership, &other.ownership);
-        keep_max(&mut self.reference, &other.reference);
-        keep_min(&mut self.created_at, &other.created_at);
-        keep_max(&mut self.method, &other.method);
-        keep_max(&mut self.progress, &other.progress);
-        keep_min(&mut self.died_at, &other.died_at);
-        keep_max(&mut self.requested, &other.requested);
-        keep_max(&mut self.authorised, &other.authorised);
-        keep_max(&mut self.authorised_until, &other.authorised_until);
-        for (currency, minor) in &other.captured {
-            let known = self.captured.entry(*currency).or_insert(*minor);
-            *known = (*known).max(*minor);
-        }
-        keep_max(&mut self.refunded, &other.refunded);
-        join_maps(&mut self.refunds, &other.refunds);
-        keep_max(&mut self.refunds_listed_at, &other.refunds_listed_at);
-        join_maps(&mut self.disputes, &other.disputes);
-        keep_max(&mut self.is_disputed, &other.is_disputed);
-        keep_max(&mut self.is_refundable, &other.is_refundable);
     }
 }

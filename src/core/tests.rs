@@ -13,6 +13,7 @@ mod arbitrary;
 mod confirming;
 mod fitting;
 mod laws;
+mod race_table;
 mod races;
 mod refunding;
 mod rules;

@@ -162,6 +162,8 @@ reasons! {
     AuthorisationExpiring = "authorisation_expiring",
     /// Held: the PSP cannot be read for this payment.
     UnreadablePayment = "unreadable_payment",
+    /// Held: the PSP said that money was taken, and shows none now.
+    MoneyDenied = "money_denied",
     /// Held: amounts from the PSP do not add up.
     AmountsInconsistent = "amounts_inconsistent",
     /// Held: a promise would have been broken, so nothing was done.

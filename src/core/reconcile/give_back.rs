@@ -142,6 +142,41 @@ fn is_named(draft: &Draft<'_>, payment: &PaymentRef) -> bool {
     latest.is_some_and(|said| said.paid_by.is_empty() || said.paid_by.contains(payment))
 }
 
+/// Releases authorisations that a confirmed and wholly paid order does not need: those whose
+/// release was begun, and those beside the payments by which the shop says that it was paid.
+pub(super) fn void_left_over(draft: &mut Draft<'_>, matched: &Match) -> Option<Stand> {
+    let named = draft.checkout.order.latest().map(|said| &said.paid_by);
+    let names_others = |payment: &PaymentRef| {
+        named.is_some_and(|named| !named.is_empty() && !named.contains(payment))
+    };
+    let voids: Vec<PaymentRef> = draft
+        .our_payments()
+        .filter(|(_, state)| state.status() == PaymentStatus::Authorised)
+        .map(|(payment, _)| payment)
+        .filter(|payment| names_others(payment) || refund::was_void_begun(draft, payment))
+        .cloned()
+        .collect();
+    let held_at = |payment: &PaymentRef| {
+        let state = draft.checkout.payments.get(payment);
+        state.and_then(|state| state.first_money_at)
+    };
+    let since = voids.iter().filter_map(held_at).max();
+    if voids.is_empty() || matched.kept.is_empty() || matched.is_short {
+        return None;
+    }
+    let give = GiveBack {
+        amounts: Vec::new(),
+        voids,
+        why: Reason::Duplicate,
+        since: confirm::confirmed_so_since(draft)
+            .max(since)
+            .unwrap_or(draft.now),
+        gives_order_up: false,
+    };
+    let stand = run(draft, &[], give);
+    Some(stand.unwrap_or_else(|_| Stand::held(Reason::AmountsInconsistent)))
+}
+
 /// Releases authorisations of an order that is given up.
 pub(super) fn void(draft: &mut Draft<'_>, why: Reason, since: Time) -> Stand {
     let voids: Vec<PaymentRef> = draft

@@ -243,6 +243,11 @@ fn void_ask<'a>(draft: &Draft<'a>, payment: &PaymentRef) -> Option<&'a Ask> {
     draft.ask(&key)
 }
 
+/// True once a release of this authorisation was asked for.
+pub(super) fn was_void_begun(draft: &Draft<'_>, payment: &PaymentRef) -> bool {
+    void_ask(draft, payment).is_some()
+}
+
 fn is_void_done(draft: &Draft<'_>, payment: &PaymentRef) -> bool {
     void_ask(draft, payment).is_some_and(|ask| ask.is_done() && !ask.is_in_flight())
 }

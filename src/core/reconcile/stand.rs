@@ -41,6 +41,7 @@ fn decide_checked(draft: &mut Draft<'_>) -> Result<Stand, MoneyError> {
         return Ok(stand);
     }
     waiting::read_what_is_unknown(draft);
+    waiting::read_what_is_doubted(draft);
     waiting::ask_again_if_told(draft);
     let mut money = Vec::new();
     let mut holds_authorisation = false;
@@ -108,6 +109,11 @@ fn with_money(draft: &mut Draft<'_>, money: &[Position<'_>]) -> Result<Stand, Mo
             refund::follow(draft, money);
             return Ok(Stand::held(Reason::Disputed));
         }
+    }
+    if money.iter().any(|one| one.state.is_money_denied()) {
+        refund::follow(draft, money);
+        confirm::read_back(draft);
+        return Ok(Stand::held(Reason::MoneyDenied));
     }
     if is_confirmed(draft) && checkout.reference.is_some() {
         let matched = match_money(checkout, money, draft.policy)?;
@@ -212,6 +218,11 @@ fn confirm_matched(draft: &mut Draft<'_>, money: &[Position<'_>]) -> Result<Stan
     if let Some(reason) = matched.anomaly {
         return Ok(Stand::held(reason));
     }
+    let mut kept = money.iter().filter(|one| is_kept(one));
+    if kept.any(|one| waiting::awaits_read(draft, one)) {
+        confirm::read_back(draft);
+        return Ok(Stand::new(Verdict::Confirming, Reason::AwaitingRead));
+    }
     if matched.kept.is_empty() {
         return Ok(Stand::held(Reason::PaymentClaimedTwice));
     }
@@ -269,13 +280,16 @@ fn confirmed(
             Stand::held(Reason::ConfirmedAfterRefund)
         }
         Some(following) if following.blocks => following.stand,
-        following => match excess(draft, money, &matched)? {
-            Some(stand) => stand,
-            None => match following {
-                Some(following) => following.stand,
+        following => {
+            let going = match excess(draft, money, &matched)? {
+                Some(stand) => Some(stand),
+                None => give_back::void_left_over(draft, &matched),
+            };
+            match going.or(following.map(|following| following.stand)) {
+                Some(stand) => stand,
                 None => settled_stand(draft, money, &matched)?,
-            },
-        },
+            }
+        }
     };
     stand.settled = matched.kept.iter().map(|part| part.amount).collect();
     Ok(stand)

@@ -49,6 +49,30 @@ pub(super) fn read_what_is_unknown(draft: &mut Draft<'_>) {
     }
 }
 
+/// Payments of which the PSP says two things are read: the answer decides. While it goes on
+/// denying the money, it is asked on, more and more seldom.
+pub(super) fn read_what_is_doubted(draft: &mut Draft<'_>) {
+    let doubted: Vec<(PaymentRef, Option<Time>)> = draft
+        .our_payments()
+        .filter(|(payment, state)| {
+            let is_open = state.doubted_since().is_some() || state.is_money_denied();
+            is_open && draft.can_read(payment)
+        })
+        .map(|(payment, state)| (payment.clone(), state.doubted_since()))
+        .collect();
+    for (payment, since) in doubted {
+        match since {
+            Some(since) => draft.fetch(&payment, since),
+            None => draft.watch(&payment, Time::default()),
+        }
+    }
+}
+
+/// True while a payment must be read before anybody is told that it is paid.
+pub(super) fn awaits_read(draft: &Draft<'_>, one: &Position<'_>) -> bool {
+    one.state.doubted_since().is_some() && draft.can_read(&one.payment)
+}
+
 /// An operator said `retry`: everyone who has not answered since is asked at once.
 pub(super) fn ask_again_if_told(draft: &mut Draft<'_>) {
     let Some(told) = ruling::retry_at(draft.checkout) else {

@@ -367,6 +367,34 @@ impl World {
         self.webhook(payment);
     }
 
+    /// A dispute that no webhook tells of.
+    pub(super) fn dispute_unseen(
+        &mut self,
+        payment: &PaymentRef,
+        amount: Money,
+        state: DisputeState,
+    ) {
+        let dispute = Dispute { amount, state };
+        self.paid(payment)
+            .disputes
+            .insert(external("dp_1"), dispute);
+    }
+
+    /// A webhook says that the payment failed for good; it may belong to an earlier attempt.
+    pub(super) fn says_failed(&mut self, payment: &PaymentRef) {
+        let mut snapshot =
+            PaymentSnapshot::new(payment.clone(), self.now, self.now, Source::Signed);
+        snapshot.progress = Some(Progress::Dead);
+        snapshot.ownership = Some(self.psp.payments[payment].ownership);
+        self.observe(Fact::PaymentSeen(Box::new(snapshot)));
+    }
+
+    /// The daemon dies and another one starts from what is stored.
+    pub(super) fn restarts(&mut self) {
+        let stored = serde_json::to_string(&self.checkout).unwrap();
+        self.checkout = serde_json::from_str(&stored).unwrap();
+    }
+
     /// All refunds at the PSP come to this end.
     pub(super) fn refunds_become(&mut self, state: RefundState) {
         for paid in self.psp.payments.values_mut() {
