@@ -115,6 +115,14 @@ pub enum Outcome {
         /// Not before this.
         until: Time,
     },
+    /// The other side declines it for now: what looks like a repetition is refused for a while.
+    /// It may mean that it was done already, so read back, and ask again when the block is over.
+    Postponed {
+        /// The other side's own stable word.
+        code: String,
+        /// Not before this.
+        until: Time,
+    },
     /// The other side did not accept our credentials. Says nothing about the subject.
     Unauthorized {
         /// A stable word.
@@ -142,7 +150,8 @@ impl Outcome {
             | Outcome::NotSent { code }
             | Outcome::Unauthorized { code }
             | Outcome::Malformed { code }
-            | Outcome::Refused { code } => Some(code),
+            | Outcome::Refused { code }
+            | Outcome::Postponed { code, .. } => Some(code),
             Outcome::Throttled { .. } => Some("throttled"),
             Outcome::Done => None,
         }
@@ -152,7 +161,10 @@ impl Outcome {
     /// lost its backend's answer may ask for patience too, so that is no proof either.
     pub fn is_unclear(&self) -> bool {
         match self {
-            Outcome::Unclear { .. } | Outcome::Malformed { .. } | Outcome::Throttled { .. } => true,
+            Outcome::Unclear { .. }
+            | Outcome::Malformed { .. }
+            | Outcome::Throttled { .. }
+            | Outcome::Postponed { .. } => true,
             Outcome::NotSent { .. }
             | Outcome::Unauthorized { .. }
             | Outcome::Refused { .. }

@@ -205,6 +205,9 @@ pub enum Action {
         amount: Money,
         /// True if the order had expired or was cancelled.
         late: bool,
+        /// The decision's number among those about this order; a later decision has a greater one.
+        #[serde(default)]
+        decision: u32,
     },
     /// `order.lookup` at the shop.
     LookUp {
@@ -217,6 +220,9 @@ pub enum Action {
         reference: Reference,
         /// The payments about to be refunded.
         payments: Vec<PaidPart>,
+        /// The decision's number among those about this order; a later decision has a greater one.
+        #[serde(default)]
+        decision: u32,
     },
     /// Read one payment, with its refunds and disputes, at the PSP.
     Fetch {

@@ -333,6 +333,10 @@ fn outcome_of(failure: Failure, now: Time) -> Outcome {
         Failure::Throttled { wait } => Outcome::Throttled {
             until: now.plus(wait),
         },
+        Failure::Postponed { code, wait } => Outcome::Postponed {
+            code,
+            until: now.plus(wait),
+        },
         Failure::Unauthorized(code) => Outcome::Unauthorized { code },
         Failure::Malformed(code) => Outcome::Malformed { code },
         Failure::Refused(code) => Outcome::Refused { code },
@@ -384,19 +388,23 @@ fn shop_ask(action: &Action) -> Option<ShopAsk> {
             payments,
             amount,
             late,
+            decision,
         } => Some(ShopAsk::Confirm {
             reference,
             payments,
             amount,
             late,
+            decision,
         }),
         Action::LookUp { reference } => Some(ShopAsk::LookUp { reference }),
         Action::Release {
             reference,
             payments,
+            decision,
         } => Some(ShopAsk::Release {
             reference,
             payments,
+            decision,
         }),
         Action::Notify {
             notice,

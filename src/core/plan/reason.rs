@@ -135,6 +135,8 @@ reasons! {
     Disputed = "disputed",
     /// Held: a refund failed after it was accepted; the customer does not have the money.
     RefundFailed = "refund_failed",
+    /// Held: the PSP accepted the refund and has not finished it for `refund_patience`.
+    RefundStuck = "refund_stuck",
     /// Held: the PSP declined the refund.
     RefundRefused = "refund_refused",
     /// Held: this means of payment cannot be refunded through the PSP.

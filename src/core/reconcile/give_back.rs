@@ -107,6 +107,10 @@ pub(super) fn gone_or_going(
         return waiting::authorised_only(draft).map(Some);
     }
     let was_charged_back = money.iter().any(|one| one.charged_back.is_positive());
+    let given = draft.checkout.asks.values();
+    let given = given.filter(|ask| ask.kind.gives_money_back());
+    let gone_at = given.filter_map(|ask| ask.done_at).max();
+    confirm::read_back_after(draft, gone_at);
     let reason = if was_charged_back {
         Reason::ChargedBack
     } else {
@@ -236,6 +240,8 @@ pub(super) fn run(
     }
     let base = Some(base).max(order.last_failure_at).unwrap_or(base);
     let due = base.plus(draft.policy.refund_delay);
+    // A confirm that was lost on its way must be stale before money leaves.
+    let due = Some(due).max(confirm::expired_at(draft)).unwrap_or(due);
     if asks_shop && order.is_shop_silent() {
         // The delay counts from the last failure, so it must be known when the silence ends.
         draft.look_up(base);
@@ -416,6 +422,7 @@ fn ask_release(draft: &mut Draft<'_>, money: &[Position<'_>], give: &GiveBack) -
         Action::Release {
             reference,
             payments,
+            decision: draft.decision(&key),
         },
         earliest,
     );

@@ -241,6 +241,7 @@ fn outcome() -> BoxedStrategy<Outcome> {
         1 => code.prop_map(|code| Outcome::Unclear { code }),
         1 => code.prop_map(|code| Outcome::NotSent { code }),
         1 => time().prop_map(|until| Outcome::Throttled { until }),
+        1 => time().prop_map(|until| Outcome::Postponed { code: "duplicate".to_owned(), until }),
         1 => code.prop_map(|code| Outcome::Unauthorized { code }),
         1 => code.prop_map(|code| Outcome::Malformed { code }),
         1 => code.prop_map(|code| Outcome::Refused { code }),

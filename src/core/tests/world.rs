@@ -177,6 +177,8 @@ pub(super) enum RefundWay {
     StaysPending,
     WaitsForBalance,
     Refused,
+    /// Declines what equals a refund of the last hour, as some PSPs do.
+    RefusedWithinTheHour,
 }
 
 /// One payment at the PSP.
@@ -218,6 +220,10 @@ pub(super) struct World {
     pub(super) journal: Vec<Fact>,
     /// Every call that left, in order.
     pub(super) calls: Vec<(Time, ActionKind, ActionKey)>,
+    /// The decision's number of every confirm and release that left, in order.
+    numbers: Vec<(ActionKind, u32)>,
+    /// When staff or we last asked for a refund.
+    last_refund_at: Option<Time>,
     /// What happens while the next call of a kind is under way.
     pub(super) meanwhile: Vec<(ActionKind, Meanwhile)>,
     /// Money may be left with nobody when the shop itself confirmed wrongly.
@@ -264,6 +270,8 @@ impl World {
             },
             journal: Vec::new(),
             calls: Vec::new(),
+            numbers: Vec::new(),
+            last_refund_at: None,
             meanwhile: Vec::new(),
             shop_may_err: false,
         }
@@ -354,6 +362,7 @@ impl World {
         amount: Money,
         state: RefundState,
     ) {
+        self.last_refund_at = Some(self.now);
         let paid = self.paid(payment);
         let id = external(&format!("re_staff_{}", paid.refunds.len()));
         paid.refunds.insert(id, Refund::new(amount, state, None));
@@ -566,6 +575,10 @@ impl World {
             amount: planned.action.amount(),
         });
         self.calls.push((sent_at, kind, planned.key.clone()));
+        if let Action::Confirm { decision, .. } | Action::Release { decision, .. } = &planned.action
+        {
+            self.numbers.push((kind, *decision));
+        }
         self.plan();
         let at_shop = matches!(
             kind,
@@ -592,6 +605,10 @@ impl World {
         self.pass(fault.takes());
         self.plan();
         let outcome = match refusal.filter(|_| fault == Fault::None) {
+            Some(code) if code == "duplicate" => Outcome::Postponed {
+                code,
+                until: sent_at.plus(Span::from_hours(1)),
+            },
             Some(code) => Outcome::Refused { code },
             None => fault.outcome(self.now),
         };
@@ -667,6 +684,7 @@ impl World {
             return None;
         }
         let way = self.psp.refund_way;
+        let is_recent = self.last_refund_at > Some(self.now.minus(Span::from_hours(1)));
         let paid = self.psp.payments.get_mut(payment).unwrap();
         let gone: i64 = paid
             .refunds
@@ -674,11 +692,15 @@ impl World {
             .filter(|refund| refund.state != RefundState::Failed)
             .map(|refund| refund.amount.minor())
             .sum();
+        let equal = paid.refunds.values().any(|refund| refund.amount == amount);
+        if way == RefundWay::RefusedWithinTheHour && is_recent && equal {
+            return Some("duplicate".to_owned());
+        }
         if way == RefundWay::Refused || gone + amount.minor() > paid.captured.minor() {
             return Some("refund_refused".to_owned());
         }
         let state = match way {
-            RefundWay::Succeeds => RefundState::Succeeded,
+            RefundWay::Succeeds | RefundWay::RefusedWithinTheHour => RefundState::Succeeded,
             RefundWay::StaysPending | RefundWay::WaitsForBalance | RefundWay::Refused => {
                 RefundState::Pending
             }
@@ -759,6 +781,12 @@ impl World {
             .iter()
             .filter(|(_, known, _)| *known == kind)
             .count()
+    }
+
+    /// The numbers of the decisions of this kind that left, in order.
+    pub(super) fn decisions(&self, kind: ActionKind) -> Vec<u32> {
+        let numbers = self.numbers.iter().filter(|(known, _)| *known == kind);
+        numbers.map(|(_, number)| *number).collect()
     }
 
     pub(super) fn keys(&self, kind: ActionKind) -> BTreeSet<&ActionKey> {

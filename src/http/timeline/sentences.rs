@@ -247,6 +247,11 @@ fn outcome_words(outcome: &Outcome) -> String {
         Outcome::Throttled { until } => {
             format!("was put off by the other side until {}", moment(*until))
         }
+        Outcome::Postponed { code, until } => format!(
+            "was declined until {} ({}); it may have had its effect before",
+            moment(*until),
+            printable(code)
+        ),
         Outcome::Unauthorized { code } => format!(
             "was not accepted, our credentials are wrong: {}",
             printable(code)

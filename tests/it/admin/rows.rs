@@ -95,6 +95,7 @@ pub(super) fn confirm(due: Time) -> Planned {
             }],
             amount: eur(5995),
             late: false,
+            decision: 1,
         },
         due,
         attempts: 0,
