@@ -43,6 +43,8 @@ pub enum ShopAsk {
         payments: Vec<PaidPart>,
         /// The decision's number.
         decision: u32,
+        /// What other means cover, as far as the shop has said: it gives that back itself.
+        paid_otherwise: Option<Money>,
     },
     /// Tell the customer.
     Notify {

@@ -187,16 +187,19 @@ pub enum BrakeCause {
     UnknownRunaway,
     /// The shop's epoch went backwards: it was restored from a backup.
     EpochWentBack,
+    /// An amount was off by exactly 10, 100 or 1000: a bug that will hit every payment.
+    AmountScale,
 }
 
 impl BrakeCause {
     /// All causes.
-    pub const ALL: [BrakeCause; 5] = [
+    pub const ALL: [BrakeCause; 6] = [
         BrakeCause::RefundCount,
         BrakeCause::RefundSum,
         BrakeCause::RefundShare,
         BrakeCause::UnknownRunaway,
         BrakeCause::EpochWentBack,
+        BrakeCause::AmountScale,
     ];
 
     /// Reads the word back.
@@ -214,6 +217,7 @@ impl BrakeCause {
             BrakeCause::RefundShare => "max_refund_share",
             BrakeCause::UnknownRunaway => "unknown_runaway",
             BrakeCause::EpochWentBack => "shop_epoch_went_back",
+            BrakeCause::AmountScale => "amount_off_by_power_of_ten",
         }
     }
 }

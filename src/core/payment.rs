@@ -370,7 +370,8 @@ impl Payment {
         if !self.captured.is_empty() {
             return PaymentStatus::Captured;
         }
-        if self.died_at.is_some() {
+        let asks_for_nothing = self.requested.as_ref().is_some_and(|it| it.value.is_zero());
+        if self.died_at.is_some() || asks_for_nothing {
             return PaymentStatus::Failed;
         }
         match self.progress.as_ref().map(|stamped| stamped.value) {

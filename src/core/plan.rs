@@ -223,6 +223,9 @@ pub enum Action {
         /// The decision's number among those about this order; a later decision has a greater one.
         #[serde(default)]
         decision: u32,
+        /// What other means cover by the shop's latest word: the shop gives it back itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        paid_otherwise: Option<Money>,
     },
     /// Read one payment, with its refunds and disputes, at the PSP.
     Fetch {

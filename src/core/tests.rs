@@ -18,6 +18,7 @@ mod races;
 mod refunding;
 mod rules;
 mod rulings;
+mod tender;
 mod waiting;
 mod world;
 mod worlds;

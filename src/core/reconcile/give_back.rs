@@ -48,19 +48,23 @@ impl GiveBack {
     }
 
     /// Only what is too much.
-    pub(super) fn excess(due: Vec<Excess>, since: Time) -> GiveBack {
+    pub(super) fn excess(due: Vec<Excess>, since: Time) -> Result<GiveBack, MoneyError> {
         let why = due.first().map_or(Reason::Overpaid, |one| one.why);
-        let amounts = due
-            .into_iter()
-            .map(|one| (one.payment, one.amount))
-            .collect();
-        GiveBack {
+        // One refund for each payment, whatever it is made of.
+        let mut amounts: Vec<(PaymentRef, Money)> = Vec::new();
+        for one in due {
+            match amounts.iter_mut().find(|known| known.0 == one.payment) {
+                Some(known) => known.1 = known.1.plus(one.amount)?,
+                None => amounts.push((one.payment, one.amount)),
+            }
+        }
+        Ok(GiveBack {
             amounts,
             voids: Vec::new(),
             why,
             since,
             gives_order_up: false,
-        }
+        })
     }
 
     fn payments(&self) -> impl Iterator<Item = &PaymentRef> {
@@ -304,6 +308,7 @@ fn braked(draft: &Draft<'_>) -> Option<Reason> {
         }
         BrakeCause::UnknownRunaway => Reason::GuardUnknownRunaway,
         BrakeCause::EpochWentBack => Reason::GuardEpochWentBack,
+        BrakeCause::AmountScale => Reason::GuardAmountScale,
     })
 }
 
@@ -423,6 +428,7 @@ fn ask_release(draft: &mut Draft<'_>, money: &[Position<'_>], give: &GiveBack) -
             reference,
             payments,
             decision: draft.decision(&key),
+            paid_otherwise: draft.checkout.order.covered(),
         },
         earliest,
     );

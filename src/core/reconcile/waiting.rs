@@ -7,9 +7,9 @@ use super::give_back::{self, GiveBack};
 use super::position::Position;
 use super::{ASK_WHILE_HELD_EVERY, HOLD_BEFORE_LAPSE, WATCH_PAYMENTS_FOR, ruling};
 use crate::core::ids::PaymentRef;
-use crate::core::money::MoneyError;
+use crate::core::money::{Money, MoneyError};
 use crate::core::order::{OrderStatus, Via};
-use crate::core::payment::{Ownership, PaymentStatus};
+use crate::core::payment::{Ownership, Payment, PaymentStatus};
 use crate::core::plan::{ActionKind, Reason, Verdict};
 use crate::core::retry;
 use crate::core::time::Time;
@@ -135,7 +135,14 @@ pub(super) fn nothing_captured(draft: &mut Draft<'_>) -> Stand {
         return order_without_money(draft);
     }
     let voided = was_voided(draft);
+    let asked_for_nothing = |state: &Payment| {
+        let requested = state.requested.as_ref().map(|said| said.value);
+        requested.is_some_and(Money::is_zero)
+    };
+    let mut ours = draft.our_payments().peekable();
+    let is_check = ours.peek().is_some() && ours.all(|(_, state)| asked_for_nothing(state));
     let reason = match (failed, voided) {
+        _ if is_check => Reason::CardCheck,
         (true, true) => Reason::Voided,
         (true, false) => Reason::PaymentFailed,
         (false, _) => Reason::NothingPaid,
@@ -159,6 +166,10 @@ fn order_without_money(draft: &mut Draft<'_>) -> Stand {
             return Stand::new(Verdict::Closed, Reason::NothingPaid);
         }
         Some(OrderStatus::Pending) | None => {}
+    }
+    if !draft.checkout.refused_claims.is_empty() {
+        // The first claim that was recorded counts; people find out whose payment it is.
+        return Stand::held(Reason::PaymentClaimedTwice);
     }
     let expires = order.expires_at.as_ref().map(|stamped| stamped.value);
     let last_word = order

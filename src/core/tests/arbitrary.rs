@@ -217,6 +217,8 @@ prop_compose! {
         times in [time(), time()],
         statement in option::weighted(0.9, statement()),
         amount in option::of(money()),
+        paid_otherwise in option::weighted(0.2, money()),
+        give_back in option::weighted(0.2, money()),
         expires_at in option::of(time()),
         claims in btree_set(payment(), 0..3),
         locale in option::of("[a-z]{2}"),
@@ -227,6 +229,7 @@ prop_compose! {
             observed_at: times[1],
             statement,
             amount,
+            terms: crate::core::order::Terms { paid_otherwise, give_back },
             expires_at,
             claims,
             locale,
@@ -279,6 +282,7 @@ fn cause() -> BoxedStrategy<BrakeCause> {
         BrakeCause::RefundShare,
         BrakeCause::UnknownRunaway,
         BrakeCause::EpochWentBack,
+        BrakeCause::AmountScale,
     ])
     .boxed()
 }

@@ -11,7 +11,7 @@ use crate::core::ids::{
 };
 use crate::core::invariants;
 use crate::core::money::{Currency, Money};
-use crate::core::order::{OrderSnapshot, OrderStatus, Statement, Via};
+use crate::core::order::{OrderSnapshot, OrderStatus, Statement, Terms, Via};
 use crate::core::payment::{
     Dispute, DisputeState, Ownership, PaymentSnapshot, Progress, Refund, RefundState, Source,
 };
@@ -164,6 +164,10 @@ pub(super) struct Shop {
     /// Answers a release of an order it does not know with `cancelled`.
     pub(super) keeps_tombstones: bool,
     pub(super) is_fulfilled: Option<bool>,
+    /// What it says of the order's money beyond what is owed.
+    pub(super) terms: Terms,
+    /// What each release said that other means cover.
+    pub(super) restored: Vec<Option<Money>>,
     pub(super) faults: VecDeque<Fault>,
     /// Every call fails like this while it stands.
     pub(super) down: Option<Fault>,
@@ -256,6 +260,8 @@ impl World {
                 refuses_release: false,
                 keeps_tombstones: false,
                 is_fulfilled: None,
+                terms: Terms::default(),
+                restored: Vec::new(),
                 faults: VecDeque::new(),
                 down: None,
                 notices: Vec::new(),
@@ -455,6 +461,7 @@ impl World {
                 retry_after: None,
             }),
             amount: self.shop.amount.filter(|_| is_known),
+            terms: self.shop.terms,
             expires_at: None,
             claims: BTreeSet::new(),
             locale: None,
@@ -645,7 +652,8 @@ impl World {
                 }
                 None
             }
-            Action::Release { .. } => {
+            Action::Release { paid_otherwise, .. } => {
+                self.shop.restored.push(*paid_otherwise);
                 let may_end = self.shop.status == OrderStatus::Pending
                     || (self.shop.status == OrderStatus::Unknown && self.shop.keeps_tombstones);
                 if may_end && !self.shop.refuses_release {
@@ -803,7 +811,9 @@ impl World {
             );
         }
         let ours: i64 = self.refunds_made().iter().map(|(_, minor)| minor).sum();
-        let owed = self.shop.amount.map_or(0, Money::minor);
+        let covered = self.shop.terms.paid_otherwise.map_or(0, Money::minor);
+        let share = self.shop.terms.give_back.map_or(0, Money::minor);
+        let owed = self.shop.amount.map_or(0, Money::minor) - covered - share;
         let left: i64 = self
             .psp
             .payments
@@ -825,7 +835,7 @@ impl World {
         if shop_counts_ours && ours > 0 && !self.shop_may_err {
             let staff = captured - left - ours;
             assert!(
-                left + staff >= owed.min(captured),
+                left + staff >= owed.min(captured - share),
                 "confirmed and refunded: {left} of {owed}"
             );
         }

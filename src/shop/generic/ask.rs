@@ -36,6 +36,8 @@ enum Content<'a> {
         reference: &'a str,
         payments: Vec<Paid<'a>>,
         decision: u32,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        paid_otherwise: Option<Money>,
     },
     Notice {
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -92,12 +94,14 @@ pub(super) fn body(ask: &ShopAsk, now: Time) -> Vec<u8> {
             reference,
             payments,
             decision,
+            paid_otherwise,
         } => (
             "order.release",
             Content::Release {
                 reference: reference.as_str(),
                 payments: payments.iter().map(paid).collect(),
                 decision: *decision,
+                paid_otherwise: *paid_otherwise,
             },
         ),
         ShopAsk::Notify {
@@ -224,6 +228,7 @@ mod tests {
             reference: order(),
             payments: vec![part("pi_1", 5995, Some("ideal"))],
             decision: 4,
+            paid_otherwise: Some(euros(2000)),
         };
         assert_eq!(
             sent(&ask),
@@ -237,6 +242,7 @@ mod tests {
                          "amount": {"value": "59.95", "currency": "EUR"}},
                     ],
                     "decision": 4,
+                    "paid_otherwise": {"value": "20.00", "currency": "EUR"},
                 },
             })
         );

@@ -77,6 +77,7 @@ pub(super) fn said(status: OrderStatus, via: Via, at: Time) -> OrderSnapshot {
             retry_after: None,
         }),
         amount: Some(eur(5995)),
+        terms: reconciled::core::order::Terms::default(),
         expires_at: Some(at.plus(Span::from_minutes(30))),
         claims: BTreeSet::new(),
         locale: None,

@@ -46,6 +46,7 @@ fn release() -> ShopAsk {
         reference: order(),
         payments: Vec::new(),
         decision: 2,
+        paid_otherwise: None,
     }
 }
 
