@@ -144,7 +144,8 @@ pub trait Store: Send + Sync + 'static {
         judge: &RefundJudge<'_>,
     ) -> Result<Result<(), BrakeCause>, StoreError>;
 
-    /// Sets or clears a shop's brake.
+    /// Sets or clears a shop's brake. Clearing it forgets what counted towards the guard's limits,
+    /// or the next refund would pull it again at once.
     async fn set_brake(
         &self,
         shop: &ShopId,

@@ -165,6 +165,8 @@ fn policy_rows(policy: &Policy) -> Rows {
         ("refund_delay", span(policy.refund_delay)),
         ("confirm_patience", span(policy.confirm_patience)),
         ("outage_patience", span(policy.outage_patience)),
+        ("confirm_check", span(policy.confirm_check)),
+        ("refund_patience", span(policy.refund_patience)),
         (
             "late_payment",
             written_word(LATE_PAYMENT, &policy.late_payment).into(),

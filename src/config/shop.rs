@@ -148,6 +148,8 @@ fn read_policy(field: &Field<'_>, title: String, out: &mut Findings<'_>) -> Opti
         refund_delay: section.read_or("refund_delay", base.refund_delay, out, value::duration),
         confirm_patience: section.read_or("confirm_patience", base.confirm_patience, out, positive),
         outage_patience: section.read_or("outage_patience", base.outage_patience, out, positive),
+        confirm_check: section.read_or("confirm_check", base.confirm_check, out, positive),
+        refund_patience: section.read_or("refund_patience", base.refund_patience, out, positive),
         late_payment: section.read_or("late_payment", base.late_payment, out, |field, out| {
             value::word(field, LATE_PAYMENT, out)
         }),

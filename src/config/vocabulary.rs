@@ -43,6 +43,8 @@ pub(super) const POLICY: &[&str] = &[
     "refund_delay",
     "confirm_patience",
     "outage_patience",
+    "confirm_check",
+    "refund_patience",
     "late_payment",
     "overpayment",
     "underpayment",

@@ -101,6 +101,11 @@ pub struct Policy {
     pub confirm_patience: Span,
     /// An unreachable shop gets this long.
     pub outage_patience: Span,
+    /// A confirmed order is looked at once more after this long: the shop may have answered and
+    /// then lost what it had written.
+    pub confirm_check: Span,
+    /// A refund that the PSP accepted and does not finish gets this long.
+    pub refund_patience: Span,
     /// Money for an expired or cancelled order.
     pub late_payment: LatePayment,
     /// Money above the order's amount.
@@ -130,6 +135,8 @@ impl Default for Policy {
             refund_delay: Span::from_minutes(10),
             confirm_patience: Span::from_hours(24),
             outage_patience: Span::from_hours(72),
+            confirm_check: Span::from_minutes(5),
+            refund_patience: Span::from_days(14),
             late_payment: LatePayment::Offer,
             overpayment: Overpayment::RefundExcess,
             underpayment: HoldOrRefund::Hold,

@@ -130,4 +130,5 @@ fn is_braked(reason: Reason) -> bool {
     reason == Reason::GuardRefunds
         || reason == Reason::GuardUnknownRunaway
         || reason == Reason::GuardEpochWentBack
+        || reason == Reason::GuardAmountScale
 }

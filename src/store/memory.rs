@@ -146,7 +146,12 @@ impl Store for MemoryStore {
         shop: &ShopId,
         brake: Option<(BrakeCause, Time)>,
     ) -> Result<(), StoreError> {
-        self.change(|state| state.shop_mut(shop).brake = brake);
+        self.change(|state| {
+            state.shop_mut(shop).brake = brake;
+            if brake.is_none() {
+                state.tallies.retain(|(of, ..), _| of != shop);
+            }
+        });
         Ok(())
     }
 

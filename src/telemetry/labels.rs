@@ -117,6 +117,7 @@ pub(super) fn outcome_word(outcome: &Outcome) -> &'static str {
         Outcome::Unclear { .. } => "unclear",
         Outcome::NotSent { .. } => "not_sent",
         Outcome::Throttled { .. } => "throttled",
+        Outcome::Postponed { .. } => "postponed",
         Outcome::Unauthorized { .. } => "unauthorized",
         Outcome::Malformed { .. } => "malformed",
         Outcome::Refused { .. } => "refused",

@@ -99,6 +99,7 @@ fn leaves_first(checkout: &Checkout, key: &ActionKey) -> bool {
         Some(
             Outcome::Unclear { .. }
             | Outcome::Throttled { .. }
+            | Outcome::Postponed { .. }
             | Outcome::Unauthorized { .. }
             | Outcome::Malformed { .. }
             | Outcome::Refused { .. }

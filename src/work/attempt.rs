@@ -263,7 +263,7 @@ async fn call_shop(
         body_bytes_max: SHOP_BODY_BYTES_MAX,
     };
     let reply = crew.outbound.call(request, limits).await;
-    let is_alive = crate::outbound::breaker::is_alive(&reply);
+    let is_alive = crate::outbound::breaker::sign_of_life(&[&reply]);
     let now = crew.clock.now();
     let mut ended = match shop.answer(&ask, &row.key, sent_at, now, &reply) {
         ShopAnswer::Said { order, epoch } => Ended {
@@ -274,7 +274,7 @@ async fn call_shop(
         ShopAnswer::Accepted => Ended::failed(Outcome::Done),
         ShopAnswer::Failed(failure) => Ended::failed(outcome_of(failure, now)),
     };
-    ended.is_alive = Some(is_alive);
+    ended.is_alive = is_alive;
     ended
 }
 
@@ -285,13 +285,13 @@ pub async fn exchange(
     ask: &PspAsk,
     asked_at: Time,
     until: Time,
-) -> (PspAnswer, bool) {
+) -> (PspAnswer, Option<bool>) {
     let mut replies: Vec<Reply> = Vec::new();
     for _ in 0..EXCHANGE_STEPS_MAX {
         match psp.step(ask, asked_at, &replies) {
             Step::Done(answer) => {
-                let is_alive = replies.iter().all(crate::outbound::breaker::is_alive);
-                return (answer, is_alive);
+                let replies: Vec<&Reply> = replies.iter().collect();
+                return (answer, crate::outbound::breaker::sign_of_life(&replies));
             }
             Step::Send(request) => {
                 let limits = CallLimits {
@@ -304,11 +304,11 @@ pub async fn exchange(
     }
     (
         PspAnswer::Failed(Failure::Unclear("exchange_too_long".to_owned())),
-        true,
+        Some(true),
     )
 }
 
-fn psp_ended((answer, is_alive): (PspAnswer, bool), now: Time) -> Ended {
+fn psp_ended((answer, is_alive): (PspAnswer, Option<bool>), now: Time) -> Ended {
     let mut ended = match answer {
         PspAnswer::Seen(payments) => Ended {
             facts: payments
@@ -322,7 +322,7 @@ fn psp_ended((answer, is_alive): (PspAnswer, bool), now: Time) -> Ended {
         }),
         PspAnswer::Failed(failure) => Ended::failed(outcome_of(failure, now)),
     };
-    ended.is_alive = Some(is_alive);
+    ended.is_alive = is_alive;
     ended
 }
 
@@ -331,6 +331,10 @@ fn outcome_of(failure: Failure, now: Time) -> Outcome {
         Failure::NotSent(code) => Outcome::NotSent { code },
         Failure::Unclear(code) => Outcome::Unclear { code },
         Failure::Throttled { wait } => Outcome::Throttled {
+            until: now.plus(wait),
+        },
+        Failure::Postponed { code, wait } => Outcome::Postponed {
+            code,
             until: now.plus(wait),
         },
         Failure::Unauthorized(code) => Outcome::Unauthorized { code },
@@ -391,19 +395,25 @@ fn shop_ask(action: &Action) -> Option<ShopAsk> {
             payments,
             amount,
             late,
+            decision,
         } => Some(ShopAsk::Confirm {
             reference,
             payments,
             amount,
             late,
+            decision,
         }),
         Action::LookUp { reference } => Some(ShopAsk::LookUp { reference }),
         Action::Release {
             reference,
             payments,
+            decision,
+            paid_otherwise,
         } => Some(ShopAsk::Release {
             reference,
             payments,
+            decision,
+            paid_otherwise,
         }),
         Action::Notify {
             notice,

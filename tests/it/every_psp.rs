@@ -77,6 +77,19 @@ lacking! { $
 }
 
 stories! {
+    stories_race {
+        s077_a_confirm_that_a_proxy_delivers_after_the_refund_is_refused_as_stale;
+        s077_a_stale_confirm_that_a_heedless_shop_takes_is_found_held_and_told;
+        s079_the_delayed_look_finds_a_confirm_that_the_shop_rolled_back;
+        r23_staff_refund_while_a_confirm_is_unanswered_and_the_shop_is_told;
+        r26_a_daemon_that_dies_with_a_confirm_out_reads_back_before_it_repeats;
+        r27_a_second_payment_while_a_confirm_is_unanswered_goes_back;
+        r41_the_shop_confirms_while_a_refund_is_unanswered_and_nothing_is_sent_again;
+        r43_staff_refund_while_ours_is_unanswered_and_no_cent_goes_twice;
+        r46_a_daemon_that_dies_with_a_refund_out_reads_the_list_and_keeps_the_key;
+        r47_a_second_payment_while_a_refund_is_unanswered_is_confirmed_if_the_order_lives;
+        r57_a_second_payment_while_a_void_is_unanswered_leaves_no_authorisation_behind;
+    }
     stories {
         a_normal_payment_is_confirmed_once_and_sigterm_ends_the_daemon_well;
         s001_forged_webhooks_are_answered_with_401_and_change_nothing [Signature, SignedTime];

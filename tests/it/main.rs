@@ -30,6 +30,7 @@ mod stories_duplicates;
 mod stories_ingest;
 mod stories_late;
 mod stories_matching;
+mod stories_race;
 mod stories_refund;
 mod stories_system;
 mod support;

@@ -127,6 +127,8 @@ fn every_policy_key_reaches_its_value() {
     assert_eq!(policy.refund_delay, Span::ZERO);
     assert_eq!(policy.confirm_patience, Span::from_hours(36));
     assert_eq!(policy.outage_patience, Span::from_days(4));
+    assert_eq!(policy.confirm_check, Span::from_seconds(90));
+    assert_eq!(policy.refund_patience, Span::from_days(30));
     assert_eq!(policy.late_payment, LatePayment::Refund);
     assert_eq!(policy.overpayment, Overpayment::Hold);
     assert_eq!(policy.underpayment, HoldOrRefund::Refund);

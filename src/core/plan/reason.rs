@@ -67,6 +67,8 @@ reasons! {
     Duplicate = "duplicate",
     /// More than the order's amount was paid.
     Overpaid = "overpaid",
+    /// The shop cannot deliver a part of the order, whose share goes back.
+    PartNotDelivered = "part_not_delivered",
     /// The refund waits for `refund_delay`, so that people or a late order can stop it.
     RefundDelayed = "refund_delayed",
     /// The payment and the order are read once more right before the money leaves.
@@ -87,6 +89,9 @@ reasons! {
     ConfirmedByShop = "confirmed_by_shop",
     /// Confirmed; a payment of it is disputed, which the shop answers at the PSP.
     ConfirmedDisputed = "confirmed_disputed",
+    /// Confirmed at the amount agreed at the time of payment; the shop has raised it since, and the
+    /// rest is its own to ask for.
+    ConfirmedBalanceDue = "confirmed_balance_due",
     /// An operator settled it outside.
     OperatorSettled = "operator_settled",
     /// Everything that was captured was refunded.
@@ -97,6 +102,8 @@ reasons! {
     Voided = "voided",
     /// The payment failed, expired or was cancelled.
     PaymentFailed = "payment_failed",
+    /// A card check: the payment asked for no money.
+    CardCheck = "card_check",
     /// The order ended without any payment.
     NothingPaid = "nothing_paid",
     /// The payment belongs to an order and lives in that order's checkout.
@@ -117,6 +124,9 @@ reasons! {
     GuardUnknownRunaway = "guard_unknown_runaway",
     /// Held: the shop's epoch went backwards, so it may have been restored from a backup.
     GuardEpochWentBack = "guard_epoch_went_back",
+    /// Held: an amount of this shop was off by exactly 10, 100 or 1000; until it is known why, no
+    /// refund leaves.
+    GuardAmountScale = "guard_amount_scale",
     /// Held: the refund is above `auto_refund_limit`.
     AboveAutoRefundLimit = "above_auto_refund_limit",
     /// Held: the shop answered, but neither yes nor no, for `confirm_patience`.
@@ -139,6 +149,8 @@ reasons! {
     Disputed = "disputed",
     /// Held: a refund failed after it was accepted; the customer does not have the money.
     RefundFailed = "refund_failed",
+    /// Held: the PSP accepted the refund and has not finished it for `refund_patience`.
+    RefundStuck = "refund_stuck",
     /// Held: the PSP declined the refund.
     RefundRefused = "refund_refused",
     /// Held: this means of payment cannot be refunded through the PSP.
@@ -166,6 +178,8 @@ reasons! {
     AuthorisationExpiring = "authorisation_expiring",
     /// Held: the PSP cannot be read for this payment.
     UnreadablePayment = "unreadable_payment",
+    /// Held: the PSP said that money was taken, and shows none now.
+    MoneyDenied = "money_denied",
     /// Held: amounts from the PSP do not add up.
     AmountsInconsistent = "amounts_inconsistent",
     /// Held: a promise would have been broken, so nothing was done.

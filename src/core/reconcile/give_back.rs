@@ -48,19 +48,23 @@ impl GiveBack {
     }
 
     /// Only what is too much.
-    pub(super) fn excess(due: Vec<Excess>, since: Time) -> GiveBack {
+    pub(super) fn excess(due: Vec<Excess>, since: Time) -> Result<GiveBack, MoneyError> {
         let why = due.first().map_or(Reason::Overpaid, |one| one.why);
-        let amounts = due
-            .into_iter()
-            .map(|one| (one.payment, one.amount))
-            .collect();
-        GiveBack {
+        // One refund for each payment, whatever it is made of.
+        let mut amounts: Vec<(PaymentRef, Money)> = Vec::new();
+        for one in due {
+            match amounts.iter_mut().find(|known| known.0 == one.payment) {
+                Some(known) => known.1 = known.1.plus(one.amount)?,
+                None => amounts.push((one.payment, one.amount)),
+            }
+        }
+        Ok(GiveBack {
             amounts,
             voids: Vec::new(),
             why,
             since,
             gives_order_up: false,
-        }
+        })
     }
 
     fn payments(&self) -> impl Iterator<Item = &PaymentRef> {
@@ -107,6 +111,10 @@ pub(super) fn gone_or_going(
         return waiting::authorised_only(draft).map(Some);
     }
     let was_charged_back = money.iter().any(|one| one.charged_back.is_positive());
+    let given = draft.checkout.asks.values();
+    let given = given.filter(|ask| ask.kind.gives_money_back());
+    let gone_at = given.filter_map(|ask| ask.done_at).max();
+    confirm::read_back_after(draft, gone_at);
     let reason = if was_charged_back {
         Reason::ChargedBack
     } else {
@@ -140,6 +148,41 @@ pub(super) fn gave_back_what_pays(
 fn is_named(draft: &Draft<'_>, payment: &PaymentRef) -> bool {
     let latest = draft.checkout.order.latest();
     latest.is_some_and(|said| said.paid_by.is_empty() || said.paid_by.contains(payment))
+}
+
+/// Releases authorisations that a confirmed and wholly paid order does not need: those whose
+/// release was begun, and those beside the payments by which the shop says that it was paid.
+pub(super) fn void_left_over(draft: &mut Draft<'_>, matched: &Match) -> Option<Stand> {
+    let named = draft.checkout.order.latest().map(|said| &said.paid_by);
+    let names_others = |payment: &PaymentRef| {
+        named.is_some_and(|named| !named.is_empty() && !named.contains(payment))
+    };
+    let voids: Vec<PaymentRef> = draft
+        .our_payments()
+        .filter(|(_, state)| state.status() == PaymentStatus::Authorised)
+        .map(|(payment, _)| payment)
+        .filter(|payment| names_others(payment) || refund::was_void_begun(draft, payment))
+        .cloned()
+        .collect();
+    let held_at = |payment: &PaymentRef| {
+        let state = draft.checkout.payments.get(payment);
+        state.and_then(|state| state.first_money_at)
+    };
+    let since = voids.iter().filter_map(held_at).max();
+    if voids.is_empty() || matched.kept.is_empty() || matched.is_short {
+        return None;
+    }
+    let give = GiveBack {
+        amounts: Vec::new(),
+        voids,
+        why: Reason::Duplicate,
+        since: confirm::confirmed_so_since(draft)
+            .max(since)
+            .unwrap_or(draft.now),
+        gives_order_up: false,
+    };
+    let stand = run(draft, &[], give);
+    Some(stand.unwrap_or_else(|_| Stand::held(Reason::AmountsInconsistent)))
 }
 
 /// Releases authorisations of an order that is given up.
@@ -201,6 +244,8 @@ pub(super) fn run(
     }
     let base = Some(base).max(order.last_failure_at).unwrap_or(base);
     let due = base.plus(draft.policy.refund_delay);
+    // A confirm that was lost on its way must be stale before money leaves.
+    let due = Some(due).max(confirm::expired_at(draft)).unwrap_or(due);
     if asks_shop && order.is_shop_silent() {
         // The delay counts from the last failure, so it must be known when the silence ends.
         draft.look_up(base);
@@ -263,6 +308,7 @@ fn braked(draft: &Draft<'_>) -> Option<Reason> {
         }
         BrakeCause::UnknownRunaway => Reason::GuardUnknownRunaway,
         BrakeCause::EpochWentBack => Reason::GuardEpochWentBack,
+        BrakeCause::AmountScale => Reason::GuardAmountScale,
     })
 }
 
@@ -381,6 +427,8 @@ fn ask_release(draft: &mut Draft<'_>, money: &[Position<'_>], give: &GiveBack) -
         Action::Release {
             reference,
             payments,
+            decision: draft.decision(&key),
+            paid_otherwise: draft.checkout.order.covered(),
         },
         earliest,
     );

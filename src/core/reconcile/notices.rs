@@ -44,7 +44,9 @@ pub(super) fn plan(draft: &mut Draft<'_>, stand: &Stand) {
         }
     }
     if stand.verdict == Verdict::Held && stand.reason != Reason::RefundedAfterConfirm {
-        for one in money.iter().filter(|one| one.net.is_positive()) {
+        // That money is gone for an order that the shop says is paid must reach it once more.
+        let is_gone = stand.reason == Reason::ConfirmedAfterRefund;
+        for one in money.iter().filter(|one| is_gone || one.net.is_positive()) {
             let subject = format!(
                 "{}-{}",
                 stand.reason.code(),
@@ -55,7 +57,7 @@ pub(super) fn plan(draft: &mut Draft<'_>, stand: &Stand) {
                 notice: Notice::Held,
                 subject: &subject,
                 payment: &one.payment,
-                amount: one.net,
+                amount: if is_gone { one.captured } else { one.net },
                 at,
             };
             tell(draft, &told, stand.reason);

@@ -14,13 +14,14 @@ use crate::core::policy::{Mode, Policy};
 use crate::core::time::Time;
 
 /// The policy keys that `overrides` may name.
-pub const OVERRIDABLE: [&str; 6] = [
+pub const OVERRIDABLE: [&str; 7] = [
     "auto_refund_limit",
     "max_refunds_per_hour",
     "max_refund_sum_per_hour",
     "max_refund_share",
     "unknown_runaway",
     "shop_epoch_went_back",
+    "amount_off_by_power_of_ten",
 ];
 
 /// An operator wants the order confirmed whatever the amounts say.

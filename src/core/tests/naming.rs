@@ -106,6 +106,7 @@ fn a_made_up_name_that_an_order_claims_is_read_on() {
         expires_at: None,
         claims: [ghost].into(),
         locale: None,
+        terms: crate::core::order::Terms::default(),
     };
     world.observe(Fact::OrderSeen(Box::new(snapshot)));
     for _ in 0..10 {

@@ -155,6 +155,12 @@ fn order_seen(snapshot: &OrderSnapshot) -> String {
     if let Some(amount) = snapshot.amount {
         said.push(format!("amount {amount}"));
     }
+    if let Some(covered) = snapshot.terms.paid_otherwise {
+        said.push(format!("{covered} paid by other means"));
+    }
+    if let Some(share) = snapshot.terms.give_back {
+        said.push(format!("{share} to go back"));
+    }
     if let Some(expires) = snapshot.expires_at {
         said.push(format!("expires at {}", moment(expires)));
     }
@@ -253,6 +259,11 @@ fn outcome_words(outcome: &Outcome) -> String {
         Outcome::Throttled { until } => {
             format!("was put off by the other side until {}", moment(*until))
         }
+        Outcome::Postponed { code, until } => format!(
+            "was declined until {} ({}); it may have had its effect before",
+            moment(*until),
+            printable(code)
+        ),
         Outcome::Unauthorized { code } => format!(
             "was not accepted, our credentials are wrong: {}",
             printable(code)
@@ -298,6 +309,9 @@ pub(in crate::http) fn brake_words(cause: BrakeCause) -> &'static str {
         BrakeCause::UnknownRunaway => "the shop knows too few of the orders it is asked about",
         BrakeCause::EpochWentBack => {
             "the shop's epoch went backwards, so it may have been restored from a backup"
+        }
+        BrakeCause::AmountScale => {
+            "an amount was off by exactly 10, 100 or 1000, a bug that hits every payment"
         }
     }
 }

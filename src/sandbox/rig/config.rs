@@ -70,6 +70,7 @@ impl Setup {
                 ("refund_delay", "\"1s\""),
                 ("confirm_patience", "\"5m\""),
                 ("outage_patience", "\"5m\""),
+                ("confirm_check", "\"5m\""),
             ]),
             shop: map(&[("name", "\"Klompenwinkel\""), ("mode", "\"full\"")]),
             account: map(&[

@@ -29,6 +29,8 @@ struct Envelope {
 struct Content {
     reference: Option<String>,
     amount: Option<Object<WrittenAmount>>,
+    paid_otherwise: Option<Object<WrittenAmount>>,
+    give_back: Option<Object<WrittenAmount>>,
     expires_at: Option<String>,
     payments: Option<Vec<Object<WrittenPayment>>>,
     locale: Option<String>,
@@ -105,6 +107,13 @@ fn snapshot(
         .map_err(|bad| unreadable("bad_reference", &format!("data.reference {bad}")))?;
     let amount = content.amount.as_ref().map(parts::amount).transpose();
     let amount = amount.map_err(|fault| unreadable(fault, "data.amount is not an exact amount"))?;
+    let terms = parts::terms(content.paid_otherwise.as_ref(), content.give_back.as_ref());
+    let terms = terms.map_err(|fault| {
+        unreadable(
+            fault,
+            "data.paid_otherwise or data.give_back is not an exact amount",
+        )
+    })?;
     if kind == Kind::Stands(OrderStatus::Pending) {
         present(amount, "data.amount")?;
     }
@@ -128,6 +137,7 @@ fn snapshot(
         observed_at,
         statement,
         amount,
+        terms,
         expires_at: expires_at.transpose()?,
         claims: payments(content.payments.as_deref(), "data.payments")?,
         locale: content.locale.clone().filter(|text| is_locale(text)),

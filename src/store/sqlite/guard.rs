@@ -36,8 +36,14 @@ pub(super) async fn set_brake(
         .bind(shop.as_str())
         .bind(brake.map(|(cause, _)| cause.code()))
         .bind(brake.map(|(_, at)| at.micros()))
-        .execute(connection)
+        .execute(&mut *connection)
         .await?;
+    if brake.is_none() {
+        sqlx::query(sql::FORGET_TALLIES)
+            .bind(shop.as_str())
+            .execute(connection)
+            .await?;
+    }
     Ok(())
 }
 

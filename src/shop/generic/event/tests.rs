@@ -58,6 +58,7 @@ fn a_pending_order_brings_amount_expiry_payments_and_language() {
         observed_at: received(),
         statement: Some(said(OrderStatus::Pending, at(TEN))),
         amount: euros(5995),
+        terms: crate::core::order::Terms::default(),
         expires_at: Some(at(TEN + 30 * MINUTE)),
         claims: payments(&["pi_123"]),
         locale: Some("nl-NL".to_owned()),
