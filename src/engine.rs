@@ -18,7 +18,9 @@ use crate::clock::Clock;
 use crate::core::ids::ShopId;
 use crate::core::policy::Policy;
 use crate::roster::Roster;
-use crate::store::{CommitUnit, Committed, Disposition, Store, StoreError, TallyKind, Wanted};
+use crate::store::{
+    CommitUnit, Committed, Disposition, Sender, Store, StoreError, TallyKind, Wanted,
+};
 use crate::telemetry::Telemetry;
 use arc_swap::ArcSwap;
 use input::Input;
@@ -154,6 +156,7 @@ impl Engine {
         }
         let committed = self.store.commit(&units).await?;
         self.count(&units, &committed);
+        self.hear(inputs, &roster);
         let members = members.into_iter().zip(units);
         for (((group, group_outcomes), unit), result) in members.zip(committed) {
             match result {
@@ -169,6 +172,18 @@ impl Engine {
 }
 
 impl Engine {
+    /// Deliveries of PSPs show that their webhooks reach us, whatever they say.
+    fn hear(&self, inputs: &[&Input], roster: &Roster) {
+        for input in inputs {
+            if let Input::Delivery(row) = input
+                && let Sender::Psp(account) = &row.delivery.sender
+                && let Some(entry) = roster.accounts.get(account)
+            {
+                self.telemetry.heard(&entry.shop);
+            }
+        }
+    }
+
     fn count_captures(&self, unit: &CommitUnit, learned_by: &'static str) {
         let captures = unit.tallies.iter();
         for tally in captures.filter(|one| one.kind == TallyKind::Capture) {

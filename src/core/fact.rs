@@ -175,16 +175,26 @@ pub enum BrakeCause {
     UnknownRunaway,
     /// The shop's epoch went backwards: it was restored from a backup.
     EpochWentBack,
+    /// The shop calls an order unknown that it had confirmed.
+    CanaryLost,
+    /// No order is known yet by which the shop could show that it finds any; stands for one
+    /// checkout and is tried anew by itself.
+    CanaryMissing,
+    /// The store was started somewhere else before: it was moved, or copied.
+    StoreMoved,
 }
 
 impl BrakeCause {
     /// All causes.
-    pub const ALL: [BrakeCause; 5] = [
+    pub const ALL: [BrakeCause; 8] = [
         BrakeCause::RefundCount,
         BrakeCause::RefundSum,
         BrakeCause::RefundShare,
         BrakeCause::UnknownRunaway,
         BrakeCause::EpochWentBack,
+        BrakeCause::CanaryLost,
+        BrakeCause::CanaryMissing,
+        BrakeCause::StoreMoved,
     ];
 
     /// Reads the word back.
@@ -202,6 +212,9 @@ impl BrakeCause {
             BrakeCause::RefundShare => "max_refund_share",
             BrakeCause::UnknownRunaway => "unknown_runaway",
             BrakeCause::EpochWentBack => "shop_epoch_went_back",
+            BrakeCause::CanaryLost => "canary_lost",
+            BrakeCause::CanaryMissing => "canary_missing",
+            BrakeCause::StoreMoved => "store_moved",
         }
     }
 }

@@ -96,6 +96,7 @@ async fn gather(state: &AdminState) -> Result<Seen, StoreError> {
         shops: seen_shops(state, &roster).await?,
         accounts: seen_accounts(&roster),
         parts: state.readiness.report().await,
+        unheard: state.telemetry.unheard(),
     })
 }
 

@@ -69,6 +69,8 @@ reasons! {
     Overpaid = "overpaid",
     /// The refund waits for `refund_delay`, so that people or a late order can stop it.
     RefundDelayed = "refund_delayed",
+    /// The refund waits for `reversal_wait`: the payer's bank can still pull this money back by itself.
+    ReversalPossible = "reversal_possible",
     /// The payment and the order are read once more right before the money leaves.
     LastLook = "last_look",
     /// The refund is due or was sent.
@@ -113,6 +115,12 @@ reasons! {
     GuardUnknownRunaway = "guard_unknown_runaway",
     /// Held: the shop's epoch went backwards, so it may have been restored from a backup.
     GuardEpochWentBack = "guard_epoch_went_back",
+    /// Held: the shop calls an order unknown that it had confirmed, so its `unknown` proves nothing.
+    GuardCanaryLost = "guard_canary_lost",
+    /// Held: the shop has not shown yet that it finds any order, so its `unknown` proves nothing; tried again every hour.
+    GuardCanaryMissing = "guard_canary_missing",
+    /// Held: the store was started elsewhere before, so another daemon may be at work on the same money.
+    GuardStoreMoved = "guard_store_moved",
     /// Held: the refund is above `auto_refund_limit`.
     AboveAutoRefundLimit = "above_auto_refund_limit",
     /// Held: the shop answered, but neither yes nor no, for `confirm_patience`.

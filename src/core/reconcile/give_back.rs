@@ -11,6 +11,7 @@ use crate::core::checkout::Ask;
 use crate::core::fact::BrakeCause;
 use crate::core::ids::{ActionKey, PaymentRef};
 use crate::core::matching::{Excess, Match};
+use crate::core::means;
 use crate::core::money::{Money, MoneyError};
 use crate::core::order::{OrderStatus, Via};
 use crate::core::payment::PaymentStatus;
@@ -177,6 +178,9 @@ pub(super) fn run(
         return Ok(confirm::withdrawn(draft));
     }
     if let Some(reason) = forbidden(draft, money, &give) {
+        if reason == Reason::GuardCanaryMissing {
+            draft.wake(draft.now.plus(ASK_WHILE_HELD_EVERY));
+        }
         return Ok(Stand::held(reason));
     }
     if let Some(stand) = confirm_not_ended(draft) {
@@ -200,14 +204,20 @@ pub(super) fn run(
         }
     }
     let base = Some(base).max(order.last_failure_at).unwrap_or(base);
-    let due = base.plus(draft.policy.refund_delay);
+    let delayed = base.plus(draft.policy.refund_delay);
+    let due = reversal_ends(draft, money, &give).map_or(delayed, |ends| ends.max(delayed));
     if asks_shop && order.is_shop_silent() {
         // The delay counts from the last failure, so it must be known when the silence ends.
         draft.look_up(base);
     }
     if draft.now < due {
         last_look(draft, &give, due);
-        return Ok(Stand::new(Verdict::Refunding, Reason::RefundDelayed));
+        let waits_for = if draft.now < delayed {
+            Reason::RefundDelayed
+        } else {
+            Reason::ReversalPossible
+        };
+        return Ok(Stand::new(Verdict::Refunding, waits_for));
     }
     if draft.policy.mode < Mode::Full {
         // Nothing will leave, so there is no last look; but what people do by hand is seen.
@@ -218,6 +228,22 @@ pub(super) fn run(
         return Ok(Stand::new(Verdict::Refunding, Reason::LastLook));
     }
     Ok(refund::send(draft, money, &give, due))
+}
+
+/// When the payer's bank has had its time to pull the money back; none when it cannot, or when an
+/// operator does not want to wait for it.
+fn reversal_ends(draft: &Draft<'_>, money: &[Position<'_>], give: &GiveBack) -> Option<Time> {
+    let pulled = money.iter().filter(|one| {
+        let method = one.state.method.as_ref();
+        let is_given = give
+            .amounts
+            .iter()
+            .any(|(payment, _)| *payment == one.payment);
+        is_given && method.is_some_and(|method| means::can_be_pulled_back(&method.value))
+    });
+    let latest = pulled.map(Position::money_at).max()?;
+    let is_overridden = ruling::overrides(draft.checkout, "reversal_wait");
+    (!is_overridden).then(|| latest.plus(draft.policy.reversal_wait))
 }
 
 /// What keeps money from leaving whatever the evidence.
@@ -250,11 +276,12 @@ fn forbidden(draft: &Draft<'_>, money: &[Position<'_>], give: &GiveBack) -> Opti
 /// The brake that stands, unless an operator released it later or overrides its cause.
 fn braked(draft: &Draft<'_>) -> Option<Reason> {
     let brake = draft.checkout.brake.as_ref()?;
-    let released = draft
-        .checkout
-        .brake_released_at
-        .max(ruling::resumed_at(draft.checkout));
+    let released = ruling::vouched_at(draft.checkout);
     if released >= Some(brake.as_of) || ruling::overrides(draft.checkout, brake.value.code()) {
+        return None;
+    }
+    let is_tried_anew = draft.now >= brake.as_of.plus(ASK_WHILE_HELD_EVERY);
+    if brake.value == BrakeCause::CanaryMissing && is_tried_anew {
         return None;
     }
     Some(match brake.value {
@@ -263,6 +290,9 @@ fn braked(draft: &Draft<'_>) -> Option<Reason> {
         }
         BrakeCause::UnknownRunaway => Reason::GuardUnknownRunaway,
         BrakeCause::EpochWentBack => Reason::GuardEpochWentBack,
+        BrakeCause::CanaryLost => Reason::GuardCanaryLost,
+        BrakeCause::CanaryMissing => Reason::GuardCanaryMissing,
+        BrakeCause::StoreMoved => Reason::GuardStoreMoved,
     })
 }
 

@@ -215,6 +215,10 @@ fn confirm_matched(draft: &mut Draft<'_>, money: &[Position<'_>]) -> Result<Stan
     if matched.kept.is_empty() {
         return Ok(Stand::held(Reason::PaymentClaimedTwice));
     }
+    if waiting::is_older_than_order(draft, money.iter().filter(|one| is_kept(one))) {
+        confirm::read_back(draft);
+        return Ok(Stand::held(Reason::PaymentOlderThanOrder));
+    }
     let touched = money
         .iter()
         .map(Position::was_refunded_elsewhere)

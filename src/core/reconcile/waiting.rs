@@ -5,7 +5,9 @@
 use super::draft::{Draft, Stand};
 use super::give_back::{self, GiveBack};
 use super::position::Position;
-use super::{ASK_WHILE_HELD_EVERY, HOLD_BEFORE_LAPSE, WATCH_PAYMENTS_FOR, ruling};
+use super::{
+    ASK_WHILE_HELD_EVERY, HOLD_BEFORE_LAPSE, ORDER_FOLLOWS_WITHIN, WATCH_PAYMENTS_FOR, ruling,
+};
 use crate::core::ids::PaymentRef;
 use crate::core::money::MoneyError;
 use crate::core::order::{OrderStatus, Via};
@@ -291,6 +293,25 @@ pub(super) fn owner_ambiguous(draft: &mut Draft<'_>) -> Option<Stand> {
         .max()
         .unwrap_or_default();
     Some(held_asking(draft, arrived, Reason::OwnerAmbiguous))
+}
+
+/// The shop's order is too young for this money: its number was used before, and the shop does not
+/// name the payment for it.
+pub(super) fn is_older_than_order<'a>(
+    draft: &Draft<'_>,
+    mut money: impl Iterator<Item = &'a Position<'a>>,
+) -> bool {
+    let order = &draft.checkout.order;
+    let Some(made) = order.created_at.as_ref().map(|stamped| stamped.value) else {
+        return false;
+    };
+    money.any(|one| {
+        let is_older = one
+            .state
+            .created_at
+            .is_some_and(|paid| paid.plus(ORDER_FOLLOWS_WITHIN) < made);
+        is_older && !order.claims.contains(&one.payment)
+    })
 }
 
 /// A payment of ours is no checkout payment.

@@ -217,7 +217,7 @@ prop_compose! {
         times in [time(), time()],
         statement in option::weighted(0.9, statement()),
         amount in option::of(money()),
-        expires_at in option::of(time()),
+        (expires_at, created_at) in (option::of(time()), option::of(time())),
         claims in btree_set(payment(), 0..3),
         locale in option::of("[a-z]{2}"),
     ) -> OrderSnapshot {
@@ -228,6 +228,7 @@ prop_compose! {
             statement,
             amount,
             expires_at,
+            created_at,
             claims,
             locale,
         }
@@ -278,6 +279,9 @@ fn cause() -> BoxedStrategy<BrakeCause> {
         BrakeCause::RefundShare,
         BrakeCause::UnknownRunaway,
         BrakeCause::EpochWentBack,
+        BrakeCause::CanaryLost,
+        BrakeCause::CanaryMissing,
+        BrakeCause::StoreMoved,
     ])
     .boxed()
 }

@@ -159,6 +159,7 @@ fn s043_a_payment_counted_for_another_order_is_neither_waited_for_nor_read() {
             statement: None,
             amount: None,
             expires_at: None,
+            created_at: None,
             claims: [other].into(),
             locale: None,
         },

@@ -339,6 +339,7 @@ fn a_claim_is_read_even_when_the_shop_says_nothing_else() {
             statement: None,
             amount: None,
             expires_at: None,
+            created_at: None,
             claims: [payment].into(),
             locale: None,
         },

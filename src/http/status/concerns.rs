@@ -79,6 +79,7 @@ pub(super) fn of(seen: &Seen, people: &People, now: Time) -> Vec<Concern> {
     all.extend(unanswered(people));
     all.extend(waiting_work(seen, now));
     all.extend(sweeps(seen, now));
+    all.extend(unheard(seen));
     all.extend(set_aside(seen));
     all.extend(nobody_served(seen));
     all.sort_by_key(|concern| std::cmp::Reverse(concern.level));
@@ -216,6 +217,16 @@ fn sweeps(seen: &Seen, now: Time) -> impl Iterator<Item = Concern> {
             }
             None => None,
         }
+    })
+}
+
+fn unheard(seen: &Seen) -> impl Iterator<Item = Concern> {
+    seen.unheard.iter().map(|(shop, number)| {
+        let text = format!(
+            "{shop}: its PSP's webhooks are silent: the last {number} payments were found by \
+             sweeps alone. Does the webhook address at the PSP lead here?"
+        );
+        Concern::new(Level::Amber, text, None)
     })
 }
 

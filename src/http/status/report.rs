@@ -42,6 +42,8 @@ pub struct Seen {
     pub accounts: Vec<SeenAccount>,
     /// Readiness, part by part.
     pub parts: Vec<PartReport>,
+    /// Shops whose payments only sweeps have told of lately, and how many in a row.
+    pub unheard: Vec<(ShopId, u64)>,
 }
 
 /// A configured shop.

@@ -29,6 +29,7 @@ struct OrderWord {
     reference: Option<String>,
     status: Option<String>,
     amount: Option<Object<WrittenAmount>>,
+    created_at: Option<String>,
     paid_by: Option<Vec<Object<WrittenPayment>>>,
     fulfilled: Option<bool>,
     reason: Option<String>,
@@ -180,6 +181,7 @@ fn snapshot(
         }),
         amount: word.amount.as_ref().map(parts::amount).transpose()?,
         expires_at: None,
+        created_at: word.created_at.as_deref().map(parts::time).transpose()?,
         claims: std::collections::BTreeSet::new(),
         locale: None,
     })

@@ -49,6 +49,7 @@ fn seen(rows: impl IntoIterator<Item = Made>) -> Seen {
             sweep_every: Span::from_minutes(5),
         }],
         parts: Vec::new(),
+        unheard: Vec::new(),
     }
 }
 

@@ -59,6 +59,7 @@ fn a_pending_order_brings_amount_expiry_payments_and_language() {
         statement: Some(said(OrderStatus::Pending, at(TEN))),
         amount: euros(5995),
         expires_at: Some(at(TEN + 30 * MINUTE)),
+        created_at: None,
         claims: payments(&["pi_123"]),
         locale: Some("nl-NL".to_owned()),
     };
