@@ -12,6 +12,7 @@
 mod arbitrary;
 mod confirming;
 mod fitting;
+mod guarded;
 mod laws;
 mod races;
 mod refunding;

@@ -22,6 +22,7 @@ mod store_sqlite;
 mod stories;
 mod stories_confirm;
 mod stories_duplicates;
+mod stories_guarded;
 mod stories_ingest;
 mod stories_late;
 mod stories_matching;

@@ -105,6 +105,8 @@ laws! {
     guards::a_brake_stands_until_it_is_cleared,
     guards::an_epoch_never_goes_back,
     guards::the_first_start_stays,
+    guards::the_newest_order_that_stands_so_is_found,
+    guards::starts_are_counted_and_tell_where_the_one_before_was,
     guards::a_sweep_mark_never_moves_back,
     guards::the_probe_answers,
     views::filters_take_what_they_name,

@@ -156,6 +156,10 @@ reasons! {
     /// Somebody refunded a payment of a confirmed order outside this daemon; held until the shop
     /// was told.
     RefundedAfterConfirm = "refunded_after_confirm",
+    /// The payer's bank took money of a confirmed order back; held until the shop was told.
+    ChargedBackAfterConfirm = "charged_back_after_confirm",
+    /// Held: the payment succeeded long after it had been given up; `resume` lets it go on as the policy says.
+    LateSuccess = "late_success",
     /// Held: part of the money was refunded outside this daemon before the order was confirmed.
     RefundedElsewhere = "refunded_elsewhere",
     /// Held: the payment is older than the order that it names.

@@ -178,8 +178,10 @@ pub(super) fn run(
         return Ok(confirm::withdrawn(draft));
     }
     if let Some(reason) = forbidden(draft, money, &give) {
-        if reason == Reason::GuardCanaryMissing {
-            draft.wake(draft.now.plus(ASK_WHILE_HELD_EVERY));
+        if let Some(brake) = &draft.checkout.brake
+            && reason == Reason::GuardCanaryMissing
+        {
+            draft.wake(brake.as_of.plus(ASK_WHILE_HELD_EVERY));
         }
         return Ok(Stand::held(reason));
     }
@@ -213,6 +215,7 @@ pub(super) fn run(
     if draft.now < due {
         last_look(draft, &give, due);
         let waits_for = if draft.now < delayed {
+            draft.wake(delayed);
             Reason::RefundDelayed
         } else {
             Reason::ReversalPossible

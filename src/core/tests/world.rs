@@ -152,6 +152,8 @@ impl Fault {
 pub(super) struct Shop {
     pub(super) status: OrderStatus,
     pub(super) amount: Option<Money>,
+    /// Payments the shop says it started for the order.
+    pub(super) claims: BTreeSet<PaymentRef>,
     /// When the order was made, where the shop says so.
     pub(super) created_at: Option<Time>,
     pub(super) paid_by: BTreeSet<PaymentRef>,
@@ -247,6 +249,7 @@ impl World {
             shop: Shop {
                 status: OrderStatus::Pending,
                 amount: Some(eur(5995)),
+                claims: BTreeSet::new(),
                 created_at: None,
                 paid_by: BTreeSet::new(),
                 names: true,
@@ -428,7 +431,7 @@ impl World {
             amount: self.shop.amount.filter(|_| is_known),
             expires_at: None,
             created_at: self.shop.created_at.filter(|_| is_known),
-            claims: BTreeSet::new(),
+            claims: self.shop.claims.clone(),
             locale: None,
         }
     }

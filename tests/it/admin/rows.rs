@@ -78,6 +78,7 @@ pub(super) fn said(status: OrderStatus, via: Via, at: Time) -> OrderSnapshot {
         }),
         amount: Some(eur(5995)),
         expires_at: Some(at.plus(Span::from_minutes(30))),
+        created_at: None,
         claims: BTreeSet::new(),
         locale: None,
     }

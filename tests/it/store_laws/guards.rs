@@ -2,11 +2,14 @@
 //!
 //! Counted once, judged under the lock, and marks that only go forward.
 
-use super::drafts::{Draft, account, at, commit, done, eur, other_shop, shop};
+use super::drafts::{Draft, account, at, commit, done, eur, other_shop, reference, shop};
 use reconciled::core::fact::BrakeCause;
 use reconciled::core::ids::AccountId;
 use reconciled::core::money::{Currency, Money};
-use reconciled::store::{CommitUnit, Committed, ShopRow, Store, SweepMark, Tally, TallyKind};
+use reconciled::core::plan::{Reason, Verdict};
+use reconciled::store::{
+    CheckoutCommit, CommitUnit, Committed, ShopRow, Stamp, Store, SweepMark, Tally, TallyKind,
+};
 use std::sync::Arc;
 use tokio::task::JoinSet;
 
@@ -275,4 +278,52 @@ pub(super) async fn the_probe_answers(store: &Arc<dyn Store>) {
     store.probe(at(-5)).await.unwrap();
     store.checkpoint().await.unwrap();
     store.probe(at(1)).await.unwrap();
+}
+
+pub(super) async fn the_newest_order_that_stands_so_is_found(store: &Arc<dyn Store>) {
+    let settled = (Verdict::Settled, Reason::ConfirmedByShop);
+    let ours = shop();
+    let newest = |before| store.newest_order(&ours, settled, before);
+    assert_eq!(newest(at(100)).await.unwrap(), None);
+    for (name, verdict, since) in [
+        ("c1", settled, 10),
+        ("c2", settled, 20),
+        ("c3", (Verdict::Settled, Reason::OperatorSettled), 30),
+        ("c4", (Verdict::Held, Reason::ConfirmedByShop), 40),
+        ("c5", settled, 50),
+    ] {
+        let stands_so = |one: &mut CheckoutCommit| {
+            (one.row.verdict, one.row.reason) = verdict;
+            one.row.since = at(since);
+        };
+        let draft = Draft::new(name).reference(&format!("order-{name}"));
+        done(&**store, draft.with(stands_so)).await;
+    }
+    let nameless = Draft::new("c6").with(|one| {
+        (one.row.verdict, one.row.reason) = settled;
+        one.row.since = at(60);
+    });
+    done(&**store, nameless).await;
+    let found = |seconds, name: &str| Some((at(seconds), reference(name)));
+    assert_eq!(newest(at(100)).await.unwrap(), found(50, "order-c5"));
+    assert_eq!(newest(at(50)).await.unwrap(), found(50, "order-c5"));
+    assert_eq!(newest(at(49)).await.unwrap(), found(20, "order-c2"));
+    assert_eq!(newest(at(9)).await.unwrap(), None);
+    let other = store.newest_order(&other_shop(), settled, at(100)).await;
+    assert_eq!(other.unwrap(), None);
+}
+
+pub(super) async fn starts_are_counted_and_tell_where_the_one_before_was(store: &Arc<dyn Store>) {
+    for (generation, home, before) in [
+        (1, "here", None),
+        (2, "here", Some("here")),
+        (3, "there", Some("here")),
+    ] {
+        let stamp = store.stamp(home, at(0)).await.unwrap();
+        let expected = Stamp {
+            generation,
+            before: before.map(str::to_owned),
+        };
+        assert_eq!(stamp, expected);
+    }
 }

@@ -158,6 +158,7 @@ impl Shop for PlainShop {
             statement: None,
             amount: None,
             expires_at: None,
+            created_at: None,
             claims: [].into(),
             locale: None,
         })
