@@ -140,6 +140,18 @@ impl Telemetry {
         self.shared.decisions.get_or_create(&labels).inc();
     }
 
+    /// How often payments of the other mode (test at a live account, or live at a test account)
+    /// were told of for this shop, since the start.
+    pub fn wrong_mode(&self, shop: &ShopId) -> u64 {
+        let labels = DecisionLabels {
+            shop: shop.to_string(),
+            verdict: Verdict::Foreign.code(),
+            reason: Reason::WrongMode.code(),
+        };
+        let counted = self.shared.decisions.get(&labels);
+        counted.map_or(0, |counter| counter.get())
+    }
+
     /// Payments of this shop turned out to be captured; `learned_by` says who told first. Where
     /// sweeps tell nearly always, webhooks do not arrive.
     pub fn captured(&self, shop: &ShopId, learned_by: &'static str) {

@@ -147,6 +147,7 @@ fn read_policy(field: &Field<'_>, title: String, out: &mut Findings<'_>) -> Opti
         second_look: section.read_or("second_look", base.second_look, out, positive),
         refund_delay: section.read_or("refund_delay", base.refund_delay, out, value::duration),
         reversal_wait: section.read_or("reversal_wait", base.reversal_wait, out, value::duration),
+        refund_within: section.read_or("refund_within", base.refund_within, out, positive),
         confirm_patience: section.read_or("confirm_patience", base.confirm_patience, out, positive),
         outage_patience: section.read_or("outage_patience", base.outage_patience, out, positive),
         late_payment: section.read_or("late_payment", base.late_payment, out, |field, out| {

@@ -38,6 +38,7 @@ pub(super) const POLICY: &[&str] = &[
     "second_look",
     "refund_delay",
     "reversal_wait",
+    "refund_within",
     "confirm_patience",
     "outage_patience",
     "late_payment",

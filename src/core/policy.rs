@@ -98,6 +98,8 @@ pub struct Policy {
     /// Money taken by direct debit is not refunded before it is this old: the payer's bank may
     /// still pull it back by itself.
     pub reversal_wait: Span,
+    /// An older payment is not refunded through the PSP: accounts and cards may be closed by then.
+    pub refund_within: Span,
     /// A reachable shop that will not say yes or no gets this long.
     pub confirm_patience: Span,
     /// An unreachable shop gets this long.
@@ -132,6 +134,7 @@ impl Default for Policy {
             second_look: Span::from_minutes(2),
             refund_delay: Span::from_minutes(10),
             reversal_wait: Span::from_days(7),
+            refund_within: Span::from_days(180),
             confirm_patience: Span::from_hours(24),
             outage_patience: Span::from_hours(72),
             late_payment: LatePayment::Offer,

@@ -107,6 +107,7 @@ async fn seen_shops(state: &AdminState, roster: &Roster) -> Result<Vec<SeenShop>
             row: state.store.shop(key).await?,
             name: printable(&entry.name),
             mode: entry.policy.mode,
+            wrong_mode: state.telemetry.wrong_mode(key),
         });
     }
     Ok(shops)

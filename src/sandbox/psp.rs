@@ -5,6 +5,7 @@
 
 mod form;
 mod listing;
+mod means;
 mod records;
 mod refusal;
 mod render;

@@ -20,6 +20,7 @@ mod reload;
 mod store_laws;
 mod store_sqlite;
 mod stories;
+mod stories_after;
 mod stories_confirm;
 mod stories_duplicates;
 mod stories_guarded;

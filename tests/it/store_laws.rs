@@ -101,6 +101,7 @@ laws! {
     guards::huge_tallies_end_at_the_edge,
     guards::a_refund_is_judged_and_counted_in_one_step,
     guards::a_refused_or_repeated_refund_is_not_counted,
+    guards::x06_the_hours_budget_is_not_renewed_at_midnight,
     guards::a_conflicting_unit_is_not_counted,
     guards::a_brake_stands_until_it_is_cleared,
     guards::an_epoch_never_goes_back,

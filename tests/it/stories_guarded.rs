@@ -307,7 +307,7 @@ async fn s009_silent_webhooks_are_told_on_the_page_in_the_metrics_and_in_the_log
 
 #[tokio::test]
 async fn s042_an_old_payment_that_meets_a_new_order_of_its_number_is_held() {
-    let rig = Rig::raise_with(|setup| {
+    let mut rig = Rig::prepare_with(|setup| {
         setup
             .account("sweep_window", "\"30d\"")
             .account("since", "\"2020-01-01T00:00:00Z\"")
@@ -327,6 +327,7 @@ async fn s042_an_old_payment_that_meets_a_new_order_of_its_number_is_held() {
     let old = ago(9);
     rig.world()
         .with(|world, _| world.psp.pay(Some("1001"), price(), old));
+    rig.restart().await.unwrap();
     rig.is_held_for("1001", "payment_older_than_order").await;
     // The new order's own money is another matter, of the same number.
     rig.shop(|shop| {

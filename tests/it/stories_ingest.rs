@@ -349,6 +349,10 @@ async fn s010_an_event_of_the_other_mode_is_recorded_and_never_acted_on() {
     let foreign = "reconciled_decisions_total{shop=\"klompen\",verdict=\"foreign\",\
                    reason=\"wrong_mode\"}";
     rig.until_metric(foreign, 1).await;
+    rig.until_answer("/status?format=text", |answer| {
+        String::from_utf8_lossy(&answer.body).contains("payments of the other mode")
+    })
+    .await;
     rig.has_taken("payment_intent.succeeded", "1001").await;
     rig.is_drained().await;
     let view = rig.until_verdict("1001", "open").await;

@@ -145,7 +145,7 @@ reasons! {
     RefundFailed = "refund_failed",
     /// Held: the PSP declined the refund.
     RefundRefused = "refund_refused",
-    /// Held: this means of payment cannot be refunded through the PSP.
+    /// Held: this payment cannot be refunded through the PSP, by its means or by its age.
     NotRefundable = "not_refundable",
     /// Held: the order is cancelled, but goods left.
     CancelledButFulfilled = "cancelled_but_fulfilled",

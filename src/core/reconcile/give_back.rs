@@ -178,12 +178,7 @@ pub(super) fn run(
         return Ok(confirm::withdrawn(draft));
     }
     if let Some(reason) = forbidden(draft, money, &give) {
-        if let Some(brake) = &draft.checkout.brake
-            && reason == Reason::GuardCanaryMissing
-        {
-            draft.wake(brake.as_of.plus(ASK_WHILE_HELD_EVERY));
-        }
-        return Ok(Stand::held(reason));
+        return Ok(held_back(draft, reason));
     }
     if let Some(stand) = confirm_not_ended(draft) {
         return Ok(stand);
@@ -228,9 +223,31 @@ pub(super) fn run(
         return Ok(refund::send(draft, money, &give, due));
     }
     if last_look(draft, &give, due) {
-        return Ok(Stand::new(Verdict::Refunding, Reason::LastLook));
+        return Ok(looking(draft, due));
     }
     Ok(refund::send(draft, money, &give, due))
+}
+
+/// Held; what is tried anew by itself wakes for it.
+fn held_back(draft: &mut Draft<'_>, reason: Reason) -> Stand {
+    if let Some(brake) = &draft.checkout.brake
+        && reason == Reason::GuardCanaryMissing
+    {
+        draft.wake(brake.as_of.plus(ASK_WHILE_HELD_EVERY));
+    }
+    Stand::held(reason)
+}
+
+/// The last look is under way; a PSP that cannot be read for as long as an outage may last is
+/// somebody's business, and is asked on.
+fn looking(draft: &mut Draft<'_>, due: Time) -> Stand {
+    let from = ruling::patience_from(draft.checkout).max(Some(due));
+    let ends = from.unwrap_or(due).plus(draft.policy.outage_patience);
+    if draft.now >= ends && !draft.checkout.order.is_shop_silent() {
+        return Stand::held(Reason::UnreadablePayment);
+    }
+    draft.wake(ends);
+    Stand::new(Verdict::Refunding, Reason::LastLook)
 }
 
 /// When the payer's bank has had its time to pull the money back; none when it cannot, or when an
@@ -264,7 +281,13 @@ fn forbidden(draft: &Draft<'_>, money: &[Position<'_>], give: &GiveBack) -> Opti
             .as_ref()
             .is_some_and(|stamped| !stamped.value)
     };
-    if given.any(refusable) {
+    let is_overridden = ruling::overrides(draft.checkout, "refund_within");
+    let too_old = |one: &Position<'_>| {
+        let made_at = one.state.created_at.unwrap_or(one.money_at());
+        !is_overridden && draft.now >= made_at.plus(draft.policy.refund_within)
+    };
+    let is_given = |one: &Position<'_>| give.amounts.iter().any(|(id, _)| *id == one.payment);
+    if given.any(|one| refusable(one) || (is_given(one) && too_old(one))) {
         return Some(Reason::NotRefundable);
     }
     let given = money

@@ -14,7 +14,7 @@ use crate::core::policy::{Mode, Policy};
 use crate::core::time::Time;
 
 /// The policy keys that `overrides` may name.
-pub const OVERRIDABLE: [&str; 10] = [
+pub const OVERRIDABLE: [&str; 11] = [
     "auto_refund_limit",
     "max_refunds_per_hour",
     "max_refund_sum_per_hour",
@@ -25,6 +25,7 @@ pub const OVERRIDABLE: [&str; 10] = [
     "canary_missing",
     "store_moved",
     "reversal_wait",
+    "refund_within",
 ];
 
 /// An operator wants the order confirmed whatever the amounts say.

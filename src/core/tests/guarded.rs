@@ -531,3 +531,145 @@ fn s012_another_integrations_payment_asks_nobody_and_is_not_in_suspense() {
     );
     assert!(world.calls.is_empty() && plan.in_suspense.is_empty());
 }
+
+#[test]
+fn s090_a_payment_too_old_to_refund_is_held_before_any_try() {
+    for overridden in [false, true] {
+        let mut world = World::new();
+        world.announces(OrderStatus::Cancelled);
+        let payment = world.pays_unseen("1", eur(5995));
+        let made = world.now.minus(Span::from_days(181));
+        world.paid(&payment).created_at = Some(made);
+        world.webhook(&payment);
+        let plan = world.run_for(Span::from_days(2));
+        assert_eq!(
+            (plan.verdict, plan.reason),
+            (Verdict::Held, Reason::NotRefundable)
+        );
+        assert_eq!(world.sent(ActionKind::Refund), 0);
+        if overridden {
+            world.rules(RulingKind::Refund, &["refund_within"]);
+            world.run_to(Verdict::Returned);
+        } else {
+            world.rules(RulingKind::Settle, &[]);
+            assert_eq!(world.plan().verdict, Verdict::Settled);
+        }
+    }
+}
+
+#[test]
+fn x02_a_payment_that_cannot_be_read_any_more_is_held_by_name_and_asked_on() {
+    let mut world = unknown();
+    world.run_to_reason(Reason::RefundDelayed);
+    // A new status word: the PSP answers, and nobody understands it.
+    world.psp.down = Some(Fault::Html);
+    let plan = world.run_for(Span::from_hours(71));
+    assert_eq!(
+        (plan.verdict, plan.reason),
+        (Verdict::Refunding, Reason::LastLook)
+    );
+    let plan = world.run_for(Span::from_hours(3));
+    assert_eq!(
+        (plan.verdict, plan.reason),
+        (Verdict::Held, Reason::UnreadablePayment)
+    );
+    let asked = world.sent(ActionKind::Fetch);
+    world.run_for(Span::from_hours(3));
+    assert!(world.sent(ActionKind::Fetch) > asked, "it is asked on");
+    world.psp.down = None;
+    world.run_to(Verdict::Returned);
+    assert_eq!(world.refunds_made(), [(pay("1"), 5995)]);
+}
+
+#[test]
+fn x03_money_of_the_old_account_goes_back_through_the_old_account() {
+    use crate::core::ids::{AccountId, ShopId};
+    use crate::core::plan::Destination;
+    let mut world = unknown();
+    // The shop moved: new payments come in at another account, with other keys.
+    let moved = AccountId::parse("stripe_new").unwrap();
+    let traits = world.policy.accounts.values().next().copied().unwrap();
+    world.policy.accounts = [(moved, traits)].into();
+    let plan = world.run_to_reason(Reason::RefundDelayed);
+    let klompen = ShopId::parse("klompen").unwrap();
+    let read: Vec<_> = plan
+        .actions
+        .iter()
+        .filter(|one| one.action.kind() == ActionKind::Fetch)
+        .map(|one| one.action.destination(&klompen))
+        .collect();
+    assert_eq!(read, [Destination::Psp(pay("1").account)]);
+    // Without the old keys nobody can read it; that is not evidence, and becomes a named hold.
+    world.psp.down = Some(Fault::NotSent);
+    let plan = world.run_for(Span::from_days(4));
+    assert_eq!(
+        (plan.verdict, plan.reason),
+        (Verdict::Held, Reason::UnreadablePayment)
+    );
+    world.psp.down = None;
+    world.run_to(Verdict::Returned);
+}
+
+#[test]
+fn x01_spans_are_as_long_on_the_night_when_the_clocks_change() {
+    // 2026-10-25 01:00 UTC: two hours in a row are called 02:00 to 03:00 in Amsterdam.
+    for start in [1_793_926_800 - 300, 1_774_746_000 - 300] {
+        let mut world = World::new();
+        world.now = crate::core::time::Time::from_seconds(start);
+        world.shop.status = OrderStatus::Unknown;
+        let began = world.now;
+        world.pays("1", eur(5995));
+        world.run_to(Verdict::Returned);
+        let first = |kind| world.calls.iter().find(|one| one.1 == kind).unwrap().0;
+        let released = first(ActionKind::Release).since(began);
+        assert!(released >= mins(15) && released < mins(20), "{released:?}");
+        let refunded = first(ActionKind::Refund).since(first(ActionKind::Release));
+        assert!(refunded >= mins(10) && refunded < mins(15), "{refunded:?}");
+    }
+}
+
+#[test]
+fn s015_clocks_of_events_that_were_held_up_for_days_begin_when_they_reach_us() {
+    let mut world = World::new();
+    world.shop.status = OrderStatus::Unknown;
+    let payment = world.pays_unseen("1", eur(5995));
+    // Paid and told three days ago; the PSP could not deliver it until now.
+    let made = world.now.minus(Span::from_days(3));
+    world.paid(&payment).created_at = Some(made);
+    let mut late = crate::core::payment::PaymentSnapshot::new(
+        payment,
+        made,
+        world.now,
+        crate::core::payment::Source::Signed,
+    );
+    late.ownership = Some(Ownership::Ours);
+    late.reference = world.checkout.reference.clone();
+    late.progress = Some(Progress::Taken);
+    late.captured = Some(eur(5995));
+    let reached_us = world.now;
+    world.observe(Fact::PaymentSeen(Box::new(late)));
+    let plan = world.run_for(mins(14));
+    assert_eq!(
+        (plan.verdict, plan.reason),
+        (Verdict::Matching, Reason::AwaitingOrder)
+    );
+    world.run_to(Verdict::Returned);
+    let released = world.calls.iter().find(|one| one.1 == ActionKind::Release);
+    assert!(released.unwrap().0.since(reached_us) >= mins(15));
+}
+
+#[test]
+fn s013_money_of_the_days_without_webhooks_is_offered_and_not_given_back_for_its_age() {
+    let mut world = World::new();
+    world.announces(OrderStatus::Pending);
+    let payment = world.pays_unseen("1", eur(5995));
+    world.paid(&payment).created_at = Some(world.now);
+    world.pass(Span::from_days(4));
+    // The sweep finds it after four days in which the PSP had switched the endpoint off.
+    world.shop.status = OrderStatus::Cancelled;
+    world.shop.revives = true;
+    world.shop_event(world.now);
+    world.webhook(&payment);
+    world.run_to(Verdict::Settled);
+    assert_eq!(world.sent(ActionKind::Release), 0);
+}

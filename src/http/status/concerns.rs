@@ -80,6 +80,7 @@ pub(super) fn of(seen: &Seen, people: &People, now: Time) -> Vec<Concern> {
     all.extend(waiting_work(seen, now));
     all.extend(sweeps(seen, now));
     all.extend(unheard(seen));
+    all.extend(wrong_mode(seen));
     all.extend(set_aside(seen));
     all.extend(nobody_served(seen));
     all.sort_by_key(|concern| std::cmp::Reverse(concern.level));
@@ -227,6 +228,19 @@ fn unheard(seen: &Seen) -> impl Iterator<Item = Concern> {
              sweeps alone. Does the webhook address at the PSP lead here?"
         );
         Concern::new(Level::Amber, text, None)
+    })
+}
+
+fn wrong_mode(seen: &Seen) -> impl Iterator<Item = Concern> {
+    let strange = seen.shops.iter().filter(|shop| shop.wrong_mode > 0);
+    strange.map(|shop| {
+        let text = format!(
+            "{}: payments of the other mode (test or live) came in and are left alone. Does a \
+             webhook of the other mode lead here?",
+            shop.row.shop
+        );
+        let list = list_link(&shop.row.shop, Verdict::Foreign);
+        Concern::new(Level::Amber, text, Some(list))
     })
 }
 

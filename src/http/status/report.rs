@@ -55,6 +55,8 @@ pub struct SeenShop {
     pub name: String,
     /// What the daemon may change outside.
     pub mode: Mode,
+    /// How often payments of the other mode were told of, since the start.
+    pub wrong_mode: u64,
 }
 
 /// A configured PSP account.

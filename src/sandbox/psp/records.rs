@@ -58,6 +58,8 @@ pub struct Intent {
     pub capturable: i64,
     /// The means of payment.
     pub method: String,
+    /// When an authorisation lapses, where the means of payment says so.
+    pub capture_before: Option<i64>,
     /// The last attempt to pay it.
     pub latest_charge: Option<String>,
     /// When it was called off.

@@ -344,6 +344,7 @@ impl SandboxPsp {
             is_live: self.setup.is_live,
             capturable: 0,
             method: "ideal".to_owned(),
+            capture_before: None,
             latest_charge: None,
             canceled_at: None,
             cancellation_reason: None,

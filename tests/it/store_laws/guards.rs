@@ -4,11 +4,15 @@
 
 use super::drafts::{Draft, account, at, commit, done, eur, other_shop, reference, shop};
 use reconciled::core::fact::BrakeCause;
+use reconciled::core::guard::{self, LastHour};
 use reconciled::core::ids::AccountId;
 use reconciled::core::money::{Currency, Money};
 use reconciled::core::plan::{Reason, Verdict};
+use reconciled::core::policy::{GuardLimits, Policy};
+use reconciled::core::time::{Span, Time};
 use reconciled::store::{
     CheckoutCommit, CommitUnit, Committed, ShopRow, Stamp, Store, SweepMark, Tally, TallyKind,
+    TallySums,
 };
 use std::sync::Arc;
 use tokio::task::JoinSet;
@@ -326,4 +330,41 @@ pub(super) async fn starts_are_counted_and_tell_where_the_one_before_was(store: 
         };
         assert_eq!(stamp, expected);
     }
+}
+
+pub(super) async fn x06_the_hours_budget_is_not_renewed_at_midnight(store: &Arc<dyn Store>) {
+    // 2026-11-22 23:59:40 UTC, and forty seconds later it is tomorrow.
+    let midnight = Time::from_seconds(1_795_392_000);
+    let (before, after) = (
+        midnight.minus(Span::from_seconds(20)),
+        midnight.plus(Span::from_seconds(20)),
+    );
+    let limits = GuardLimits {
+        max_refunds_per_hour: 1,
+        ..Policy::default().guard
+    };
+    let judge = |_: &ShopRow, sums: &TallySums| {
+        let hour = LastHour {
+            refunds: sums.counts.get(&TallyKind::Refund).copied().unwrap_or(0),
+            refunded: sums.refunded.clone(),
+            ..LastHour::default()
+        };
+        guard::judge(&limits, &hour, eur(100), |_| false)
+    };
+    let ask = async |at: Time| {
+        let refund = Tally {
+            at,
+            ..tally(TallyKind::Refund, 0, Some(eur(100)))
+        };
+        let since = at.minus(Span::from_minutes(guard::WINDOW_MINUTES));
+        let judged = store.admit_refund(&refund, since, true, &judge).await;
+        judged.unwrap()
+    };
+    assert_eq!(ask(before).await, Ok(()));
+    assert_eq!(ask(after).await, Err(BrakeCause::RefundCount));
+    assert_eq!(
+        ask(after.plus(Span::from_minutes(59))).await,
+        Err(BrakeCause::RefundCount)
+    );
+    assert_eq!(ask(after.plus(Span::from_minutes(61))).await, Ok(()));
 }
