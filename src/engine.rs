@@ -21,7 +21,9 @@ use crate::core::plan::Reason;
 use crate::core::policy::Policy;
 use crate::core::time::Time;
 use crate::roster::Roster;
-use crate::store::{CommitUnit, Committed, Disposition, Store, StoreError, TallyKind, Wanted};
+use crate::store::{
+    CommitUnit, Committed, Disposition, Sender, Store, StoreError, TallyKind, Wanted,
+};
 use crate::telemetry::Telemetry;
 use arc_swap::ArcSwap;
 use input::Input;
@@ -158,6 +160,7 @@ impl Engine {
         self.brake_wrong_scales(&units, now).await?;
         let committed = self.store.commit(&units).await?;
         self.count(&units, &committed);
+        self.hear(inputs, &roster);
         let members = members.into_iter().zip(units);
         for (((group, group_outcomes), unit), result) in members.zip(committed) {
             match result {
@@ -173,6 +176,18 @@ impl Engine {
 }
 
 impl Engine {
+    /// Deliveries of PSPs show that their webhooks reach us, whatever they say.
+    fn hear(&self, inputs: &[&Input], roster: &Roster) {
+        for input in inputs {
+            if let Input::Delivery(row) = input
+                && let Sender::Psp(account) = &row.delivery.sender
+                && let Some(entry) = roster.accounts.get(account)
+            {
+                self.telemetry.heard(&entry.shop);
+            }
+        }
+    }
+
     fn count_captures(&self, unit: &CommitUnit, learned_by: &'static str) {
         let captures = unit.tallies.iter();
         for tally in captures.filter(|one| one.kind == TallyKind::Capture) {

@@ -189,17 +189,27 @@ pub enum BrakeCause {
     EpochWentBack,
     /// An amount was off by exactly 10, 100 or 1000: a bug that will hit every payment.
     AmountScale,
+    /// The shop calls an order unknown that it had confirmed.
+    CanaryLost,
+    /// No order is known yet by which the shop could show that it finds any; stands for one
+    /// checkout and is tried anew by itself.
+    CanaryMissing,
+    /// The store was started somewhere else before: it was moved, or copied.
+    StoreMoved,
 }
 
 impl BrakeCause {
     /// All causes.
-    pub const ALL: [BrakeCause; 6] = [
+    pub const ALL: [BrakeCause; 9] = [
         BrakeCause::RefundCount,
         BrakeCause::RefundSum,
         BrakeCause::RefundShare,
         BrakeCause::UnknownRunaway,
         BrakeCause::EpochWentBack,
         BrakeCause::AmountScale,
+        BrakeCause::CanaryLost,
+        BrakeCause::CanaryMissing,
+        BrakeCause::StoreMoved,
     ];
 
     /// Reads the word back.
@@ -218,6 +228,9 @@ impl BrakeCause {
             BrakeCause::UnknownRunaway => "unknown_runaway",
             BrakeCause::EpochWentBack => "shop_epoch_went_back",
             BrakeCause::AmountScale => "amount_off_by_power_of_ten",
+            BrakeCause::CanaryLost => "canary_lost",
+            BrakeCause::CanaryMissing => "canary_missing",
+            BrakeCause::StoreMoved => "store_moved",
         }
     }
 }

@@ -119,6 +119,9 @@ pub struct OrderSnapshot {
     /// When the shop gives it up if unpaid.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Time>,
+    /// When the shop made the order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_at: Option<Time>,
     /// Payments the shop started for it.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub claims: BTreeSet<PaymentRef>,
@@ -142,6 +145,10 @@ pub struct Order {
     pub give_back: BTreeSet<Stamped<Money>>,
     /// When the shop gives it up if unpaid.
     pub expires_at: Option<Stamped<Time>>,
+    /// When the shop made the order, by its latest word: after a migration the same number may
+    /// name another order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_at: Option<Stamped<Time>>,
     /// Payments the shop started for it.
     pub claims: BTreeSet<PaymentRef>,
     /// The customer's language.
@@ -187,6 +194,7 @@ impl Order {
                 .into_iter()
                 .collect(),
             expires_at: snapshot.expires_at.map(|value| Stamped::new(at, value)),
+            created_at: snapshot.created_at.map(|value| Stamped::new(at, value)),
             claims: snapshot.claims.clone(),
             locale: snapshot.locale.clone().map(|value| Stamped::new(at, value)),
             last_answer_at: answered.then_some(snapshot.observed_at),
@@ -288,6 +296,7 @@ impl Join for Order {
         keep_max(&mut self.paid_otherwise, &other.paid_otherwise);
         keep_ends(&mut self.give_back, &other.give_back, AMOUNTS_MAX);
         keep_max(&mut self.expires_at, &other.expires_at);
+        keep_max(&mut self.created_at, &other.created_at);
         keep_last(&mut self.claims, &other.claims, CLAIMS_MAX);
         keep_max(&mut self.locale, &other.locale);
         keep_max(&mut self.last_answer_at, &other.last_answer_at);

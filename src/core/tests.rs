@@ -13,6 +13,7 @@ mod arbitrary;
 mod cancelling;
 mod confirming;
 mod fitting;
+mod guarded;
 mod laws;
 mod naming;
 mod race_table;

@@ -77,6 +77,8 @@ pub struct ShopOrder {
     pub not_yet: u32,
     /// When the shop gives it up if unpaid.
     pub expires_at: Option<Time>,
+    /// When the order was made, where the shop says so.
+    pub created_at: Option<Time>,
 }
 
 /// A notice the shop got for its customer.
@@ -237,6 +239,7 @@ impl SandboxShop {
             is_revivable: false,
             not_yet: 0,
             expires_at: None,
+            created_at: None,
         };
         self.orders.insert(reference.to_owned(), order);
     }

@@ -75,6 +75,12 @@ pub(super) struct SweepLabels {
     pub(super) result: &'static str,
 }
 
+/// A shop.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ShopLabel {
+    pub(super) shop: String,
+}
+
 /// A PSP account.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct AccountLabel {

@@ -119,7 +119,7 @@ pub async fn carry_out(crew: &Crew, row: ActionRow, destination: &Destination) {
         return;
     };
     let sent_at = row.last_sent_at.unwrap_or(begun);
-    let ended = match admission::admitted(crew, &row, begun).await {
+    let ended = match admission::admitted(crew, &row, lease.until, begun).await {
         Ok(()) => call(crew, &row, sent_at, lease.until).await,
         Err(ended) => ended,
     };
@@ -198,7 +198,7 @@ fn tell_gate(crew: &Crew, destination: &Destination, ended: &Ended, now: Time) {
 
 /// A shop's epoch that goes backwards stops its refunds before anything else is decided on its
 /// answers.
-async fn watch_epoch(crew: &Crew, shop: &ShopId, epoch: u64, now: Time) {
+pub(super) async fn watch_epoch(crew: &Crew, shop: &ShopId, epoch: u64, now: Time) {
     let known = match crew.store.shop(shop).await {
         Ok(row) => row,
         Err(error) => {
@@ -242,7 +242,7 @@ async fn call(crew: &Crew, row: &ActionRow, sent_at: Time, until: Time) -> Ended
 
 /// What one call may take: never longer than the rest of the lease, so that whoever slept past
 /// it sends nothing that others have taken for lost.
-fn time_left(until: Time, now: Time, most: Span) -> Duration {
+pub(super) fn time_left(until: Time, now: Time, most: Span) -> Duration {
     super::duration(until.minus(LEASE_MARGIN).since(now).min(most))
 }
 

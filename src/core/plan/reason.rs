@@ -71,6 +71,8 @@ reasons! {
     PartNotDelivered = "part_not_delivered",
     /// The refund waits for `refund_delay`, so that people or a late order can stop it.
     RefundDelayed = "refund_delayed",
+    /// The refund waits for `reversal_wait`: the payer's bank can still pull this money back by itself.
+    ReversalPossible = "reversal_possible",
     /// The payment and the order are read once more right before the money leaves.
     LastLook = "last_look",
     /// The refund is due or was sent.
@@ -127,6 +129,12 @@ reasons! {
     /// Held: an amount of this shop was off by exactly 10, 100 or 1000; until it is known why, no
     /// refund leaves.
     GuardAmountScale = "guard_amount_scale",
+    /// Held: the shop calls an order unknown that it had confirmed, so its `unknown` proves nothing.
+    GuardCanaryLost = "guard_canary_lost",
+    /// Held: the shop has not shown yet that it finds any order, so its `unknown` proves nothing; tried again every hour.
+    GuardCanaryMissing = "guard_canary_missing",
+    /// Held: the store was started elsewhere before, so another daemon may be at work on the same money.
+    GuardStoreMoved = "guard_store_moved",
     /// Held: the refund is above `auto_refund_limit`.
     AboveAutoRefundLimit = "above_auto_refund_limit",
     /// Held: the shop answered, but neither yes nor no, for `confirm_patience`.
@@ -153,7 +161,7 @@ reasons! {
     RefundStuck = "refund_stuck",
     /// Held: the PSP declined the refund.
     RefundRefused = "refund_refused",
-    /// Held: this means of payment cannot be refunded through the PSP.
+    /// Held: this payment cannot be refunded through the PSP, by its means or by its age.
     NotRefundable = "not_refundable",
     /// Held: the order is cancelled, but goods left.
     CancelledButFulfilled = "cancelled_but_fulfilled",
@@ -164,6 +172,10 @@ reasons! {
     /// Somebody refunded a payment of a confirmed order outside this daemon; held until the shop
     /// was told.
     RefundedAfterConfirm = "refunded_after_confirm",
+    /// The payer's bank took money of a confirmed order back; held until the shop was told.
+    ChargedBackAfterConfirm = "charged_back_after_confirm",
+    /// Held: the payment succeeded long after it had been given up; `resume` lets it go on as the policy says.
+    LateSuccess = "late_success",
     /// Held: part of the money was refunded outside this daemon before the order was confirmed.
     RefundedElsewhere = "refunded_elsewhere",
     /// Held: the payment is older than the order that it names.

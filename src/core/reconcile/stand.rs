@@ -133,6 +133,9 @@ fn with_money(draft: &mut Draft<'_>, money: &[Position<'_>]) -> Result<Stand, Mo
     if !is_alive && let Some(reason) = refund::trouble(draft, money.iter()) {
         return Ok(Stand::held(reason));
     }
+    if waiting::succeeded_late(draft, money) {
+        return Ok(Stand::held(Reason::LateSuccess));
+    }
     if let Some(ruling) = checkout.ruling()
         && ruling.ruling == RulingKind::Refund
     {
@@ -232,6 +235,10 @@ fn confirm_matched(draft: &mut Draft<'_>, money: &[Position<'_>]) -> Result<Stan
     }
     if matched.kept.is_empty() {
         return Ok(Stand::held(Reason::PaymentClaimedTwice));
+    }
+    if waiting::is_older_than_order(draft, money.iter().filter(|one| is_kept(one))) {
+        confirm::read_back(draft);
+        return Ok(Stand::held(Reason::PaymentOlderThanOrder));
     }
     let touched = money
         .iter()
@@ -361,14 +368,26 @@ fn settled_stand(
             touched.push(one);
         }
     }
+    let reversed = || money.iter().filter(|one| one.charged_back.is_positive());
+    let is_reversed = reversed().next().is_some();
     let mut shop_was_told = true;
     for one in touched.iter() {
         shop_was_told = notices::refunded_elsewhere(draft, one) && shop_was_told;
     }
-    if !shop_was_told {
-        return Ok(Stand::held(Reason::RefundedAfterConfirm));
+    for one in reversed() {
+        shop_was_told = notices::charged_back(draft, one) && shop_was_told;
     }
-    let reason = if money.iter().any(Position::is_disputed) {
+    let reason = if is_reversed {
+        Reason::ChargedBackAfterConfirm
+    } else {
+        Reason::RefundedAfterConfirm
+    };
+    if !shop_was_told {
+        return Ok(Stand::held(reason));
+    }
+    let reason = if is_reversed {
+        reason
+    } else if money.iter().any(Position::is_disputed) {
         Reason::ConfirmedDisputed
     } else if touched.is_empty() && has_balance_due(draft, money)? {
         Reason::ConfirmedBalanceDue

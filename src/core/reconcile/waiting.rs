@@ -5,7 +5,10 @@
 use super::draft::{Draft, Stand};
 use super::give_back::{self, GiveBack};
 use super::position::Position;
-use super::{ASK_WHILE_HELD_EVERY, HOLD_BEFORE_LAPSE, WATCH_PAYMENTS_FOR, named, ruling};
+use super::{
+    ASK_WHILE_HELD_EVERY, HOLD_BEFORE_LAPSE, ORDER_FOLLOWS_WITHIN, REVIVES_WITHIN,
+    WATCH_PAYMENTS_FOR, named, ruling,
+};
 use crate::core::ids::PaymentRef;
 use crate::core::money::{Money, MoneyError};
 use crate::core::order::{OrderStatus, Via};
@@ -327,6 +330,41 @@ pub(super) fn owner_ambiguous(draft: &mut Draft<'_>) -> Option<Stand> {
         .max()
         .unwrap_or_default();
     Some(held_asking(draft, arrived, Reason::OwnerAmbiguous))
+}
+
+/// Money came after we had stopped expecting it: nobody planned for it any more, so a person looks
+/// first, and what the policy says follows an operator's word.
+pub(super) fn succeeded_late(draft: &Draft<'_>, money: &[Position<'_>]) -> bool {
+    let ruled_at = draft.checkout.ruling().map(|ruling| ruling.at);
+    money.iter().any(|one| {
+        let unwatched = one
+            .state
+            .first_seen_at
+            .map(|at| at.plus(WATCH_PAYMENTS_FOR));
+        let buried = one.state.died_at.map(|at| at.plus(REVIVES_WITHIN));
+        let mut given_up = [unwatched, buried].into_iter().flatten();
+        let is_late = given_up.any(|at| one.money_at() >= at);
+        is_late && one.net.is_positive() && ruled_at < Some(one.money_at())
+    })
+}
+
+/// The shop's order is too young for this money: its number was used before, and the shop does not
+/// name the payment for it.
+pub(super) fn is_older_than_order<'a>(
+    draft: &Draft<'_>,
+    mut money: impl Iterator<Item = &'a Position<'a>>,
+) -> bool {
+    let order = &draft.checkout.order;
+    let Some(made) = order.created_at.as_ref().map(|stamped| stamped.value) else {
+        return false;
+    };
+    money.any(|one| {
+        let is_older = one
+            .state
+            .created_at
+            .is_some_and(|paid| paid.plus(ORDER_FOLLOWS_WITHIN) < made);
+        is_older && !order.claims.contains(&one.payment)
+    })
 }
 
 /// A payment of ours is no checkout payment.

@@ -222,7 +222,7 @@ prop_compose! {
         amount in option::of(money()),
         paid_otherwise in option::weighted(0.2, money()),
         give_back in option::weighted(0.2, money()),
-        expires_at in option::of(time()),
+        (expires_at, created_at) in (option::of(time()), option::of(time())),
         claims in btree_set(payment(), 0..3),
         locale in option::of("[a-z]{2}"),
     ) -> OrderSnapshot {
@@ -234,6 +234,7 @@ prop_compose! {
             amount,
             terms: crate::core::order::Terms { paid_otherwise, give_back },
             expires_at,
+            created_at,
             claims,
             locale,
         }
@@ -286,6 +287,9 @@ fn cause() -> BoxedStrategy<BrakeCause> {
         BrakeCause::UnknownRunaway,
         BrakeCause::EpochWentBack,
         BrakeCause::AmountScale,
+        BrakeCause::CanaryLost,
+        BrakeCause::CanaryMissing,
+        BrakeCause::StoreMoved,
     ])
     .boxed()
 }

@@ -160,6 +160,7 @@ fn s043_a_payment_counted_for_another_order_is_neither_waited_for_nor_read() {
             amount: None,
             terms: crate::core::order::Terms::default(),
             expires_at: None,
+            created_at: None,
             claims: [other].into(),
             locale: None,
         },

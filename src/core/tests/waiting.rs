@@ -340,6 +340,7 @@ fn a_claim_is_read_even_when_the_shop_says_nothing_else() {
             amount: None,
             terms: crate::core::order::Terms::default(),
             expires_at: None,
+            created_at: None,
             claims: [payment].into(),
             locale: None,
         },

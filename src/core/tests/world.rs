@@ -153,6 +153,10 @@ impl Fault {
 pub(super) struct Shop {
     pub(super) status: OrderStatus,
     pub(super) amount: Option<Money>,
+    /// Payments the shop says it started for the order.
+    pub(super) claims: BTreeSet<PaymentRef>,
+    /// When the order was made, where the shop says so.
+    pub(super) created_at: Option<Time>,
     pub(super) paid_by: BTreeSet<PaymentRef>,
     /// Says by which payments the order was paid.
     pub(super) names: bool,
@@ -198,6 +202,8 @@ pub(super) struct Paid {
     pub(super) ownership: Ownership,
     pub(super) has_reference: bool,
     pub(super) is_refundable: Option<bool>,
+    pub(super) created_at: Option<Time>,
+    pub(super) method: &'static str,
 }
 
 /// The PSP.
@@ -256,6 +262,8 @@ impl World {
             shop: Shop {
                 status: OrderStatus::Pending,
                 amount: Some(eur(5995)),
+                claims: BTreeSet::new(),
+                created_at: None,
                 paid_by: BTreeSet::new(),
                 names: true,
                 revives: false,
@@ -312,6 +320,8 @@ impl World {
                 ownership: Ownership::Ours,
                 has_reference: true,
                 is_refundable: None,
+                created_at: None,
+                method: "ideal",
             },
         );
         pay(name)
@@ -353,7 +363,8 @@ impl World {
             .reference
             .clone()
             .filter(|_| paid.has_reference);
-        snapshot.method = Some("ideal".to_owned());
+        snapshot.method = Some(paid.method.to_owned());
+        snapshot.created_at = paid.created_at;
         snapshot.progress = Some(paid.progress);
         snapshot.authorised = paid.authorised;
         snapshot.authorised_until = paid.authorised_until;
@@ -467,7 +478,8 @@ impl World {
             amount: self.shop.amount.filter(|_| is_known),
             terms: self.shop.terms,
             expires_at: None,
-            claims: BTreeSet::new(),
+            created_at: self.shop.created_at.filter(|_| is_known),
+            claims: self.shop.claims.clone(),
             locale: None,
         }
     }

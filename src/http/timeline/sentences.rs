@@ -164,6 +164,9 @@ fn order_seen(snapshot: &OrderSnapshot) -> String {
     if let Some(expires) = snapshot.expires_at {
         said.push(format!("expires at {}", moment(expires)));
     }
+    if let Some(created) = snapshot.created_at {
+        said.push(format!("made at {}", moment(created)));
+    }
     if !snapshot.claims.is_empty() {
         said.push(format!("payments started: {}", list(&snapshot.claims)));
     }
@@ -312,6 +315,11 @@ pub(in crate::http) fn brake_words(cause: BrakeCause) -> &'static str {
         }
         BrakeCause::AmountScale => {
             "an amount was off by exactly 10, 100 or 1000, a bug that hits every payment"
+        }
+        BrakeCause::CanaryLost => "the shop calls an order unknown that it had confirmed",
+        BrakeCause::CanaryMissing => "the shop has not shown yet that it finds any order",
+        BrakeCause::StoreMoved => {
+            "the store was started elsewhere before, so another daemon may be at work"
         }
     }
 }

@@ -191,6 +191,8 @@ fn show(order: &ShopOrder, kind: ShopCall, is_released: bool) -> serde_json::Val
         "fulfilled": order.is_fulfilled,
     });
     if let Some(fields) = shown.as_object_mut() {
+        let created_at = order.created_at.map(rfc3339);
+        fields.extend(created_at.map(|at| ("created_at".to_owned(), json!(at))));
         let reason = order.reason.as_deref();
         fields.extend(reason.map(|reason| ("reason".to_owned(), json!(reason))));
     }

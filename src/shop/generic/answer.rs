@@ -32,6 +32,7 @@ struct OrderWord {
     amount: Option<Object<WrittenAmount>>,
     paid_otherwise: Option<Object<WrittenAmount>>,
     give_back: Option<Object<WrittenAmount>>,
+    created_at: Option<String>,
     paid_by: Option<Vec<Object<WrittenPayment>>>,
     fulfilled: Option<bool>,
     reason: Option<String>,
@@ -186,6 +187,7 @@ fn snapshot(
         amount: word.amount.as_ref().map(parts::amount).transpose()?,
         terms: parts::terms(word.paid_otherwise.as_ref(), word.give_back.as_ref())?,
         expires_at: None,
+        created_at: word.created_at.as_deref().map(parts::time).transpose()?,
         claims: std::collections::BTreeSet::new(),
         locale: None,
     })

@@ -32,6 +32,7 @@ struct Content {
     paid_otherwise: Option<Object<WrittenAmount>>,
     give_back: Option<Object<WrittenAmount>>,
     expires_at: Option<String>,
+    created_at: Option<String>,
     payments: Option<Vec<Object<WrittenPayment>>>,
     locale: Option<String>,
     status: Option<String>,
@@ -119,6 +120,8 @@ fn snapshot(
     }
     let expires_at = content.expires_at.as_deref();
     let expires_at = expires_at.map(|text| time(text, "data.expires_at"));
+    let created_at = content.created_at.as_deref();
+    let created_at = created_at.map(|text| time(text, "data.created_at"));
     let status = kind.status(content.status.as_deref())?;
     let paid_by = payments(content.paid_by.as_deref(), "data.paid_by")?;
     let statement = status.map(|status| Statement {
@@ -139,6 +142,7 @@ fn snapshot(
         amount,
         terms,
         expires_at: expires_at.transpose()?,
+        created_at: created_at.transpose()?,
         claims: payments(content.payments.as_deref(), "data.payments")?,
         locale: content.locale.clone().filter(|text| is_locale(text)),
     })

@@ -270,6 +270,12 @@ statements! {
         "INSERT INTO accounts (account, first_started_at) VALUES ($1, $2) \
          ON CONFLICT (account) DO NOTHING";
     SELECT_FIRST_START = "SELECT first_started_at FROM accounts WHERE account = $1";
+    SELECT_HOME = "SELECT home FROM instance WHERE nr = 1";
+    STAMP_INSTANCE =
+        "INSERT INTO instance (nr, home, generation, started_at) VALUES (1, $1, 1, $2) \
+         ON CONFLICT (nr) DO UPDATE SET home = excluded.home, generation = generation + 1, \
+           started_at = excluded.started_at \
+         RETURNING generation";
     SELECT_SWEEPS =
         "SELECT account, listing, mark, swept_at, last_error FROM sweeps \
          ORDER BY account, listing";
@@ -285,6 +291,10 @@ statements! {
     SELECT_LANE =
         "SELECT since, id FROM checkouts WHERE shop = $1 AND verdict = $2 \
          AND (since, id) > ($3, $4) AND since < $5 ORDER BY since, id LIMIT $6";
+    SELECT_NEWEST_ORDER =
+        "SELECT since, reference FROM checkouts WHERE shop = $1 AND verdict = $2 \
+         AND reason = $3 AND since <= $4 AND reference IS NOT NULL \
+         ORDER BY since DESC, id DESC LIMIT 1";
     SELECT_BY_REFERENCE = concat!(
         "SELECT ", checkout_columns!(), " FROM checkouts c WHERE c.reference = $1");
     SELECT_JOURNAL = concat!(

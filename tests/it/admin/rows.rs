@@ -79,6 +79,7 @@ pub(super) fn said(status: OrderStatus, via: Via, at: Time) -> OrderSnapshot {
         amount: Some(eur(5995)),
         terms: reconciled::core::order::Terms::default(),
         expires_at: Some(at.plus(Span::from_minutes(30))),
+        created_at: None,
         claims: BTreeSet::new(),
         locale: None,
     }

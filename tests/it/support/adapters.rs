@@ -160,6 +160,7 @@ impl Shop for PlainShop {
             amount: None,
             terms: reconciled::core::order::Terms::default(),
             expires_at: None,
+            created_at: None,
             claims: [].into(),
             locale: None,
         })

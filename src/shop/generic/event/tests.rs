@@ -60,6 +60,7 @@ fn a_pending_order_brings_amount_expiry_payments_and_language() {
         amount: euros(5995),
         terms: crate::core::order::Terms::default(),
         expires_at: Some(at(TEN + 30 * MINUTE)),
+        created_at: None,
         claims: payments(&["pi_123"]),
         locale: Some("nl-NL".to_owned()),
     };
