@@ -149,13 +149,14 @@ async fn settle() {
         let events: Vec<Vec<u8>> = (0..SETTLE_COUNT)
             .map(|n| signed_event(&event(&name, n)))
             .collect();
-        let begun = Instant::now();
+        let (begun, before) = (Instant::now(), subject.cpu());
         let result = load::run(subject.public, &events, SENDERS).await;
         subject.until_settled(SETTLE_COUNT).await;
-        let took = begun.elapsed();
+        let (took, used) = (begun.elapsed(), subject.cpu() - before);
         let rate = SETTLE_COUNT as f64 / took.as_secs_f64();
+        let cost = used.as_secs_f64() * 1e6 / SETTLE_COUNT as f64;
         println!(
-            "settled {SETTLE_COUNT} in {:.2} s: {rate:.0}/s (intake {}; RSS {} MiB)",
+            "settled {SETTLE_COUNT} in {:.2} s: {rate:.0}/s, CPU {cost:.0} µs each (intake {}; RSS {} MiB)",
             took.as_secs_f64(),
             result.line(),
             subject.rss_mib()

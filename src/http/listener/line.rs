@@ -138,10 +138,9 @@ impl<S> Line<S> {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
         if written.is_ready() {
-            if self.stall.take().is_some() {
-                self.waiting = Waiting::Nothing;
-                cx.waker().wake_by_ref();
-            }
+            self.stall = None;
+            self.waiting = Waiting::Nothing;
+            cx.waker().wake_by_ref();
             return written;
         }
         let limit = self.patience.stall;

@@ -20,8 +20,8 @@ use tokio::sync::{Mutex, MutexGuard};
 
 /// Waiting for another connection's lock, at most. Ours never hold one for long; a backup may.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// Emptying the log waits so long for readers, with the writer waiting too; then it is left for
-/// the next time.
+/// Cutting back a log that grew too long waits so long for readers, with the writer waiting too;
+/// then it is left for the next time.
 const CHECKPOINT_PATIENCE: Duration = Duration::from_millis(100);
 /// Connections that read at once: the engine, the dispatcher, a page or a sweep, an audit.
 const READERS: u32 = 4;
@@ -42,7 +42,7 @@ const LOG_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// The same in pages.
 const LOG_PAGES_PATIENT: i64 = 16_384;
 /// Pages after which a commit moves the log itself: a net for a program that never calls
-/// `checkpoint`, four times the length at which that one would have emptied it.
+/// `checkpoint`, four times the length at which that one would have cut it back.
 const LOG_PAGES_NET: &str = "65536";
 /// The file's access bits: payments are nobody else's business.
 const FILE_MODE: u32 = 0o600;
@@ -53,6 +53,8 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .create_if_missing(false)
         .busy_timeout(BUSY_TIMEOUT)
         .foreign_keys(true)
+        // A statement keeps what it would need to undo itself; in a file that costs more than
+        // the statement.
         .pragma("temp_store", "memory")
         .disable_statement_logging()
 }
@@ -334,7 +336,7 @@ impl Checkpointer {
     }
 }
 
-/// Moves pages; how many the log has since it was begun, and none when that is not known.
+/// Moves pages; how many the log has had since it was begun.
 async fn log_pages(
     connection: &mut SqliteConnection,
     statement: &'static str,
