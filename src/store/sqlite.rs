@@ -133,7 +133,12 @@ impl Store for SqliteStore {
             return Ok(Vec::new());
         }
         let digests = inbox::digests(batch);
-        let mut writing = self.begin().await?;
+        let packed = inbox::pack(batch, &digests);
+        let mut writing = self.write()?.writer.turn().await;
+        if inbox::append_unknown(&mut writing, batch, packed).await? {
+            return Ok(vec![Appended::New; batch.len()]);
+        }
+        writing.begin().await?;
         let appended = inbox::append(&mut writing, batch, &digests).await;
         writing.end(appended).await
     }
