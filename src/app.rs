@@ -5,7 +5,7 @@
 mod parts;
 mod rooms;
 
-pub use rooms::{ReplayDesk, roster_of};
+pub use rooms::{ReplayDesk, policies_of, roster_of};
 
 use crate::clock::Clock;
 use crate::config::{Config, Listen, StoreUrl, Surroundings};

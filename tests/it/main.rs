@@ -17,6 +17,7 @@ mod kill;
 mod lifecycle;
 mod outbound;
 mod reload;
+mod replay;
 mod store_laws;
 mod store_sqlite;
 mod stories;
