@@ -3,8 +3,8 @@
 //! Reads the store and nothing else; it shares no code with the engine beyond the core's own
 //! `observe`, so that a mistake there is found here.
 
-#[cfg(test)]
-pub(crate) mod sample;
+pub mod day;
+pub mod statement;
 
 use crate::core::checkout::Checkout;
 use crate::core::fact::Fact;

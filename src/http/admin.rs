@@ -95,6 +95,7 @@ pub fn routes() -> Vec<(&'static str, &'static str, MethodRouter<AdminState>)> {
             post(api::acts::resume),
         ),
         ("post", "/api/v1/sweeps", post(api::acts::sweep)),
+        ("get", "/api/v1/statements", get(api::statements::show)),
         ("get", "/api/v1/parked", get(api::deliveries::parked)),
         (
             "get",

@@ -2,14 +2,14 @@
 //! that was changed is named.
 
 use super::*;
-use crate::audit::sample::{
-    captured, done, eur, minute, policy, read, said, seen, shop, with_refund, write,
-};
 use crate::core::order::{OrderStatus, Via};
 use crate::core::payment::RefundState;
 use crate::core::plan::ActionKind;
 use crate::core::policy::{GuardLimits, HoldOrRefund, Mode};
 use crate::store::memory::MemoryStore;
+use crate::store::sample::{
+    captured, done, eur, minute, policy, read, said, seen, shop, with_refund, write,
+};
 
 const PRICE: i64 = 5_995;
 

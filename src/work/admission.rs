@@ -8,6 +8,7 @@ use crate::core::checkout::Checkout;
 use crate::core::fact::{Fact, Outcome};
 use crate::core::guard::{self, LastHour};
 use crate::core::ids::ActionKey;
+use crate::core::invariants;
 use crate::core::plan::Action;
 use crate::core::reconcile::ruling;
 use crate::core::time::{Span, Time};
@@ -15,12 +16,13 @@ use crate::store::{ActionRow, ShopRow, Tally, TallyKind, TallySums, Wanted};
 
 /// Why an attempt to give money back did not leave the house; such an attempt does not count
 /// towards the guard's limits.
-const KEPT_BACK: [&str; 5] = [
+const KEPT_BACK: [&str; 6] = [
     "awaiting_sweep",
     "braked",
     "no_longer_wanted",
     "shop_not_configured",
     "store_unavailable",
+    "would_break_a_promise",
 ];
 /// The last gate before money leaves: swept since start, still wanted by the stored checkout,
 /// and let through by the guard.
@@ -51,6 +53,14 @@ pub(super) async fn admitted(crew: &Crew, row: &ActionRow, now: Time) -> Result<
         .any(|one| one.key == row.key && one.action == row.planned.action)
     {
         return Err(Ended::not_sent("no_longer_wanted"));
+    }
+    if let Err(breach) = invariants::check(&checkout, &plan, now, &shop.policy) {
+        tracing::error!(
+            checkout.id = %row.checkout, shop = %row.shop, promise = breach.promise,
+            why = breach.detail, "kept back: a promise would have been broken"
+        );
+        crew.telemetry.breached(&row.shop, breach.promise);
+        return Err(Ended::not_sent("would_break_a_promise"));
     }
     let Some(amount) = amount else { return Ok(()) };
     let overridden = |key: &str| ruling::overrides(&checkout, key);

@@ -18,6 +18,7 @@ mod lifecycle;
 mod outbound;
 mod reload;
 mod replay;
+mod statements;
 mod store_laws;
 mod store_sqlite;
 mod stories;
