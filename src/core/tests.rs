@@ -17,6 +17,7 @@ mod races;
 mod refunding;
 mod rules;
 mod rulings;
+mod small_worlds;
 mod waiting;
 mod world;
 mod worlds;

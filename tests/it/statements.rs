@@ -1,6 +1,11 @@
 //! Daily statements with the real daemon: from the command, from the admin listener and in the
 //! log, held against the sandbox's own books.
 
+#![expect(
+    clippy::arithmetic_side_effects,
+    reason = "a story adds up its own columns"
+)]
+
 use crate::support::Rig;
 use reconciled::audit::day::Day;
 use reconciled::clock::Clock;
