@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Instant;
 
 /// No scope here has as many; a way that never ends is found by running into it.
-const STATES_MAX: usize = 1_000_000;
+const STATES_ENOUGH: usize = 1_000_000;
 
 type Planner = fn(&Checkout, Time, &Policy) -> Plan;
 
@@ -199,7 +199,7 @@ fn explore_all(scopes: &[Scope]) -> Seen {
     let mut all = Seen::default();
     for scope in scopes {
         let begun = Instant::now();
-        let explorer = Explorer::new(scope, Checkout::reconcile, STATES_MAX);
+        let explorer = Explorer::new(scope, Checkout::reconcile, STATES_ENOUGH);
         let seen = explorer
             .explore(scope)
             .unwrap_or_else(|broken| panic!("{broken}"));

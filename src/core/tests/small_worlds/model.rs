@@ -21,10 +21,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// What the order costs; each payment pays all of it.
 pub(super) const PRICE: i64 = 5_995;
-/// How long every call takes.
-const CALL: Span = Span::from_millis(50);
-/// How long after a crash the lease runs out.
-const LEASE: Span = Span::from_seconds(60);
 
 /// Something that happens outside, each at most once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -78,8 +74,9 @@ impl End {
 
     fn takes(self) -> Span {
         match self {
-            End::Answered | End::LostBefore | End::LostAfter => CALL,
-            End::DiedBefore | End::DiedAfter => LEASE,
+            End::Answered | End::LostBefore | End::LostAfter => Span::from_millis(50),
+            // The lease of a call that died with us runs out.
+            End::DiedBefore | End::DiedAfter => Span::from_seconds(60),
         }
     }
 }
