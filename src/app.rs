@@ -6,7 +6,7 @@ mod origin;
 mod parts;
 mod rooms;
 
-pub use rooms::{ReplayDesk, roster_of};
+pub use rooms::{ReplayDesk, policies_of, roster_of};
 
 use crate::clock::Clock;
 use crate::config::{Config, Listen, StoreUrl, Surroundings};
@@ -28,6 +28,7 @@ use crate::store::sqlite::SqliteStore;
 use crate::store::{LoadedCheckout, Retention, Store};
 use crate::telemetry::Telemetry;
 use crate::work::attempt::{Crew, SweptAccounts};
+use crate::work::closing::Closing;
 use crate::work::decide::Decide;
 use crate::work::dispatch::{Dispatch, Gates};
 use crate::work::sweep::Sweep;
@@ -278,6 +279,13 @@ impl Daemon {
             clock: self.clock.clone(),
         };
         self.start(drive(prune, Pulse::new(), self.clock.clone(), soft.clone()));
+        let closing = Closing::new(self.store.clone(), self.clock.clone());
+        let stop = soft.clone();
+        let driven = drive(closing, Pulse::new(), self.clock.clone(), soft.clone());
+        // A statement only reads; nobody waits at the end for one that was begun.
+        self.start(async move {
+            stop.run_until_cancelled(driven).await;
+        });
     }
 
     fn start_writers(

@@ -7,6 +7,7 @@
 mod admission;
 pub mod attempt;
 mod canary;
+pub mod closing;
 pub mod decide;
 pub mod dispatch;
 pub mod sweep;

@@ -22,6 +22,8 @@ mod kill;
 mod lifecycle;
 mod outbound;
 mod reload;
+mod replay;
+mod statements;
 mod store_laws;
 mod store_sqlite;
 mod stories;

@@ -117,6 +117,7 @@ laws! {
     views::the_backlog_counts_what_waits,
     views::a_journal_is_read_in_pages,
     views::an_audit_reads_every_checkout_with_its_whole_journal,
+    views::what_moved_is_what_changed_since_or_does_not_rest,
     pruning::bodies_go_before_ids_and_waiting_deliveries_stay,
     pruning::a_pruned_delivery_id_is_new_again,
     pruning::parked_deliveries_go_with_the_longest_retention,

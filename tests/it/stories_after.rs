@@ -406,11 +406,7 @@ pub(crate) async fn x08_a_proxy_that_rewrites_bodies_is_named_as_a_cause_and_los
     rig.order_and_pay("1001");
     // Signed as it left the PSP, indented on the way.
     let event = rig.psp(|psp| psp.records().events.values().next().unwrap().body.clone());
-    let signature = stripe_signature(
-        WEBHOOK_SECRET,
-        rig.world().now(),
-        &event,
-    );
+    let signature = stripe_signature(WEBHOOK_SECRET, rig.world().now(), &event);
     let headers = Headers::new().with("stripe-signature", &signature);
     let body = serde_json::to_vec_pretty(&event).unwrap();
     let path = "/webhooks/stripe_nl";

@@ -224,6 +224,8 @@ pub(super) struct People {
     pub(super) stranded: u64,
     /// Checkouts whose document cannot be read.
     pub(super) damaged: Vec<String>,
+    /// Checkouts set aside because a promise would have been broken, per shop.
+    pub(super) breached: BTreeMap<ShopId, u64>,
 }
 
 impl Report {
@@ -287,6 +289,11 @@ fn people(seen: &Seen, now: Time) -> People {
         let (known, is_damaged) = view::document_or_bare(&loaded.row);
         if is_damaged {
             people.damaged.push(loaded.row.id.to_string());
+        }
+        if loaded.row.reason == Reason::InvariantBreach {
+            let shop = people.breached.entry(loaded.row.shop.clone());
+            let number = shop.or_default();
+            *number = number.saturating_add(1);
         }
         let Some(money) = loaded.row.in_suspense.filter(|money| money.is_positive()) else {
             continue;
