@@ -9,6 +9,7 @@ mod records;
 mod refusal;
 mod render;
 mod routes;
+mod shipments;
 mod verbs;
 
 pub use records::{

@@ -441,13 +441,13 @@ impl SandboxPsp {
         id
     }
 
-    fn tell_intent(&mut self, kind: &str, id: &str, now: Time) {
+    pub(super) fn tell_intent(&mut self, kind: &str, id: &str, now: Time) {
         let intent = self.records.intents.get(id);
         let shown = intent.map(|intent| self.records.show_intent(intent, &Expand::default()));
         self.tell(kind, id, shown, now);
     }
 
-    fn tell_charge(&mut self, kind: &str, id: &str, now: Time) {
+    pub(super) fn tell_charge(&mut self, kind: &str, id: &str, now: Time) {
         let charge = self.records.charges.get(id);
         let shown = charge.map(|charge| self.records.show_charge(charge, &Expand::default()));
         self.tell(kind, id, shown, now);
