@@ -270,6 +270,53 @@ async fn s053_a_cart_that_got_another_reference_at_login_is_confirmed_under_it()
 }
 
 #[tokio::test]
+async fn s050_donations_that_no_rule_claims_are_left_alone_and_summed_on_the_status_page() {
+    let rig = Rig::raise().await;
+    let donations: Vec<String> = rig.world().with(|world, now| {
+        let give = |minor| world.psp.pay(None, eur(minor), now);
+        [2_500, 1_000].map(give).to_vec()
+    });
+    let is_summed = |status: &serde_json::Value| {
+        let sum = &status["shops"][0]["unclaimed"][0];
+        sum["value"] == "35.00" && sum["currency"] == "EUR"
+    };
+    let status = rig.until_json("/status?format=json", is_summed).await;
+    assert_eq!(status["out_of_pocket"]["checkouts"], 0, "{status}");
+    for id in &donations {
+        let of_it = |view: &View| view.payments.iter().any(|one| one.id == *id);
+        let view = rig.until_any("the donation", of_it).await;
+        assert_eq!(view.verdict, "foreign");
+        assert!(is_because(&view, "not_claimed"));
+    }
+    // Told again, swept again, and in the next life: each counts once.
+    rig.world().with(|world, now| {
+        for id in &donations {
+            world.psp.tell_again(id, now).unwrap();
+        }
+    });
+    rig.sweeps_whole(2).await;
+    rig.is_drained().await;
+    rig.until_json("/status?format=json", is_summed).await;
+    assert!(rig.shop(|shop| shop.heard().is_empty()));
+    assert!(rig.psp(|psp| psp.records().refunds.is_empty()));
+    rig.close().await;
+}
+
+#[tokio::test]
+async fn s058_two_orders_with_a_payment_each_are_both_confirmed_and_no_rule_gives_money_back() {
+    let rig = Rig::raise().await;
+    // The payer saw a false error and ordered the same again, a moment later.
+    rig.order_and_pay("1001");
+    rig.order_and_pay("1002");
+    for order in ["1001", "1002"] {
+        rig.settles_once(order).await;
+    }
+    rig.pass(Duration::from_secs(3)).await.unwrap();
+    assert!(rig.psp(|psp| psp.records().refunds.is_empty()));
+    rig.close().await;
+}
+
+#[tokio::test]
 async fn s059_an_authorisation_captured_twice_keeps_the_one_and_returns_the_other() {
     let rig = Rig::raise().await;
     let id = rig.order_and_pay("1001");

@@ -53,6 +53,8 @@ pub struct SeenShop {
     pub name: String,
     /// What the daemon may change outside.
     pub mode: Mode,
+    /// Taken in the last day by payments that no rule claims, one entry per currency.
+    pub unclaimed: Vec<Money>,
 }
 
 /// A configured PSP account.
@@ -117,6 +119,9 @@ pub struct ShopLine {
     pub mode: Option<&'static str>,
     /// Why and since when its refunds are held back.
     pub brake: Option<String>,
+    /// Taken in the last 24 h by payments that no rule claims, one entry per currency: more than
+    /// there should be means that a rule is wrong.
+    pub unclaimed: Vec<Money>,
     /// Its checkouts.
     pub verdicts: Vec<VerdictLine>,
 }
@@ -407,6 +412,7 @@ fn shops(seen: &Seen, now: Time) -> Vec<ShopLine> {
         let line = line.or_insert_with(|| bare_shop(&shop.row.shop));
         line.name = Some(shop.name.clone());
         line.mode = Some(shop.mode.code());
+        line.unclaimed.clone_from(&shop.unclaimed);
         line.brake = shop
             .row
             .brake
@@ -426,6 +432,7 @@ fn bare_shop(shop: &ShopId) -> ShopLine {
         name: None,
         mode: None,
         brake: None,
+        unclaimed: Vec::new(),
         verdicts: Vec::new(),
     }
 }

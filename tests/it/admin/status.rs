@@ -42,6 +42,7 @@ fn seen(rows: impl IntoIterator<Item = Made>) -> Seen {
             },
             name: "Klompenwinkel".to_owned(),
             mode: Mode::Full,
+            unclaimed: Vec::new(),
         }],
         accounts: vec![SeenAccount {
             account: account(),
