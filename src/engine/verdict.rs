@@ -9,7 +9,7 @@ use crate::core::fact::Fact;
 use crate::core::ids::ActionKey;
 use crate::core::invariants;
 use crate::core::order::{OrderStatus, Via};
-use crate::core::payment::PaymentStatus;
+use crate::core::payment::{Ownership, Payment, PaymentStatus};
 use crate::core::plan::{Decision, Plan, Reason, Verdict};
 use crate::core::policy::Policy;
 use crate::core::time::Time;
@@ -178,6 +178,17 @@ fn count(before: &Checkout, after: &Checkout, now: Time) -> Vec<Tally> {
         if is_new && state.status() == PaymentStatus::Captured && is_ours(state) {
             tally(TallyKind::Capture, state.captured());
         }
+        let is_taken = |checkout: &Checkout, state: Option<&Payment>| {
+            let is_unclaimed = state.is_some_and(|state| {
+                let known = state.ownership.as_ref().map(|stamped| stamped.value);
+                known == Some(Ownership::Unclaimed) && !state.captured.is_empty()
+            });
+            is_unclaimed && !checkout.order.claims.contains(payment)
+        };
+        let was_taken = is_taken(before, before.payments.get(payment));
+        if !was_taken && is_taken(after, Some(state)) {
+            tally(TallyKind::Unclaimed, state.captured());
+        }
     }
     let answers = |checkout: &Checkout| {
         let mut said = checkout
@@ -198,8 +209,7 @@ fn count(before: &Checkout, after: &Checkout, now: Time) -> Vec<Tally> {
     tallies
 }
 
-fn is_ours(state: &crate::core::payment::Payment) -> bool {
-    use crate::core::payment::Ownership;
+fn is_ours(state: &Payment) -> bool {
     match state.ownership.as_ref().map(|stamped| stamped.value) {
         Some(Ownership::Ours | Ownership::Shared) => true,
         Some(

@@ -104,6 +104,11 @@ impl SandboxPsp {
         secret.clone_into(&mut self.ledger.setup.webhook_secret);
     }
 
+    /// Days go by: no idempotency key is remembered any more.
+    pub fn forget_keys(&mut self) {
+        self.dialect.forget_keys();
+    }
+
     /// Lays a fault in the way of calls.
     pub fn lay(&mut self, aim: Aim<PspCall>, times: Times, fault: Fault) {
         self.faults.lay(aim, times, fault);

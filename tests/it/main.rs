@@ -37,4 +37,5 @@ mod stories_matching;
 mod stories_race;
 mod stories_refund;
 mod stories_system;
+mod stories_tender;
 mod support;

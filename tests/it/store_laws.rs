@@ -98,6 +98,7 @@ laws! {
     leases::the_next_moment_is_the_earliest_of_wakes_dues_and_leases,
     guards::tallies_add_up_by_kind_and_currency,
     guards::tallies_before_the_window_do_not_count,
+    guards::a_brake_that_is_released_forgets_what_counted_and_nobody_elses,
     guards::huge_tallies_end_at_the_edge,
     guards::a_refund_is_judged_and_counted_in_one_step,
     guards::a_refused_or_repeated_refund_is_not_counted,

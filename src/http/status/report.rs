@@ -57,6 +57,8 @@ pub struct SeenShop {
     pub mode: Mode,
     /// How often payments of the other mode were told of, since the start.
     pub wrong_mode: u64,
+    /// Taken in the last day by payments that no rule claims, one entry per currency.
+    pub unclaimed: Vec<Money>,
 }
 
 /// A configured PSP account.
@@ -121,6 +123,9 @@ pub struct ShopLine {
     pub mode: Option<&'static str>,
     /// Why and since when its refunds are held back.
     pub brake: Option<String>,
+    /// Taken in the last 24 h by payments that no rule claims, one entry per currency: more than
+    /// there should be means that a rule is wrong.
+    pub unclaimed: Vec<Money>,
     /// Its checkouts.
     pub verdicts: Vec<VerdictLine>,
 }
@@ -418,6 +423,7 @@ fn shops(seen: &Seen, now: Time) -> Vec<ShopLine> {
         let line = line.or_insert_with(|| bare_shop(&shop.row.shop));
         line.name = Some(shop.name.clone());
         line.mode = Some(shop.mode.code());
+        line.unclaimed.clone_from(&shop.unclaimed);
         line.brake = shop
             .row
             .brake
@@ -437,6 +443,7 @@ fn bare_shop(shop: &ShopId) -> ShopLine {
         name: None,
         mode: None,
         brake: None,
+        unclaimed: Vec::new(),
         verdicts: Vec::new(),
     }
 }

@@ -295,7 +295,7 @@ statements! {
         "INSERT INTO shops (shop, brake_cause, brake_at) VALUES ($1, $2, $3) \
          ON CONFLICT (shop) DO UPDATE SET brake_cause = excluded.brake_cause, \
            brake_at = excluded.brake_at";
-    FORGET_TALLIES = "DELETE FROM tallies WHERE shop = $1";
+    FORGET_TALLIES = "DELETE FROM tallies WHERE shop = $1 AND kind <> 'unclaimed'";
     SELECT_TALLIES =
         "SELECT kind, currency, sum(count) AS count, sum(high) AS high, sum(low) AS low \
          FROM tallies WHERE shop = $1 AND minute >= $2 GROUP BY kind, currency";

@@ -43,6 +43,7 @@ fn seen(rows: impl IntoIterator<Item = Made>) -> Seen {
             name: "Klompenwinkel".to_owned(),
             mode: Mode::Full,
             wrong_mode: 0,
+            unclaimed: Vec::new(),
         }],
         accounts: vec![SeenAccount {
             account: account(),
