@@ -9,6 +9,7 @@ pub mod attempt;
 mod canary;
 pub mod decide;
 pub mod dispatch;
+pub mod heartbeat;
 pub mod sweep;
 pub mod upkeep;
 

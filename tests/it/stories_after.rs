@@ -137,7 +137,7 @@ async fn s020_a_direct_debit_goes_back_only_after_the_bank_had_its_time() {
 
 #[tokio::test]
 async fn s021_a_transfer_booked_as_a_new_object_without_reference_is_held() {
-    let rig = Rig::raise().await;
+    let rig = Rig::raise_with(|setup| setup.account("claims", "\"all\"")).await;
     let expired = rig.world().with(|world, now| {
         world.shop.place("1001", price(), now);
         world.psp.open(Some("1001"), price(), now)
@@ -247,9 +247,10 @@ async fn s030_a_payment_that_processes_for_long_and_fails_costs_nobody_anything(
     rig.pass(Duration::from_secs(3)).await.unwrap();
     let view = rig.until_verdict("1001", "open").await;
     assert_eq!(view.safe_to_retry, Some(false));
-    rig.world()
-        .with(|world, now| world.psp.expire(&id, now))
-        .unwrap();
+    rig.world().with(|world, now| {
+        world.psp.fail(&id, now).unwrap();
+        world.psp.expire(&id, now).unwrap();
+    });
     rig.until_verdict("1001", "closed").await;
     let customer = rig.fine("1001");
     assert_eq!(
@@ -416,5 +417,49 @@ async fn x08_a_proxy_that_rewrites_bodies_is_named_as_a_cause_and_loses_nothing(
     };
     rig.until_json("/api/v1/quarantine", names_it).await;
     rig.is_settled_once("1001").await;
+    rig.close().await;
+}
+
+/// A watcher that answers every beat; gives its address and the count of beats.
+async fn watcher() -> (String, std::sync::Arc<std::sync::atomic::AtomicUsize>) {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/beat", listener.local_addr().unwrap());
+    let beats = std::sync::Arc::new(AtomicUsize::new(0));
+    let counted = beats.clone();
+    tokio_util::task::TaskTracker::new().spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut request = [0_u8; 4096];
+            let read = stream.read(&mut request).await.unwrap_or(0);
+            if request[..read].starts_with(b"GET /beat ") {
+                counted.fetch_add(1, Ordering::SeqCst);
+            }
+            let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+            let _sent = stream.write_all(answer).await;
+        }
+    });
+    (url, beats)
+}
+
+#[tokio::test]
+async fn x05_a_watcher_outside_hears_of_a_daemon_that_works_and_of_no_other() {
+    use std::sync::atomic::Ordering;
+    let (url, beats) = watcher().await;
+    let mut rig = Rig::prepare_with(|mut setup| {
+        let written = format!("\"{url}\"");
+        setup.server.insert("heartbeat_url".to_owned(), written);
+        setup
+    })
+    .await;
+    // It runs, and cannot ask its PSP for anything: whoever waits for beats hears silence.
+    let fault = Fault::before(Symptom::Close);
+    rig.psp(|psp| psp.lay(reconciled::sandbox::fault::Aim::all(), Times::Always, fault));
+    rig.restart().await.unwrap();
+    rig.pass(Duration::from_secs(4)).await.unwrap();
+    assert_eq!(beats.load(Ordering::SeqCst), 0);
+    rig.psp(|psp| psp.heal());
+    rig.until_world("a beat", |_| beats.load(Ordering::SeqCst) > 0)
+        .await;
     rig.close().await;
 }

@@ -28,6 +28,8 @@ pub struct Setup {
     pub shop: BTreeMap<String, String>,
     /// Keys of `[psp.stripe_nl]` beside kind, shop, key, secret and address.
     pub account: BTreeMap<String, String>,
+    /// Keys of `[server]` beside the addresses.
+    pub server: BTreeMap<String, String>,
     /// An operator's token, to be configured and used; none: reading from loopback only.
     pub operator_token: Option<String>,
     /// More of the file, at its end.
@@ -76,6 +78,7 @@ impl Setup {
                 ("sweep_window", "\"1h\""),
                 ("live", "false"),
             ]),
+            server: BTreeMap::new(),
             operator_token: None,
             more: String::new(),
             env: BTreeMap::new(),
@@ -118,6 +121,7 @@ impl Setup {
             ("admin", quoted(&at.admin.to_string())),
         ];
         section(&mut text, "server", &server);
+        entries(&mut text, &self.server);
         section(&mut text, "store", &[("url", quoted(&self.store_url))]);
         if let Some(token) = &self.operator_token {
             let entries = [
