@@ -27,6 +27,9 @@ pub fn text(config: &Config) -> String {
             written_duration(config.retention.checkouts)
         ),
     ];
+    if config.server.heartbeat_url.is_some() {
+        lines.push("heartbeat  set".to_owned());
+    }
     for token in &config.admin_tokens {
         let role = written_word(ROLES, &token.role);
         lines.push(format!(
