@@ -31,6 +31,7 @@ use crate::work::attempt::{Crew, SweptAccounts};
 use crate::work::closing::Closing;
 use crate::work::decide::Decide;
 use crate::work::dispatch::{Dispatch, Gates};
+use crate::work::heartbeat::Heartbeat;
 use crate::work::sweep::Sweep;
 use crate::work::upkeep::{Checkpoint, Prune};
 use crate::work::{Pulse, drive};
@@ -245,6 +246,7 @@ impl Daemon {
             self.clock.clone(),
             soft.clone(),
         ));
+        self.start_heartbeat(config, &crew);
         let sweeper = Sweep::new(crew, wished);
         let stop = soft.clone();
         let driven = drive(sweeper, Pulse::new(), self.clock.clone(), soft.clone());
@@ -256,6 +258,17 @@ impl Daemon {
             wishes,
             decide,
         }
+    }
+
+    fn start_heartbeat(&self, config: &Config, crew: &Arc<Crew>) {
+        let Some(url) = &config.server.heartbeat_url else {
+            return;
+        };
+        let heart = Heartbeat::new(crew.clone(), url.as_str().to_owned());
+        let stop = self.lifecycle.soft().clone();
+        let driven = drive(heart, Pulse::new(), self.clock.clone(), stop.clone());
+        // A watcher that is slow to answer holds up no stop.
+        self.start(async move { stop.run_until_cancelled(driven).await.unwrap_or_default() });
     }
 
     fn start_upkeep(&self, config: &Config) {

@@ -10,6 +10,7 @@ mod canary;
 pub mod closing;
 pub mod decide;
 pub mod dispatch;
+pub mod heartbeat;
 pub mod sweep;
 pub mod upkeep;
 

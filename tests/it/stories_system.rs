@@ -41,9 +41,8 @@ pub(crate) async fn s098_a_worker_that_slept_past_its_lease_refunds_once(psp: Ps
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s098_a_worker_that_slept_past_its_lease_confirms_once() {
-    let mut rig = Rig::raise().await;
+pub(crate) async fn s098_a_worker_that_slept_past_its_lease_confirms_once(psp: Psp) {
+    let mut rig = Rig::raise_at(psp).await;
     rig.set_patience(Duration::from_secs(60));
     // Two confirms leave; one answer is on its way when the worker falls asleep, one never comes.
     // A third order is confirmed by the shop itself meanwhile, while our question lies in between.

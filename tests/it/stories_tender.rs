@@ -3,8 +3,8 @@
 //!
 //! A test's name begins with the scenario's number. Knows the daemon only from outside.
 
-use crate::support::Rig;
 use crate::support::story::{PRICE, TOKEN, lookups, swept_once, unbraked, with_operator};
+use crate::support::{Psp, Rig};
 use reconciled::core::money::{Currency, Money};
 use reconciled::sandbox::books::Judgement;
 use reconciled::sandbox::fault::{Aim, Fault, Symptom, Times};
@@ -36,9 +36,10 @@ fn cancelled(rig: &Rig, orders: &[&str]) {
     });
 }
 
-#[tokio::test]
-async fn s034_an_amount_off_by_ten_is_held_and_brakes_every_refund_until_it_is_mended() {
-    let mut rig = Rig::raise_with(|setup| unbraked(with_operator(setup))).await;
+pub(crate) async fn s034_an_amount_off_by_ten_is_held_and_brakes_every_refund_until_it_is_mended(
+    psp: Psp,
+) {
+    let mut rig = Rig::raise_at_with(psp, |setup| unbraked(with_operator(setup))).await;
     rig.expect_error("the guard stopped this shop's refunds");
     rig.place("1001", eur(PRICE));
     rig.pay("1001", eur(PRICE * 10));
@@ -66,9 +67,8 @@ async fn s034_an_amount_off_by_ten_is_held_and_brakes_every_refund_until_it_is_m
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s035_money_in_another_currency_than_the_order_is_held() {
-    let rig = Rig::raise().await;
+pub(crate) async fn s035_money_in_another_currency_than_the_order_is_held(psp: Psp) {
+    let rig = Rig::raise_at(psp).await;
     rig.place("1001", eur(PRICE));
     let dollars = Money::new(PRICE, Currency::parse("USD").unwrap());
     rig.pay("1001", dollars);
@@ -80,9 +80,10 @@ async fn s035_money_in_another_currency_than_the_order_is_held() {
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s038_an_order_raised_after_payment_stays_confirmed_and_shows_that_a_balance_is_due() {
-    let rig = Rig::raise().await;
+pub(crate) async fn s038_an_order_raised_after_payment_stays_confirmed_and_shows_that_a_balance_is_due(
+    psp: Psp,
+) {
+    let rig = Rig::raise_at(psp).await;
     rig.order_and_pay("1001");
     rig.settles_once("1001").await;
     rig.world()
@@ -94,9 +95,10 @@ async fn s038_an_order_raised_after_payment_stays_confirmed_and_shows_that_a_bal
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s039_an_order_lowered_after_payment_gives_back_only_what_the_shop_asks_for() {
-    let rig = Rig::raise_with(unbraked).await;
+pub(crate) async fn s039_an_order_lowered_after_payment_gives_back_only_what_the_shop_asks_for(
+    psp: Psp,
+) {
+    let rig = Rig::raise_at_with(psp, unbraked).await;
     let id = rig.order_and_pay("1001");
     rig.settles_once("1001").await;
     rig.world()
@@ -115,9 +117,10 @@ async fn s039_an_order_lowered_after_payment_gives_back_only_what_the_shop_asks_
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s043_a_payment_that_two_orders_name_pays_the_first_and_holds_the_second() {
-    let rig = Rig::raise().await;
+pub(crate) async fn s043_a_payment_that_two_orders_name_pays_the_first_and_holds_the_second(
+    psp: Psp,
+) {
+    let rig = Rig::raise_at(psp).await;
     let id = rig.order_and_pay("1001");
     rig.settles_once("1001").await;
     let paid = rig.paid(&id);
@@ -142,9 +145,8 @@ async fn with_card(rig: &Rig) {
     rig.until_verdict("1001", "open").await;
 }
 
-#[tokio::test]
-async fn s045_a_card_payment_whose_gift_card_failed_waits_and_goes_back() {
-    let rig = Rig::raise_with(|setup| setup.policy("underpayment", "\"refund\"")).await;
+pub(crate) async fn s045_a_card_payment_whose_gift_card_failed_waits_and_goes_back(psp: Psp) {
+    let rig = Rig::raise_at_with(psp, |setup| setup.policy("underpayment", "\"refund\"")).await;
     with_card(&rig).await;
     rig.world().with(|world, now| {
         world.shop.take_card("1001", 0);
@@ -160,9 +162,8 @@ async fn s045_a_card_payment_whose_gift_card_failed_waits_and_goes_back() {
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s046_a_card_that_pays_what_a_gift_card_left_confirms() {
-    let rig = Rig::raise().await;
+pub(crate) async fn s046_a_card_that_pays_what_a_gift_card_left_confirms(psp: Psp) {
+    let rig = Rig::raise_at(psp).await;
     with_card(&rig).await;
     rig.pay("1001", eur(PRICE - 2_000));
     rig.settles_once("1001").await;
@@ -170,9 +171,10 @@ async fn s046_a_card_that_pays_what_a_gift_card_left_confirms() {
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s047_an_orphan_of_card_and_gift_card_returns_the_one_and_has_the_other_restored_once() {
-    let rig = Rig::raise().await;
+pub(crate) async fn s047_an_orphan_of_card_and_gift_card_returns_the_one_and_has_the_other_restored_once(
+    psp: Psp,
+) {
+    let rig = Rig::raise_at(psp).await;
     // The gift card was taken for a cart that never became an order; both answers get lost.
     rig.shop(|shop| {
         shop.take_card("1001", 2_000);
@@ -184,7 +186,7 @@ async fn s047_an_orphan_of_card_and_gift_card_returns_the_one_and_has_the_other_
         );
     });
     let lost = Fault::after(Symptom::Close);
-    rig.spoil(PspCall::CreateRefund, "1001", Times::Next(1), lost);
+    rig.spoil(PspCall::Refund, "1001", Times::Next(1), lost);
     rig.pay("1001", eur(PRICE - 2_000));
     rig.returns_once("1001").await;
     let card = rig.shop(|shop| shop.card("1001"));
@@ -193,9 +195,8 @@ async fn s047_an_orphan_of_card_and_gift_card_returns_the_one_and_has_the_other_
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s048_captures_for_split_shipments_confirm_once_and_nothing_goes_back() {
-    let rig = Rig::raise_with(unbraked).await;
+pub(crate) async fn s048_captures_for_split_shipments_confirm_once_and_nothing_goes_back(psp: Psp) {
+    let rig = Rig::raise_at_with(psp, unbraked).await;
     rig.place("1001", eur(PRICE));
     let id = rig
         .world()
@@ -225,9 +226,10 @@ async fn s048_captures_for_split_shipments_confirm_once_and_nothing_goes_back() 
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s051_a_seller_who_cannot_deliver_has_the_share_returned_and_the_others_stay_confirmed() {
-    let rig = Rig::raise_with(unbraked).await;
+pub(crate) async fn s051_a_seller_who_cannot_deliver_has_the_share_returned_and_the_others_stay_confirmed(
+    psp: Psp,
+) {
+    let rig = Rig::raise_at_with(psp, unbraked).await;
     rig.place("1001", eur(9_000));
     let id = rig.pay("1001", eur(9_000));
     rig.settles_once("1001").await;
@@ -251,9 +253,10 @@ async fn s051_a_seller_who_cannot_deliver_has_the_share_returned_and_the_others_
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s053_a_cart_that_got_another_reference_at_login_is_confirmed_under_it() {
-    let rig = Rig::raise().await;
+pub(crate) async fn s053_a_cart_that_got_another_reference_at_login_is_confirmed_under_it(
+    psp: Psp,
+) {
+    let rig = Rig::raise_at(psp).await;
     rig.shop(|shop| {
         shop.place_quietly("1001", eur(PRICE));
         shop.rename("1001", "2001");
@@ -269,9 +272,10 @@ async fn s053_a_cart_that_got_another_reference_at_login_is_confirmed_under_it()
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s050_donations_that_no_rule_claims_are_left_alone_and_summed_on_the_status_page() {
-    let rig = Rig::raise().await;
+pub(crate) async fn s050_donations_that_no_rule_claims_are_left_alone_and_summed_on_the_status_page(
+    psp: Psp,
+) {
+    let rig = Rig::raise_at(psp).await;
     let donations: Vec<String> = rig.world().with(|world, now| {
         let give = |minor| world.psp.pay(None, eur(minor), now);
         [2_500, 1_000].map(give).to_vec()
@@ -302,9 +306,10 @@ async fn s050_donations_that_no_rule_claims_are_left_alone_and_summed_on_the_sta
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s058_two_orders_with_a_payment_each_are_both_confirmed_and_no_rule_gives_money_back() {
-    let rig = Rig::raise().await;
+pub(crate) async fn s058_two_orders_with_a_payment_each_are_both_confirmed_and_no_rule_gives_money_back(
+    psp: Psp,
+) {
+    let rig = Rig::raise_at(psp).await;
     // The payer saw a false error and ordered the same again, a moment later.
     rig.order_and_pay("1001");
     rig.order_and_pay("1002");
@@ -316,9 +321,10 @@ async fn s058_two_orders_with_a_payment_each_are_both_confirmed_and_no_rule_give
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s059_an_authorisation_captured_twice_keeps_the_one_and_returns_the_other() {
-    let rig = Rig::raise().await;
+pub(crate) async fn s059_an_authorisation_captured_twice_keeps_the_one_and_returns_the_other(
+    psp: Psp,
+) {
+    let rig = Rig::raise_at(psp).await;
     let id = rig.order_and_pay("1001");
     rig.settles_once("1001").await;
     rig.world()
@@ -335,9 +341,10 @@ async fn s059_an_authorisation_captured_twice_keeps_the_one_and_returns_the_othe
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s060_of_two_orders_of_one_cart_the_paid_one_is_confirmed_and_the_other_left_alone() {
-    let rig = Rig::raise().await;
+pub(crate) async fn s060_of_two_orders_of_one_cart_the_paid_one_is_confirmed_and_the_other_left_alone(
+    psp: Psp,
+) {
+    let rig = Rig::raise_at(psp).await;
     rig.place("1001", eur(PRICE));
     rig.place("1002", eur(PRICE));
     rig.pay("1001", eur(PRICE));
@@ -352,9 +359,10 @@ async fn s060_of_two_orders_of_one_cart_the_paid_one_is_confirmed_and_the_other_
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s061_an_old_orders_link_paid_after_the_replacement_goes_by_the_shops_answer() {
-    let rig = Rig::raise_with(unbraked).await;
+pub(crate) async fn s061_an_old_orders_link_paid_after_the_replacement_goes_by_the_shops_answer(
+    psp: Psp,
+) {
+    let rig = Rig::raise_at_with(psp, unbraked).await;
     for (old, new, is_revivable) in [("1001", "1002", false), ("1003", "1004", true)] {
         rig.shop(|shop| {
             shop.place_quietly(old, eur(PRICE));
@@ -374,9 +382,10 @@ async fn s061_an_old_orders_link_paid_after_the_replacement_goes_by_the_shops_an
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s062_a_disputed_duplicate_is_left_to_the_bank_and_the_sound_payment_kept() {
-    let rig = Rig::raise().await;
+pub(crate) async fn s062_a_disputed_duplicate_is_left_to_the_bank_and_the_sound_payment_kept(
+    psp: Psp,
+) {
+    let rig = Rig::raise_at(psp).await;
     let first = rig.order_and_pay("1001");
     rig.settles_once("1001").await;
     let (second, dispute) = rig.world().with(|world, now| {
@@ -396,22 +405,23 @@ async fn s062_a_disputed_duplicate_is_left_to_the_bank_and_the_sound_payment_kep
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s081_a_refund_out_when_we_were_off_for_days_is_read_back_before_any_repeat() {
+pub(crate) async fn s081_a_refund_out_when_we_were_off_for_days_is_read_back_before_any_repeat(
+    psp: Psp,
+) {
     for is_applied in [true, false] {
-        let mut rig = Rig::raise_with(swept_once).await;
+        let mut rig = Rig::raise_at_with(psp, swept_once).await;
         cancelled(&rig, &["1001"]);
         let fault = Fault {
             symptom: Symptom::Close,
             is_applied,
         };
-        rig.spoil(PspCall::CreateRefund, "1001", Times::Next(1), fault);
+        rig.spoil(PspCall::Refund, "1001", Times::Next(1), fault);
         let down = Fault::status(503);
         rig.pay("1001", eur(PRICE));
         rig.until("1001", |view| is_because(view, "refund_delayed"))
             .await;
         rig.lose_webhooks("1001");
-        rig.until_asked(PspCall::CreateRefund, "1001", 1).await;
+        rig.until_asked(PspCall::Refund, "1001", 1).await;
         rig.spoil(PspCall::ListRefunds, "1001", Times::Always, down);
         rig.kill9().await.unwrap();
         // Three days later the key means nothing to the PSP: it would be a fresh refund.
@@ -421,17 +431,17 @@ async fn s081_a_refund_out_when_we_were_off_for_days_is_read_back_before_any_rep
         });
         rig.restart().await.unwrap();
         rig.returns_once("1001").await;
-        let asked = rig.asked(PspCall::CreateRefund, "1001");
+        let asked = rig.asked(PspCall::Refund, "1001");
         assert_eq!(asked, if is_applied { 1 } else { 2 });
         rig.close().await;
     }
 }
 
-#[tokio::test]
-async fn a_released_brake_is_not_pulled_again_by_what_had_pulled_it() {
-    let mut rig =
-        Rig::raise_with(|setup| unbraked(with_operator(setup)).policy("max_refunds_per_hour", "1"))
-            .await;
+pub(crate) async fn a_released_brake_is_not_pulled_again_by_what_had_pulled_it(psp: Psp) {
+    let mut rig = Rig::raise_at_with(psp, |setup| {
+        unbraked(with_operator(setup)).policy("max_refunds_per_hour", "1")
+    })
+    .await;
     rig.expect_error("the guard stopped this shop's refunds");
     cancelled(&rig, &["1001", "1002"]);
     rig.pay("1001", eur(PRICE));

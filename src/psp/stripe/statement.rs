@@ -102,6 +102,11 @@ impl Frame<'_> {
         let mut snapshot = self.blank(&intent.id);
         let progress = intent_progress(&intent.status);
         snapshot.progress = progress;
+        if progress.is_none() {
+            // A status word that we do not know may mean anything: what is read beside it is told,
+            // and does not count as the read that a refund needs.
+            snapshot.source = Source::Signed;
+        }
         snapshot.created_at = Some(Time::from_seconds(intent.created));
         snapshot.requested = Some(amount::read(intent.amount.get(), currency)?);
         snapshot.authorised = Some(amount::read(intent.amount_capturable.get(), currency)?);

@@ -298,8 +298,8 @@ fn a_read_with_refunds_and_disputes_is_one_sentence() {
         .insert(ExternalRef::parse("dp_1").unwrap(), dispute);
     assert_eq!(
         sentence(Fact::PaymentSeen(Box::new(snapshot))),
-        "Read at stripe_nl: payment pi_1: captured 59.95 EUR, our refund of 10.00 EUR accepted, \
-         not paid out yet, dispute over 59.95 EUR open, cannot be refunded through the PSP."
+        "Read at stripe_nl: payment pi_1: captured 59.95 EUR, our refund re_1 of 10.00 EUR \
+         accepted, not paid out yet, dispute over 59.95 EUR open, cannot be refunded through the PSP."
     );
 }
 
