@@ -15,6 +15,9 @@ use std::collections::BTreeMap;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "source")]
 pub enum Source {
+    /// Only a name, from a sender whose word on anything else does not count: says nothing but
+    /// that the payment should be read if it was not since `as_of`.
+    Named,
     /// A delivery whose signature was checked. May lead to a confirm, never to a refund.
     Signed,
     /// A list or a single payment read with our own credentials, asked for at this moment.
@@ -242,6 +245,9 @@ pub struct Payment {
     pub first_money_at: Option<Time>,
     /// When the last read that we asked for left.
     pub read_at: Option<Time>,
+    /// The latest moment as of which it was named without being described.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub named_at: Option<Time>,
     /// Ours or not, as last judged.
     pub ownership: Option<Stamped<Ownership>>,
     /// The reference it carries.
@@ -281,9 +287,10 @@ impl Payment {
     pub fn from_snapshot(snapshot: &PaymentSnapshot) -> Payment {
         let at = snapshot.as_of;
         let asked_at = match snapshot.source {
-            Source::Signed => None,
+            Source::Named | Source::Signed => None,
             Source::Read { asked_at } => Some(asked_at),
         };
+        let is_named = snapshot.source == Source::Named;
         let captured: BTreeMap<Currency, i64> = snapshot
             .captured
             .filter(|money| money.is_positive())
@@ -296,6 +303,7 @@ impl Payment {
             first_seen_at: Some(snapshot.observed_at),
             first_money_at: has_money.then_some(snapshot.observed_at),
             read_at: asked_at,
+            named_at: is_named.then_some(at),
             ownership: snapshot.ownership.map(|value| Stamped::new(at, value)),
             reference: snapshot
                 .reference
@@ -325,8 +333,14 @@ impl Payment {
         }
     }
 
+    /// True when it was named since it was last read.
+    pub fn is_named_unread(&self) -> bool {
+        self.named_at > self.read_at
+    }
+
     /// True when this says something else than `before`, apart from when it was said: a list
-    /// that shows what is known already teaches nothing.
+    /// that shows what is known already teaches nothing, nor does one that names what was read
+    /// since.
     pub fn says_more_than(&self, before: &Payment) -> bool {
         self.without_clocks() != before.without_clocks()
     }
@@ -340,6 +354,7 @@ impl Payment {
         Payment {
             first_seen_at: None,
             read_at: None,
+            named_at: self.named_at.filter(|_| self.is_named_unread()),
             refunds_listed_at: None,
             ownership: undated(&self.ownership),
             reference: undated(&self.reference),
@@ -475,6 +490,7 @@ impl Join for Payment {
         keep_min(&mut self.first_seen_at, &other.first_seen_at);
         keep_min(&mut self.first_money_at, &other.first_money_at);
         keep_max(&mut self.read_at, &other.read_at);
+        keep_max(&mut self.named_at, &other.named_at);
         keep_max(&mut self.ownership, &other.ownership);
         keep_max(&mut self.reference, &other.reference);
         keep_min(&mut self.created_at, &other.created_at);

@@ -41,6 +41,7 @@ fn decide_checked(draft: &mut Draft<'_>) -> Result<Stand, MoneyError> {
         return Ok(stand);
     }
     waiting::read_what_is_unknown(draft);
+    waiting::read_what_was_named(draft);
     waiting::ask_again_if_told(draft);
     let mut money = Vec::new();
     let mut holds_authorisation = false;

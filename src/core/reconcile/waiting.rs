@@ -49,6 +49,20 @@ pub(super) fn read_what_is_unknown(draft: &mut Draft<'_>) {
     }
 }
 
+/// A payment that was named since it was last read is read again, whatever is known of it.
+pub(super) fn read_what_was_named(draft: &mut Draft<'_>) {
+    let named: Vec<(PaymentRef, Time)> = draft
+        .our_payments()
+        .filter(|(payment, state)| state.is_named_unread() && draft.can_read(payment))
+        .filter_map(|(payment, state)| Some((payment.clone(), state.named_at?)))
+        .collect();
+    for (payment, at) in named {
+        if draft.now < at.plus(WATCH_PAYMENTS_FOR) {
+            draft.fetch(&payment, at);
+        }
+    }
+}
+
 /// An operator said `retry`: everyone who has not answered since is asked at once.
 pub(super) fn ask_again_if_told(draft: &mut Draft<'_>) {
     let Some(told) = ruling::retry_at(draft.checkout) else {

@@ -127,6 +127,7 @@ fn progress() -> BoxedStrategy<Progress> {
 
 fn source() -> BoxedStrategy<Source> {
     prop_oneof![
+        Just(Source::Named),
         Just(Source::Signed),
         time().prop_map(|asked_at| Source::Read { asked_at })
     ]

@@ -56,6 +56,7 @@ pub(super) fn fact(fact: &Fact) -> String {
 fn payment_seen(snapshot: &PaymentSnapshot) -> String {
     let account = &snapshot.payment.account;
     let how = match snapshot.source {
+        Source::Named => format!("{account} named it"),
         Source::Signed => format!("{account} told us (signed delivery)"),
         Source::Read { .. } => format!("Read at {account}"),
     };
