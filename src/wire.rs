@@ -237,6 +237,14 @@ pub enum Failure {
         /// How long, by the other side's word or our default.
         wait: Span,
     },
+    /// Not done, and not to be asked for again before `wait` is over; the other side itself is
+    /// ready for anything else.
+    NotYet {
+        /// The other side's stable word.
+        code: String,
+        /// How long.
+        wait: Span,
+    },
     /// Our credentials were not accepted; says nothing about the subject.
     Unauthorized(String),
     /// Not an answer in the agreed shape.
@@ -253,7 +261,8 @@ impl Failure {
             | Failure::Unclear(code)
             | Failure::Unauthorized(code)
             | Failure::Malformed(code)
-            | Failure::Refused(code) => code,
+            | Failure::Refused(code)
+            | Failure::NotYet { code, .. } => code,
             Failure::Throttled { .. } => "throttled",
         }
     }

@@ -2,13 +2,14 @@
 //!
 //! The one place that knows which adapter serves which kind.
 
-use crate::config::{AccountConfig, Config, PspKind, ShopConfig, ShopKind};
+use crate::config::{AccountConfig, Config, PspKind, Secret, ShopConfig, ShopKind};
 use crate::core::ids::{AccountId, ShopId};
 use crate::core::time::Time;
 use crate::http::admin::{Replay, ReplayError};
 use crate::http::replay::{self, ReplayRefused};
 use crate::outbound::pace::PaceLimits;
 use crate::psp::Psp;
+use crate::psp::mollie::Mollie;
 use crate::psp::stripe::Stripe;
 use crate::roster::{AccountEntry, AdminToken, Roster, ShopEntry};
 use crate::shop::Shop;
@@ -18,6 +19,7 @@ use crate::work::Pulse;
 use anyhow::Context;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
+use secrecy::SecretString;
 use std::sync::Arc;
 
 /// The roster of a configuration. An account without `since` begins at its first start, which
@@ -56,12 +58,14 @@ fn account_entry(id: &AccountId, account: &AccountConfig, since: Time) -> Accoun
         PspKind::Stripe(stripe) => Arc::new(Stripe::new(
             rules.clone(),
             stripe.api_key.value().clone(),
-            stripe
-                .webhook_secrets
-                .iter()
-                .map(|secret| secret.value().clone())
-                .collect(),
+            values(&stripe.webhook_secrets),
             stripe.api_base.as_str().to_owned(),
+        )),
+        PspKind::Mollie(mollie) => Arc::new(Mollie::new(
+            rules.clone(),
+            mollie.api_key.value().clone(),
+            values(&mollie.webhook_secrets),
+            mollie.api_base.as_str().to_owned(),
         )),
     };
     AccountEntry {
@@ -72,6 +76,11 @@ fn account_entry(id: &AccountId, account: &AccountConfig, since: Time) -> Accoun
         sweep_every: account.sweep_every,
         sweep_window: account.sweep_window,
     }
+}
+
+fn values(secrets: &[Secret]) -> Vec<SecretString> {
+    let secrets = secrets.iter();
+    secrets.map(|secret| secret.value().clone()).collect()
 }
 
 fn shop_entry(id: &ShopId, shop: &ShopConfig, roster: &Roster) -> anyhow::Result<ShopEntry> {

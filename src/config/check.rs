@@ -208,6 +208,14 @@ fn account_rows(id: &AccountId, account: &AccountConfig) -> Rows {
                 stripe.webhook_secrets.iter().map(secret).collect(),
             ),
         ]),
+        PspKind::Mollie(mollie) => rows.extend([
+            ("api_base", mollie.api_base.as_str().into()),
+            ("api_key", secret(&mollie.api_key)),
+            (
+                "webhook_secrets",
+                mollie.webhook_secrets.iter().map(secret).collect(),
+            ),
+        ]),
     }
     rows.extend([
         ("reference", paths.collect()),

@@ -3,6 +3,7 @@
 //! Adding a kind is one file under `psp/`, one line in `KINDS` and one variant of `PspKind`.
 //! Knows no PSP's own keys.
 
+pub mod mollie;
 pub mod stripe;
 
 use super::problem::Code;
@@ -14,6 +15,7 @@ use super::vocabulary;
 use crate::core::ids::{AccountId, ShopId};
 use crate::core::time::{Span, Time};
 use crate::psp::rules::{AccountRules, Claims};
+use mollie::MollieConfig;
 use regex::{Regex, RegexBuilder};
 use std::ops::Range;
 use stripe::StripeConfig;
@@ -59,13 +61,15 @@ pub(super) struct Asked<'a> {
 }
 
 /// The kinds of this release.
-const KINDS: &[(&str, Kind)] = &[(stripe::WORD, stripe::KIND)];
+const KINDS: &[(&str, Kind)] = &[(stripe::WORD, stripe::KIND), (mollie::WORD, mollie::KIND)];
 
 /// An account's kind, with that kind's own keys.
 #[derive(Clone, Debug)]
 pub enum PspKind {
     /// Stripe.
     Stripe(StripeConfig),
+    /// Mollie.
+    Mollie(MollieConfig),
 }
 
 impl PspKind {
@@ -73,6 +77,7 @@ impl PspKind {
     pub fn word(&self) -> &'static str {
         match self {
             PspKind::Stripe(_) => stripe::WORD,
+            PspKind::Mollie(_) => mollie::WORD,
         }
     }
 
@@ -80,6 +85,7 @@ impl PspKind {
     pub fn credentials(&self) -> &Secret {
         match self {
             PspKind::Stripe(stripe) => &stripe.api_key,
+            PspKind::Mollie(mollie) => &mollie.api_key,
         }
     }
 }

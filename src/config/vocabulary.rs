@@ -66,6 +66,8 @@ pub(super) const ACCOUNT: &[&str] = &[
 ];
 /// `[psp.NAME]` of kind `stripe`, beside those.
 pub(super) const STRIPE: &[&str] = &["api_key", "webhook_secrets"];
+/// `[psp.NAME]` of kind `mollie`, beside those.
+pub(super) const MOLLIE: &[&str] = &["api_key", "webhook_secrets"];
 /// Where a secret comes from.
 pub(super) const SECRET: &[&str] = &["credential", "file", "env", "value"];
 /// An amount.
@@ -81,6 +83,7 @@ const SECTIONS: &[Section] = &[
     section("[shop.NAME.policy]", POLICY),
     section("[psp.NAME]", ACCOUNT),
     section("[psp.NAME]", STRIPE),
+    section("[psp.NAME]", MOLLIE),
 ];
 
 const fn section(title: &'static str, keys: &'static [&'static str]) -> Section {
@@ -101,7 +104,9 @@ pub(super) fn home(key: &str) -> Option<&'static str> {
         .iter()
         .filter(|section| section.keys.contains(&key));
     let home = homes.next()?;
-    homes.next().is_none().then_some(home.title)
+    homes
+        .all(|other| other.title == home.title)
+        .then_some(home.title)
 }
 
 /// The candidate nearest to a wrong word, if any is near enough to be meant.

@@ -90,6 +90,8 @@ pub(super) struct Ended {
     epoch: Option<u64>,
     /// What the calls said of the destination; none when none was made.
     is_alive: Option<bool>,
+    /// How long the destination wants to be left alone altogether.
+    pause: Option<Span>,
 }
 
 impl Ended {
@@ -99,6 +101,24 @@ impl Ended {
             facts: Vec::new(),
             epoch: None,
             is_alive: None,
+            pause: None,
+        }
+    }
+
+    /// A call that did not bring what was asked for.
+    fn of(failure: Failure, now: Time) -> Ended {
+        let pause = match &failure {
+            Failure::Throttled { wait } => Some(*wait),
+            Failure::NotSent(_)
+            | Failure::Unclear(_)
+            | Failure::NotYet { .. }
+            | Failure::Unauthorized(_)
+            | Failure::Malformed(_)
+            | Failure::Refused(_) => None,
+        };
+        Ended {
+            pause,
+            ..Ended::failed(outcome_of(failure, now))
         }
     }
 
@@ -180,8 +200,8 @@ fn tell_gate(crew: &Crew, destination: &Destination, ended: &Ended, now: Time) {
             Some(is_alive) => gate.record(now, is_alive),
             None => gate.withdraw(now),
         }
-        if let Outcome::Throttled { until } = &ended.outcome {
-            gate.hold(now, until.since(now));
+        if let Some(pause) = ended.pause {
+            gate.hold(now, pause);
         }
         (was_broken, gate.is_broken())
     });
@@ -272,7 +292,7 @@ async fn call_shop(
             ..Ended::failed(Outcome::Done)
         },
         ShopAnswer::Accepted => Ended::failed(Outcome::Done),
-        ShopAnswer::Failed(failure) => Ended::failed(outcome_of(failure, now)),
+        ShopAnswer::Failed(failure) => Ended::of(failure, now),
     };
     ended.is_alive = Some(is_alive);
     ended
@@ -320,7 +340,7 @@ fn psp_ended((answer, is_alive): (PspAnswer, bool), now: Time) -> Ended {
         PspAnswer::Page { .. } => Ended::failed(Outcome::Malformed {
             code: "page_without_list".to_owned(),
         }),
-        PspAnswer::Failed(failure) => Ended::failed(outcome_of(failure, now)),
+        PspAnswer::Failed(failure) => Ended::of(failure, now),
     };
     ended.is_alive = Some(is_alive);
     ended
@@ -330,7 +350,7 @@ fn outcome_of(failure: Failure, now: Time) -> Outcome {
     match failure {
         Failure::NotSent(code) => Outcome::NotSent { code },
         Failure::Unclear(code) => Outcome::Unclear { code },
-        Failure::Throttled { wait } => Outcome::Throttled {
+        Failure::Throttled { wait } | Failure::NotYet { wait, .. } => Outcome::Throttled {
             until: now.plus(wait),
         },
         Failure::Unauthorized(code) => Outcome::Unauthorized { code },
