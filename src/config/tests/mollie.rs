@@ -8,7 +8,7 @@ fn account(config: &Config, name: &str) -> MollieConfig {
     let account = &config.accounts[&AccountId::parse(name).unwrap()];
     match &account.kind {
         PspKind::Mollie(mollie) => mollie.clone(),
-        other => panic!("{}", other.word()),
+        PspKind::Stripe(_) => panic!("an account of kind `stripe`"),
     }
 }
 
