@@ -77,8 +77,11 @@ lacking! { $
     mollie {
         Signature;
         SignedTime;
+        Statement;
         EventId;
         Mode;
+        s086_a_disputed_orphan_is_held_and_never_refunded: "a chargeback that stands may be reversed for as long as one looks: Mollie has no word for lost";
+        s091_a_void_that_a_capture_overtook_becomes_a_refund_after_a_fresh_look: "the payment is looked at right before it is released, so a capture is seen and nothing is released";
     }
 }
 
@@ -142,7 +145,7 @@ stories! {
         s017_payers_who_close_the_tab_are_found_by_listing_the_psp [List];
         s018_orders_cancelled_by_the_return_page_a_second_before_the_money_are_as_the_shop_says;
         s019_orders_whose_timer_ran_out_during_3d_secure_are_revived_refunded_or_voided [Hold];
-        s022_while_the_psp_cannot_be_asked_nothing_is_refunded_cancelled_or_taken_for_unpaid [Fetch, List];
+        s022_while_the_psp_cannot_be_asked_nothing_is_refunded_cancelled_or_taken_for_unpaid [Fetch, List, Statement];
         s023_payments_that_lists_do_not_show_yet_are_found_by_id_or_by_a_later_list [List];
         s027_authorisations_without_an_order_are_voided_and_a_capture_slipping_in_is_refunded [Hold];
     }
@@ -219,6 +222,12 @@ const OWN: &[(&str, &str, &str, &str)] = &[
         "stories_late",
         "s025_payments_with_equal_timestamps_at_every_edge_are_all_found",
         "stands on the edges of Stripe's windows by creation and its pages of a hundred",
+    ),
+    (
+        "mollie",
+        "stories_refund",
+        "a_refund_that_still_waits_is_called_off_when_the_shop_confirms_after_all",
+        "Mollie waits two hours with a refund and lets it be cancelled meanwhile",
     ),
     (
         "stripe",

@@ -68,11 +68,14 @@ impl OwnKeys for MollieConfig {
     }
 
     fn rows(&self) -> Vec<(&'static str, Value)> {
-        let secrets = self.webhook_secrets.iter().map(check::secret);
+        let secrets = match self.webhook_secrets.as_slice() {
+            [] => Value::from("none: classic webhooks only"),
+            secrets => secrets.iter().map(check::secret).collect(),
+        };
         vec![
             ("api_base", self.api_base.as_str().into()),
             ("api_key", check::secret(&self.api_key)),
-            ("webhook_secrets", secrets.collect()),
+            ("webhook_secrets", secrets),
         ]
     }
 }

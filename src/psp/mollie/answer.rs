@@ -64,15 +64,17 @@ fn failure(response: &Response) -> Failure {
             wait: patience(response),
         },
         (409 | 500.., _) => Failure::Unclear(code),
-        (400..=499, Some(error)) => Failure::Refused(match error.field.filter(is_plain) {
-            Some(field) => format!("{code}:{field}"),
-            None => code,
-        }),
+        (400..=499, Some(error)) => {
+            Failure::Refused(match error.field.filter(|field| is_plain(field)) {
+                Some(field) => format!("{code}:{field}"),
+                None => code,
+            })
+        }
         (_, _) => Failure::Malformed(code),
     }
 }
 
-fn is_plain(field: &String) -> bool {
+fn is_plain(field: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.[]".contains(&byte);
     !field.is_empty() && field.len() <= FIELD_BYTES_MAX && field.bytes().all(fits)
 }

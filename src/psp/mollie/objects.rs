@@ -14,6 +14,8 @@ use serde_json::value::RawValue;
 
 /// Longest written time, in bytes; Mollie's own have 25.
 const TIME_BYTES_MAX: usize = 40;
+/// A day as it is written, in bytes: `2026-12-18`.
+const DAY_BYTES: usize = 10;
 
 /// What every object is.
 #[derive(Deserialize)]
@@ -185,7 +187,7 @@ pub(super) fn time(text: &str) -> Result<Time, Fault> {
     let is_plain = text.len() <= TIME_BYTES_MAX && !text.contains('[');
     let moment: Option<Timestamp> = text.parse().ok();
     let moment = moment.or_else(|| {
-        let day: Date = text.parse().ok()?;
+        let day: Date = text.parse().ok().filter(|_| text.len() == DAY_BYTES)?;
         let first = day.to_zoned(TimeZone::UTC).ok()?;
         Some(first.timestamp())
     });

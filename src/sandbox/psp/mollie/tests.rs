@@ -77,7 +77,8 @@ fn ask(psp: &mut SandboxPsp, ask: &PspAsk, now: Time) -> PspAnswer {
 fn seen(psp: &mut SandboxPsp, one: &PspAsk, now: Time) -> PaymentSnapshot {
     match ask(psp, one, now) {
         PspAnswer::Seen(mut seen) => seen.remove(0),
-        answer => panic!("{answer:?}"),
+        PspAnswer::Page { .. } => panic!("a page"),
+        PspAnswer::Failed(failure) => panic!("{failure:?}"),
     }
 }
 
@@ -211,7 +212,7 @@ fn an_authorisation_is_released_and_a_capture_that_slips_in_is_a_refusal() {
     let mut psp = sandbox("");
     let void = |payment: &str| PspAsk::Void {
         payment: id(payment),
-        key: key(1),
+        key: ActionKey::parse(&format!("void-{payment}")).unwrap(),
         why: Reason::OrderUnknown,
     };
     let held = psp.authorise(Some("1001"), eur(5_000), at(0));
