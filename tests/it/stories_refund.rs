@@ -62,10 +62,7 @@ pub(crate) async fn s070_an_authorisation_for_an_order_that_is_given_up_is_voide
         world.shop.cancel("1001", "sold_out", now);
         id
     });
-    rig.until("1001", |view| {
-        view.verdict == "closed" && view.payments.len() == 1
-    })
-    .await;
+    rig.until_verdict("1001", "closed").await;
     let status = rig.psp(|psp| psp.records().payments[&id].status);
     assert_eq!(status, PaymentStatus::Cancelled);
     assert_eq!(rig.fine("1001").charged, 0);
