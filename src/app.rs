@@ -2,10 +2,11 @@
 //!
 //! Starts what must run, in the order in which it may stop. Knows no rule of the trade.
 
+mod origin;
 mod parts;
 mod rooms;
 
-pub use rooms::{ReplayDesk, roster_of};
+pub use rooms::{ReplayDesk, policies_of, roster_of};
 
 use crate::clock::Clock;
 use crate::config::{Config, Listen, StoreUrl, Surroundings};
@@ -27,8 +28,10 @@ use crate::store::sqlite::SqliteStore;
 use crate::store::{LoadedCheckout, Retention, Store};
 use crate::telemetry::Telemetry;
 use crate::work::attempt::{Crew, SweptAccounts};
+use crate::work::closing::Closing;
 use crate::work::decide::Decide;
 use crate::work::dispatch::{Dispatch, Gates};
+use crate::work::heartbeat::Heartbeat;
 use crate::work::sweep::Sweep;
 use crate::work::upkeep::{Checkpoint, Prune};
 use crate::work::{Pulse, drive};
@@ -83,6 +86,8 @@ pub async fn serve(path: &Path, config: Config, inherited: Sockets) -> anyhow::R
             "attempts that nobody saw the end of are read back"
         );
     }
+    let origin = origin::note(&config, store.as_ref(), clock.now()).await;
+    let origin = origin.context("cannot note this start in the store")?;
     let roster = roster_of(&config, store.as_ref(), clock.now()).await?;
     let telemetry = Telemetry::new(env!("CARGO_PKG_VERSION"));
     telemetry.config_loaded(&config.fingerprint());
@@ -97,6 +102,7 @@ pub async fn serve(path: &Path, config: Config, inherited: Sockets) -> anyhow::R
         telemetry,
         lifecycle,
         reload_note: ReloadNote::default(),
+        origin,
     };
     daemon.run(&config, inherited, reloads).await
 }
@@ -110,6 +116,7 @@ struct Daemon {
     telemetry: Telemetry,
     lifecycle: Lifecycle,
     reload_note: ReloadNote,
+    origin: origin::Origin,
 }
 
 /// The channels and pulses between the loops.
@@ -239,6 +246,7 @@ impl Daemon {
             self.clock.clone(),
             soft.clone(),
         ));
+        self.start_heartbeat(config, &crew);
         let sweeper = Sweep::new(crew, wished);
         let stop = soft.clone();
         let driven = drive(sweeper, Pulse::new(), self.clock.clone(), soft.clone());
@@ -250,6 +258,17 @@ impl Daemon {
             wishes,
             decide,
         }
+    }
+
+    fn start_heartbeat(&self, config: &Config, crew: &Arc<Crew>) {
+        let Some(url) = &config.server.heartbeat_url else {
+            return;
+        };
+        let heart = Heartbeat::new(crew.clone(), url.as_str().to_owned());
+        let stop = self.lifecycle.soft().clone();
+        let driven = drive(heart, Pulse::new(), self.clock.clone(), stop.clone());
+        // A watcher that is slow to answer holds up no stop.
+        self.start(async move { stop.run_until_cancelled(driven).await.unwrap_or_default() });
     }
 
     fn start_upkeep(&self, config: &Config) {
@@ -273,6 +292,13 @@ impl Daemon {
             clock: self.clock.clone(),
         };
         self.start(drive(prune, Pulse::new(), self.clock.clone(), soft.clone()));
+        let closing = Closing::new(self.store.clone(), self.clock.clone());
+        let stop = soft.clone();
+        let driven = drive(closing, Pulse::new(), self.clock.clone(), soft.clone());
+        // A statement only reads; nobody waits at the end for one that was begun.
+        self.start(async move {
+            stop.run_until_cancelled(driven).await;
+        });
     }
 
     fn start_writers(

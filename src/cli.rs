@@ -8,6 +8,7 @@ pub mod check;
 pub mod checkouts;
 pub mod client;
 pub mod demo;
+pub mod replay;
 pub mod serve;
 pub mod status;
 pub mod sweep;
@@ -67,6 +68,9 @@ pub enum Command {
     Sweep(sweep::Args),
     /// Prove the books: chains, states and sums
     Audit(audit::Args),
+    /// Decide the recorded history again under another policy and list what would differ; touches
+    /// nothing
+    Replay(replay::Args),
 }
 
 /// Runs the program.
@@ -96,6 +100,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
             runtime()?.block_on(serve::run(&cli.config, inherited))
         }
         Command::Audit(args) => runtime()?.block_on(audit::run(args, &cli.config)),
+        Command::Replay(args) => runtime()?.block_on(replay::run(args, &cli.config)),
         Command::Status(args) => {
             let client = client_of(&cli)?;
             let mut out = std::io::stdout();

@@ -15,16 +15,23 @@ pub use desk::{EngineDesk, SweepWish};
 pub use units::Outcome;
 
 use crate::clock::Clock;
+use crate::core::checkout::Checkout;
+use crate::core::fact::BrakeCause;
 use crate::core::ids::ShopId;
+use crate::core::plan::Reason;
 use crate::core::policy::Policy;
+use crate::core::time::Time;
 use crate::roster::Roster;
-use crate::store::{CommitUnit, Committed, Disposition, Store, StoreError, TallyKind, Wanted};
+use crate::store::{
+    CommitUnit, Committed, Disposition, Sender, Store, StoreError, TallyKind, Wanted,
+};
 use crate::telemetry::Telemetry;
 use arc_swap::ArcSwap;
 use input::Input;
 use lesson::Taught;
 use std::sync::Arc;
-use units::Group;
+use units::{Breached, Group, Rulebook};
+use verdict::Planner;
 use workspace::Workspace;
 
 /// Inputs in one transaction at most.
@@ -39,6 +46,7 @@ pub struct Engine {
     roster: Arc<ArcSwap<Roster>>,
     clock: Clock,
     telemetry: Telemetry,
+    plan: Planner,
 }
 
 impl Engine {
@@ -54,7 +62,15 @@ impl Engine {
             roster,
             clock,
             telemetry,
+            plan: Checkout::reconcile,
         }
+    }
+
+    /// The same engine with plans that err, to see that none of them is committed.
+    #[cfg(test)]
+    fn planned_by(mut self, plan: Planner) -> Engine {
+        self.plan = plan;
+        self
     }
 
     /// The store it writes to.
@@ -141,10 +157,14 @@ impl Engine {
         let mut members = Vec::new();
         for group in groups {
             let policy = |shop: &ShopId| policy_of(&roster, shop);
-            match units::build(&group, inputs, &taught, &mut workspace, &policy, now) {
-                units::Built::Unit(unit, group_outcomes) => {
+            let rulebook = Rulebook {
+                policy: &policy,
+                plan: self.plan,
+            };
+            match units::build(&group, inputs, &taught, &mut workspace, &rulebook, now) {
+                units::Built::Unit(unit, group_outcomes, breaches) => {
                     units.push(*unit);
-                    members.push((group, group_outcomes));
+                    members.push((group, group_outcomes, breaches));
                 }
                 units::Built::Over(group_outcomes) => fill(&mut outcomes, &group, group_outcomes),
             }
@@ -152,13 +172,16 @@ impl Engine {
         if units.is_empty() {
             return Ok(outcomes);
         }
+        self.brake_wrong_scales(&units, now).await?;
         let committed = self.store.commit(&units).await?;
         self.count(&units, &committed);
+        self.hear(inputs, &roster);
         let members = members.into_iter().zip(units);
-        for (((group, group_outcomes), unit), result) in members.zip(committed) {
+        for (((group, group_outcomes, breaches), unit), result) in members.zip(committed) {
             match result {
                 Committed::Done => {
                     self.count_captures(&unit, told_by(&group, inputs));
+                    breaches.iter().for_each(|breached| self.alert(breached));
                     fill(&mut outcomes, &group, group_outcomes);
                 }
                 Committed::Conflict => {}
@@ -169,11 +192,50 @@ impl Engine {
 }
 
 impl Engine {
+    /// Deliveries of PSPs show that their webhooks reach us, whatever they say.
+    fn hear(&self, inputs: &[&Input], roster: &Roster) {
+        for input in inputs {
+            if let Input::Delivery(row) = input
+                && let Sender::Psp(account) = &row.delivery.sender
+                && let Some(entry) = roster.accounts.get(account)
+            {
+                self.telemetry.heard(&entry.shop);
+            }
+        }
+    }
+
+    /// Says that a checkout was set aside; nothing of its plan was done.
+    fn alert(&self, breached: &Breached) {
+        self.telemetry.breached(&breached.shop, breached.promise);
+        tracing::error!(
+            checkout.id = %breached.checkout, shop = %breached.shop, promise = breached.promise,
+            why = breached.why, "held: a promise would have been broken; nothing was done"
+        );
+    }
+
     fn count_captures(&self, unit: &CommitUnit, learned_by: &'static str) {
         let captures = unit.tallies.iter();
         for tally in captures.filter(|one| one.kind == TallyKind::Capture) {
             self.telemetry.captured(&tally.shop, learned_by);
         }
+    }
+
+    /// An amount that is off by a power of ten is a bug of ours or of the shop's, and the next
+    /// payments have it too: the shop's refunds stop before the first such hold is committed.
+    async fn brake_wrong_scales(&self, units: &[CommitUnit], now: Time) -> Result<(), StoreError> {
+        let rows = units.iter().flat_map(|unit| &unit.checkouts);
+        let fresh = rows
+            .map(|one| &one.row)
+            .filter(|row| row.reason == Reason::AmountOffByPowerOfTen && row.since == now);
+        for row in fresh {
+            if self.store.shop(&row.shop).await?.brake.is_none() {
+                let cause = BrakeCause::AmountScale;
+                tracing::error!(shop = %row.shop, checkout.id = %row.id, cause = cause.code(),
+                    "the guard stopped this shop's refunds");
+                self.store.set_brake(&row.shop, Some((cause, now))).await?;
+            }
+        }
+        Ok(())
     }
 
     fn count(&self, units: &[CommitUnit], committed: &[Committed]) {
@@ -226,3 +288,6 @@ fn policy_of(roster: &Roster, shop: &ShopId) -> Arc<Policy> {
         .get(shop)
         .map_or_else(|| Arc::new(Policy::default()), |entry| entry.policy.clone())
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,8 @@ mod inbox;
 pub mod journal;
 pub mod memory;
 mod rows;
+#[cfg(test)]
+pub(crate) mod sample;
 pub mod sqlite;
 mod standing;
 mod units;
@@ -24,12 +26,13 @@ pub use units::{
     LeaseRequest, Leased, LoadedCheckout, Wanted,
 };
 pub use watch::{
-    Backlog, CheckoutFilter, Retention, ShopRow, SweepMark, Tally, TallyKind, TallySums,
+    Backlog, CheckoutFilter, Retention, ShopRow, Stamp, SweepMark, Tally, TallyKind, TallySums,
     VerdictCount,
 };
 
 use crate::core::fact::BrakeCause;
-use crate::core::ids::{AccountId, ActionKey, CheckoutId, ShopId};
+use crate::core::ids::{AccountId, ActionKey, CheckoutId, Reference, ShopId};
+use crate::core::plan::{Reason, Verdict};
 use crate::core::time::{Span, Time};
 use async_trait::async_trait;
 
@@ -70,6 +73,9 @@ impl StoreError {
 
 /// Tallies are let go of after this long; the guard looks back an hour.
 const TALLIES_KEPT: Span = Span::from_hours(48);
+
+/// Checkouts read in one step where a store has no index over what moved.
+const MOVED_PAGE: u32 = 500;
 
 /// Judges whether a refund may leave, over the shop's row and its tallies.
 pub type RefundJudge<'a> =
@@ -144,7 +150,8 @@ pub trait Store: Send + Sync + 'static {
         judge: &RefundJudge<'_>,
     ) -> Result<Result<(), BrakeCause>, StoreError>;
 
-    /// Sets or clears a shop's brake.
+    /// Sets or clears a shop's brake. Clearing it forgets what counted towards the guard's limits,
+    /// or the next refund would pull it again at once.
     async fn set_brake(
         &self,
         shop: &ShopId,
@@ -169,6 +176,19 @@ pub trait Store: Send + Sync + 'static {
     /// Checkouts by filter, oldest trouble first.
     async fn checkouts(&self, filter: &CheckoutFilter) -> Result<Vec<LoadedCheckout>, StoreError>;
 
+    /// The order of a shop that came to stand so last, but not after `before`: the newest of those
+    /// with this verdict and reason that have a reference.
+    async fn newest_order(
+        &self,
+        shop: &ShopId,
+        standing: (Verdict, Reason),
+        before: Time,
+    ) -> Result<Option<(Time, Reference)>, StoreError>;
+
+    /// Notes that a daemon starts on this store at `home`, a word that is the same at every start
+    /// in the same place; counts the start and tells where the one before was.
+    async fn stamp(&self, home: &str, now: Time) -> Result<Stamp, StoreError>;
+
     /// A checkout's journal, oldest first, after a position.
     async fn journal(
         &self,
@@ -184,6 +204,43 @@ pub trait Store: Send + Sync + 'static {
         after: Option<&CheckoutId>,
         limit: u32,
     ) -> Result<Vec<(CheckoutRow, Vec<JournalEntry>)>, StoreError>;
+
+    /// Checkouts that changed at or after a moment or are not at rest, in the order of their ids:
+    /// all whose money a day's books may have to show. Those that are `open`, and so never held
+    /// money, need not be among them.
+    async fn moved_since(&self, since: Time) -> Result<Vec<CheckoutId>, StoreError> {
+        let mut moved = Vec::new();
+        let mut after = None;
+        loop {
+            let page = self.audit_page(after.as_ref(), MOVED_PAGE).await?;
+            let Some((last, _)) = page.last() else {
+                return Ok(moved);
+            };
+            after = Some(last.id.clone());
+            for (row, entries) in page {
+                let changed_at = entries.last().map(|entry| entry.at);
+                if changed_at >= Some(since) || row.wake_at.is_some() || !row.verdict.is_at_rest() {
+                    moved.push(row.id);
+                }
+            }
+        }
+    }
+
+    /// These checkouts as `audit_page` gives them, in the order of their ids.
+    async fn books(
+        &self,
+        ids: &[CheckoutId],
+    ) -> Result<Vec<(CheckoutRow, Vec<JournalEntry>)>, StoreError> {
+        let wanted = Wanted {
+            checkouts: ids.to_vec(),
+            ..Wanted::default()
+        };
+        let mut books = Vec::new();
+        for (id, loaded) in self.load(&wanted).await?.checkouts {
+            books.push((loaded.row, self.journal(&id, 0, u32::MAX).await?));
+        }
+        Ok(books)
+    }
 
     /// Counts by shop and verdict. Reads only what is not at rest, plus kept counters.
     async fn overview(&self) -> Result<Vec<VerdictCount>, StoreError>;

@@ -237,12 +237,12 @@ pub enum Failure {
         /// How long, by the other side's word or our default.
         wait: Span,
     },
-    /// Not done, and not to be asked for again before `wait` is over; the other side itself is
-    /// ready for anything else.
-    NotYet {
-        /// The other side's stable word.
+    /// Declined for now, and not for good: the same is taken later. Some PSPs refuse what looks
+    /// like a repetition for a while, so it may also mean that it was done already.
+    Postponed {
+        /// The other side's own stable word.
         code: String,
-        /// How long.
+        /// How long, by the other side's word or its documentation.
         wait: Span,
     },
     /// Our credentials were not accepted; says nothing about the subject.
@@ -262,7 +262,7 @@ impl Failure {
             | Failure::Unauthorized(code)
             | Failure::Malformed(code)
             | Failure::Refused(code)
-            | Failure::NotYet { code, .. } => code,
+            | Failure::Postponed { code, .. } => code,
             Failure::Throttled { .. } => "throttled",
         }
     }

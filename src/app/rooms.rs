@@ -4,6 +4,7 @@
 
 use crate::config::{AccountConfig, Config, PspKind, Secret, ShopConfig, ShopKind};
 use crate::core::ids::{AccountId, ShopId};
+use crate::core::policy::Policy;
 use crate::core::time::Time;
 use crate::http::admin::{Replay, ReplayError};
 use crate::http::replay::{self, ReplayRefused};
@@ -20,6 +21,7 @@ use anyhow::Context;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use secrecy::SecretString;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The roster of a configuration. An account without `since` begins at its first start, which
@@ -49,6 +51,22 @@ pub async fn roster_of(config: &Config, store: &dyn Store, now: Time) -> anyhow:
         })
         .collect();
     Ok(roster)
+}
+
+/// The policies of a configuration by shop, each with the traits of the accounts that serve it.
+pub fn policies_of(config: &Config) -> BTreeMap<ShopId, Policy> {
+    let mut policies: BTreeMap<ShopId, Policy> = BTreeMap::new();
+    for (id, shop) in &config.shops {
+        policies.insert(id.clone(), shop.policy.clone());
+    }
+    for (id, account) in &config.accounts {
+        // What an adapter can do does not depend on the account's age.
+        let traits = account_entry(id, account, Time::default()).adapter.traits();
+        if let Some(policy) = policies.get_mut(&account.shop) {
+            policy.accounts.insert(id.clone(), traits);
+        }
+    }
+    policies
 }
 
 fn account_entry(id: &AccountId, account: &AccountConfig, since: Time) -> AccountEntry {

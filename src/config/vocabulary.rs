@@ -17,7 +17,7 @@ pub(super) struct Section {
 /// The top level.
 pub(super) const ROOT: &[&str] = &["server", "store", "retention", "admin_token", "shop", "psp"];
 /// `[server]`
-pub(super) const SERVER: &[&str] = &["public", "admin"];
+pub(super) const SERVER: &[&str] = &["public", "admin", "heartbeat_url"];
 /// `[store]`
 pub(super) const STORE: &[&str] = &["url"];
 /// `[retention]`
@@ -41,13 +41,18 @@ pub(super) const POLICY: &[&str] = &[
     "order_grace",
     "second_look",
     "refund_delay",
+    "reversal_wait",
+    "refund_within",
     "confirm_patience",
     "outage_patience",
+    "confirm_check",
+    "refund_patience",
     "late_payment",
     "overpayment",
     "underpayment",
     "unreferenced",
     "tolerance",
+    "canary",
     "auto_refund_limit",
     "max_refunds_per_hour",
     "max_refund_sum_per_hour",

@@ -94,7 +94,13 @@ pub fn routes() -> Vec<(&'static str, &'static str, MethodRouter<AdminState>)> {
             "/api/v1/shops/{shop}/resume",
             post(api::acts::resume),
         ),
+        (
+            "post",
+            "/api/v1/shops/{shop}/recheck",
+            post(api::acts::recheck),
+        ),
         ("post", "/api/v1/sweeps", post(api::acts::sweep)),
+        ("get", "/api/v1/statements", get(api::statements::show)),
         ("get", "/api/v1/parked", get(api::deliveries::parked)),
         (
             "get",

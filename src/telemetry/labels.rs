@@ -75,10 +75,23 @@ pub(super) struct SweepLabels {
     pub(super) result: &'static str,
 }
 
+/// A shop.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ShopLabel {
+    pub(super) shop: String,
+}
+
 /// A PSP account.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct AccountLabel {
     pub(super) account: String,
+}
+
+/// Breaches.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct BreachLabels {
+    pub(super) shop: String,
+    pub(super) promise: &'static str,
 }
 
 /// Captures.
@@ -117,6 +130,7 @@ pub(super) fn outcome_word(outcome: &Outcome) -> &'static str {
         Outcome::Unclear { .. } => "unclear",
         Outcome::NotSent { .. } => "not_sent",
         Outcome::Throttled { .. } => "throttled",
+        Outcome::Postponed { .. } => "postponed",
         Outcome::Unauthorized { .. } => "unauthorized",
         Outcome::Malformed { .. } => "malformed",
         Outcome::Refused { .. } => "refused",

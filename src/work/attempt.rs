@@ -90,8 +90,6 @@ pub(super) struct Ended {
     epoch: Option<u64>,
     /// What the calls said of the destination; none when none was made.
     is_alive: Option<bool>,
-    /// How long the destination wants to be left alone altogether.
-    pause: Option<Span>,
 }
 
 impl Ended {
@@ -101,24 +99,6 @@ impl Ended {
             facts: Vec::new(),
             epoch: None,
             is_alive: None,
-            pause: None,
-        }
-    }
-
-    /// A call that did not bring what was asked for.
-    fn of(failure: Failure, now: Time) -> Ended {
-        let pause = match &failure {
-            Failure::Throttled { wait } => Some(*wait),
-            Failure::NotSent(_)
-            | Failure::Unclear(_)
-            | Failure::NotYet { .. }
-            | Failure::Unauthorized(_)
-            | Failure::Malformed(_)
-            | Failure::Refused(_) => None,
-        };
-        Ended {
-            pause,
-            ..Ended::failed(outcome_of(failure, now))
         }
     }
 
@@ -139,7 +119,7 @@ pub async fn carry_out(crew: &Crew, row: ActionRow, destination: &Destination) {
         return;
     };
     let sent_at = row.last_sent_at.unwrap_or(begun);
-    let ended = match admission::admitted(crew, &row, begun).await {
+    let ended = match admission::admitted(crew, &row, lease.until, begun).await {
         Ok(()) => call(crew, &row, sent_at, lease.until).await,
         Err(ended) => ended,
     };
@@ -200,8 +180,8 @@ fn tell_gate(crew: &Crew, destination: &Destination, ended: &Ended, now: Time) {
             Some(is_alive) => gate.record(now, is_alive),
             None => gate.withdraw(now),
         }
-        if let Some(pause) = ended.pause {
-            gate.hold(now, pause);
+        if let Outcome::Throttled { until } = &ended.outcome {
+            gate.hold(now, until.since(now));
         }
         (was_broken, gate.is_broken())
     });
@@ -218,7 +198,7 @@ fn tell_gate(crew: &Crew, destination: &Destination, ended: &Ended, now: Time) {
 
 /// A shop's epoch that goes backwards stops its refunds before anything else is decided on its
 /// answers.
-async fn watch_epoch(crew: &Crew, shop: &ShopId, epoch: u64, now: Time) {
+pub(super) async fn watch_epoch(crew: &Crew, shop: &ShopId, epoch: u64, now: Time) {
     let known = match crew.store.shop(shop).await {
         Ok(row) => row,
         Err(error) => {
@@ -262,7 +242,7 @@ async fn call(crew: &Crew, row: &ActionRow, sent_at: Time, until: Time) -> Ended
 
 /// What one call may take: never longer than the rest of the lease, so that whoever slept past
 /// it sends nothing that others have taken for lost.
-fn time_left(until: Time, now: Time, most: Span) -> Duration {
+pub(super) fn time_left(until: Time, now: Time, most: Span) -> Duration {
     super::duration(until.minus(LEASE_MARGIN).since(now).min(most))
 }
 
@@ -283,7 +263,7 @@ async fn call_shop(
         body_bytes_max: SHOP_BODY_BYTES_MAX,
     };
     let reply = crew.outbound.call(request, limits).await;
-    let is_alive = crate::outbound::breaker::is_alive(&reply);
+    let is_alive = crate::outbound::breaker::sign_of_life(&[&reply]);
     let now = crew.clock.now();
     let mut ended = match shop.answer(&ask, &row.key, sent_at, now, &reply) {
         ShopAnswer::Said { order, epoch } => Ended {
@@ -292,9 +272,9 @@ async fn call_shop(
             ..Ended::failed(Outcome::Done)
         },
         ShopAnswer::Accepted => Ended::failed(Outcome::Done),
-        ShopAnswer::Failed(failure) => Ended::of(failure, now),
+        ShopAnswer::Failed(failure) => Ended::failed(outcome_of(failure, now)),
     };
-    ended.is_alive = Some(is_alive);
+    ended.is_alive = is_alive;
     ended
 }
 
@@ -305,13 +285,13 @@ pub async fn exchange(
     ask: &PspAsk,
     asked_at: Time,
     until: Time,
-) -> (PspAnswer, bool) {
+) -> (PspAnswer, Option<bool>) {
     let mut replies: Vec<Reply> = Vec::new();
     for _ in 0..EXCHANGE_STEPS_MAX {
         match psp.step(ask, asked_at, &replies) {
             Step::Done(answer) => {
-                let is_alive = replies.iter().all(crate::outbound::breaker::is_alive);
-                return (answer, is_alive);
+                let replies: Vec<&Reply> = replies.iter().collect();
+                return (answer, crate::outbound::breaker::sign_of_life(&replies));
             }
             Step::Send(request) => {
                 let limits = CallLimits {
@@ -324,11 +304,11 @@ pub async fn exchange(
     }
     (
         PspAnswer::Failed(Failure::Unclear("exchange_too_long".to_owned())),
-        true,
+        Some(true),
     )
 }
 
-fn psp_ended((answer, is_alive): (PspAnswer, bool), now: Time) -> Ended {
+fn psp_ended((answer, is_alive): (PspAnswer, Option<bool>), now: Time) -> Ended {
     let mut ended = match answer {
         PspAnswer::Seen(payments) => Ended {
             facts: payments
@@ -340,9 +320,9 @@ fn psp_ended((answer, is_alive): (PspAnswer, bool), now: Time) -> Ended {
         PspAnswer::Page { .. } => Ended::failed(Outcome::Malformed {
             code: "page_without_list".to_owned(),
         }),
-        PspAnswer::Failed(failure) => Ended::of(failure, now),
+        PspAnswer::Failed(failure) => Ended::failed(outcome_of(failure, now)),
     };
-    ended.is_alive = Some(is_alive);
+    ended.is_alive = is_alive;
     ended
 }
 
@@ -350,7 +330,11 @@ fn outcome_of(failure: Failure, now: Time) -> Outcome {
     match failure {
         Failure::NotSent(code) => Outcome::NotSent { code },
         Failure::Unclear(code) => Outcome::Unclear { code },
-        Failure::Throttled { wait } | Failure::NotYet { wait, .. } => Outcome::Throttled {
+        Failure::Throttled { wait } => Outcome::Throttled {
+            until: now.plus(wait),
+        },
+        Failure::Postponed { code, wait } => Outcome::Postponed {
+            code,
             until: now.plus(wait),
         },
         Failure::Unauthorized(code) => Outcome::Unauthorized { code },
@@ -411,19 +395,25 @@ fn shop_ask(action: &Action) -> Option<ShopAsk> {
             payments,
             amount,
             late,
+            decision,
         } => Some(ShopAsk::Confirm {
             reference,
             payments,
             amount,
             late,
+            decision,
         }),
         Action::LookUp { reference } => Some(ShopAsk::LookUp { reference }),
         Action::Release {
             reference,
             payments,
+            decision,
+            paid_otherwise,
         } => Some(ShopAsk::Release {
             reference,
             payments,
+            decision,
+            paid_otherwise,
         }),
         Action::Notify {
             notice,

@@ -86,6 +86,70 @@ lacking! { $
 }
 
 stories! {
+    stories_tender {
+        s034_an_amount_off_by_ten_is_held_and_brakes_every_refund_until_it_is_mended;
+        s035_money_in_another_currency_than_the_order_is_held;
+        s038_an_order_raised_after_payment_stays_confirmed_and_shows_that_a_balance_is_due;
+        s039_an_order_lowered_after_payment_gives_back_only_what_the_shop_asks_for;
+        s043_a_payment_that_two_orders_name_pays_the_first_and_holds_the_second;
+        s045_a_card_payment_whose_gift_card_failed_waits_and_goes_back;
+        s046_a_card_that_pays_what_a_gift_card_left_confirms;
+        s047_an_orphan_of_card_and_gift_card_returns_the_one_and_has_the_other_restored_once;
+        s048_captures_for_split_shipments_confirm_once_and_nothing_goes_back;
+        s051_a_seller_who_cannot_deliver_has_the_share_returned_and_the_others_stay_confirmed;
+        s053_a_cart_that_got_another_reference_at_login_is_confirmed_under_it;
+        s050_donations_that_no_rule_claims_are_left_alone_and_summed_on_the_status_page;
+        s058_two_orders_with_a_payment_each_are_both_confirmed_and_no_rule_gives_money_back;
+        s059_an_authorisation_captured_twice_keeps_the_one_and_returns_the_other;
+        s060_of_two_orders_of_one_cart_the_paid_one_is_confirmed_and_the_other_left_alone;
+        s061_an_old_orders_link_paid_after_the_replacement_goes_by_the_shops_answer;
+        s062_a_disputed_duplicate_is_left_to_the_bank_and_the_sound_payment_kept;
+        s081_a_refund_out_when_we_were_off_for_days_is_read_back_before_any_repeat;
+        a_released_brake_is_not_pulled_again_by_what_had_pulled_it;
+    }
+    stories_guarded {
+        s095_a_shop_restored_from_a_backup_gives_nothing_back_and_gets_its_orders_offered;
+        s095_without_an_epoch_one_confirmed_order_that_is_gone_stops_the_refund_of_another;
+        s096_a_shop_that_finds_its_orders_has_its_unknown_believed;
+        s096_on_the_first_day_no_unknown_counts_before_the_shop_has_found_an_order;
+        s096_a_canary_question_that_fails_proves_nothing_in_either_way;
+        s097_a_store_restored_from_an_older_copy_reads_before_it_acts;
+        s011_a_copy_of_the_store_that_starts_elsewhere_moves_no_money;
+        s009_silent_webhooks_are_told_on_the_page_in_the_metrics_and_in_the_log;
+        s042_an_old_payment_that_meets_a_new_order_of_its_number_is_held;
+        s011_a_clone_of_shop_and_keys_with_an_empty_store_takes_no_real_payment_for_an_orphan;
+    }
+    stories_after {
+        s013_an_endpoint_that_the_psp_switched_off_is_seen_and_everything_is_confirmed;
+        s015_a_flood_of_kept_back_events_confirms_all_and_refunds_nobody_for_their_age;
+        s020_a_direct_debit_goes_back_only_after_the_bank_had_its_time;
+        s021_a_transfer_booked_as_a_new_object_without_reference_is_held;
+        s026_an_authorisation_that_lapses_tomorrow_is_held_until_the_shop_captures;
+        s028_a_capture_that_timed_out_for_the_shop_is_read_and_confirmed_not_repeated;
+        s029_money_that_the_bank_reverses_is_refunded_neither_before_nor_after_the_confirm;
+        s030_a_payment_that_processes_for_long_and_fails_costs_nobody_anything;
+        s032_a_revoked_key_is_told_and_proves_nothing_about_any_payment;
+        s087_a_chargeback_after_our_refund_is_held_with_the_refund_at_hand;
+        s090_a_payment_by_a_means_that_cannot_be_refunded_is_held_before_any_try;
+        s092_a_refund_is_what_the_payer_paid_in_the_payers_currency;
+        s093_an_order_made_after_the_refund_is_not_confirmed_and_its_parcel_is_stopped;
+        x02_a_new_status_word_of_the_psp_moves_no_money_and_fails_no_payment;
+        x08_a_proxy_that_rewrites_bodies_is_named_as_a_cause_and_loses_nothing;
+        x05_a_watcher_outside_hears_of_a_daemon_that_works_and_of_no_other;
+    }
+    stories_race {
+        s077_a_confirm_that_a_proxy_delivers_after_the_refund_is_refused_as_stale;
+        s077_a_stale_confirm_that_a_heedless_shop_takes_is_found_held_and_told;
+        s079_the_delayed_look_finds_a_confirm_that_the_shop_rolled_back;
+        r23_staff_refund_while_a_confirm_is_unanswered_and_the_shop_is_told;
+        r26_a_daemon_that_dies_with_a_confirm_out_reads_back_before_it_repeats;
+        r27_a_second_payment_while_a_confirm_is_unanswered_goes_back;
+        r41_the_shop_confirms_while_a_refund_is_unanswered_and_nothing_is_sent_again;
+        r43_staff_refund_while_ours_is_unanswered_and_no_cent_goes_twice;
+        r46_a_daemon_that_dies_with_a_refund_out_reads_the_list_and_keeps_the_key;
+        r47_a_second_payment_while_a_refund_is_unanswered_is_confirmed_if_the_order_lives;
+        r57_a_second_payment_while_a_void_is_unanswered_leaves_no_authorisation_behind;
+    }
     stories {
         a_normal_payment_is_confirmed_once_and_sigterm_ends_the_daemon_well;
         s001_forged_webhooks_are_answered_with_401_and_change_nothing [Signature, SignedTime];
@@ -180,6 +244,7 @@ stories! {
         s100_years_of_history_before_the_cut_off_are_recorded_and_left_alone [List];
         s100_a_shop_that_knows_none_of_many_orders_brings_the_guard_down_before_any_refund;
         s100_the_hours_limit_stops_correct_refunds_too_and_a_restart_does_not_reset_it;
+        s098_a_worker_that_slept_past_its_lease_confirms_once;
     }
 }
 

@@ -126,13 +126,18 @@ fn every_policy_key_reaches_its_value() {
     assert_eq!(policy.order_grace, Span::from_minutes(20));
     assert_eq!(policy.second_look, Span::from_seconds(90));
     assert_eq!(policy.refund_delay, Span::ZERO);
+    assert_eq!(policy.reversal_wait, Span::from_days(56));
+    assert_eq!(policy.refund_within, Span::from_days(90));
     assert_eq!(policy.confirm_patience, Span::from_hours(36));
     assert_eq!(policy.outage_patience, Span::from_days(4));
+    assert_eq!(policy.confirm_check, Span::from_seconds(90));
+    assert_eq!(policy.refund_patience, Span::from_days(30));
     assert_eq!(policy.late_payment, LatePayment::Refund);
     assert_eq!(policy.overpayment, Overpayment::Hold);
     assert_eq!(policy.underpayment, HoldOrRefund::Refund);
     assert_eq!(policy.unreferenced, HoldOrRefund::Refund);
     assert_eq!(policy.tolerance, eur(2));
+    assert!(!policy.canary);
     assert_eq!(policy.auto_refund_limit, eur(25_000));
     assert_eq!(policy.guard.max_refunds_per_hour, 5);
     assert_eq!(policy.guard.max_refund_sum_per_hour, eur(100_000));
@@ -265,4 +270,41 @@ fn accounts_with_distinct_patterns_may_share_a_psp_account() {
     );
     assert_ne!(other_key, text);
     assert_eq!(shared(&other_key), 0);
+}
+
+#[test]
+fn x07_two_shops_with_one_secret_are_remarked_and_two_secrets_are_not() {
+    let shop = |name: &str, secret: &str| {
+        format!(
+            "[shop.{name}]\nkind = \"generic\"\nurl = \"https://{name}.example/r\"\n\
+             secret = {{ env = \"{secret}\" }}\n"
+        )
+    };
+    let whsec = |byte: char| format!("whsec_{}", byte.to_string().repeat(32));
+    let (one, two) = (whsec('a'), whsec('b'));
+    let surroundings = Surroundings::with(move |name| match name {
+        "ONE" => Some(one.clone().into()),
+        "TWO" => Some(two.clone().into()),
+        _ => None,
+    });
+    let remarks = |second: &str| {
+        let text = format!("{}{}", shop("klompen", "ONE"), shop("fietsen", second));
+        let config = Config::parse("pasted.toml", text.as_bytes(), true, &surroundings).unwrap();
+        let words = config.warnings.iter().map(|one| one.code.word());
+        words.filter(|word| *word == "shared_shop_secret").count()
+    };
+    assert_eq!(remarks("ONE"), 1);
+    assert_eq!(remarks("TWO"), 0);
+}
+
+#[test]
+fn x05_a_watcher_is_configured_and_its_address_is_not_shown() {
+    let text = "[server]\nheartbeat_url = \"https://watch.example/ping/5f3a\"\n";
+    let surroundings = Surroundings::with(|_| None);
+    let config = Config::parse("watched.toml", text.as_bytes(), true, &surroundings).unwrap();
+    let url = config.server.heartbeat_url.as_ref().unwrap();
+    assert_eq!(url.as_str(), "https://watch.example/ping/5f3a");
+    let told = super::super::check::json(&config);
+    assert_eq!(told["heartbeat_url"], "set");
+    assert!(!told.to_string().contains("5f3a"));
 }

@@ -74,11 +74,14 @@ pub(super) fn of(seen: &Seen, people: &People, now: Time) -> Vec<Concern> {
     let mut all = Vec::new();
     all.extend(unready(seen));
     all.extend(damaged(people));
+    all.extend(breached(people));
     all.extend(held(seen));
     all.extend(brakes(seen, now));
     all.extend(unanswered(people));
     all.extend(waiting_work(seen, now));
     all.extend(sweeps(seen, now));
+    all.extend(unheard(seen));
+    all.extend(wrong_mode(seen));
     all.extend(set_aside(seen));
     all.extend(nobody_served(seen));
     all.sort_by_key(|concern| std::cmp::Reverse(concern.level));
@@ -102,6 +105,18 @@ fn damaged(people: &People) -> impl Iterator<Item = Concern> {
     people.damaged.iter().take(DAMAGED_NAMED_MAX).map(|id| {
         let text = format!("The stored document of checkout {id} cannot be read.");
         Concern::new(Level::Red, text, Some(link(id)))
+    })
+}
+
+fn breached(people: &People) -> impl Iterator<Item = Concern> {
+    people.breached.iter().map(|(shop, number)| {
+        let checkouts = count(*number, "checkout");
+        let verb = if *number == 1 { "is" } else { "are" };
+        let text = format!(
+            "{shop}: {checkouts} {verb} set aside, because what was decided would have broken a \
+             promise; nothing was done. Please report it."
+        );
+        Concern::new(Level::Red, text, Some(list_link(shop, Verdict::Held)))
     })
 }
 
@@ -216,6 +231,29 @@ fn sweeps(seen: &Seen, now: Time) -> impl Iterator<Item = Concern> {
             }
             None => None,
         }
+    })
+}
+
+fn unheard(seen: &Seen) -> impl Iterator<Item = Concern> {
+    seen.unheard.iter().map(|(shop, number)| {
+        let text = format!(
+            "{shop}: its PSP's webhooks are silent: the last {number} payments were found by \
+             sweeps alone. Does the webhook address at the PSP lead here?"
+        );
+        Concern::new(Level::Amber, text, None)
+    })
+}
+
+fn wrong_mode(seen: &Seen) -> impl Iterator<Item = Concern> {
+    let strange = seen.shops.iter().filter(|shop| shop.wrong_mode > 0);
+    strange.map(|shop| {
+        let text = format!(
+            "{}: payments of the other mode (test or live) came in and are left alone. Does a \
+             webhook of the other mode lead here?",
+            shop.row.shop
+        );
+        let list = list_link(&shop.row.shop, Verdict::Foreign);
+        Concern::new(Level::Amber, text, Some(list))
     })
 }
 

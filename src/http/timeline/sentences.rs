@@ -4,7 +4,7 @@
 //! `printable`.
 
 use crate::core::fact::{BrakeCause, Fact, Outcome, Ruling, RulingKind};
-use crate::core::ids::PaymentRef;
+use crate::core::ids::{ExternalRef, PaymentRef};
 use crate::core::money::Money;
 use crate::core::order::{OrderSnapshot, OrderStatus, Statement, Via};
 use crate::core::payment::{
@@ -74,7 +74,8 @@ fn payment_seen(snapshot: &PaymentSnapshot) -> String {
     said.extend(amount("captured", snapshot.captured));
     let refunded = snapshot.refunded.filter(|money| money.is_positive());
     said.extend(amount("refunded in all", refunded));
-    said.extend(snapshot.refunds.values().map(refund_words));
+    let refunds = snapshot.refunds.iter();
+    said.extend(refunds.map(|(id, refund)| refund_words(id, refund)));
     said.extend(snapshot.disputes.values().map(dispute_words));
     if snapshot.is_disputed == Some(true) {
         said.push("disputed".to_owned());
@@ -104,7 +105,7 @@ fn progress_words(progress: Progress) -> &'static str {
     }
 }
 
-fn refund_words(refund: &Refund) -> String {
+fn refund_words(id: &ExternalRef, refund: &Refund) -> String {
     let state = match refund.state {
         RefundState::Pending => "accepted, not paid out yet",
         RefundState::Succeeded => "paid out",
@@ -117,7 +118,7 @@ fn refund_words(refund: &Refund) -> String {
     } else {
         ""
     };
-    format!("{whose} refund of {} {state}{balance}", refund.amount)
+    format!("{whose} refund {id} of {} {state}{balance}", refund.amount)
 }
 
 fn dispute_words(dispute: &Dispute) -> String {
@@ -153,8 +154,17 @@ fn order_seen(snapshot: &OrderSnapshot) -> String {
     if let Some(amount) = snapshot.amount {
         said.push(format!("amount {amount}"));
     }
+    if let Some(covered) = snapshot.terms.paid_otherwise {
+        said.push(format!("{covered} paid by other means"));
+    }
+    if let Some(share) = snapshot.terms.give_back {
+        said.push(format!("{share} to go back"));
+    }
     if let Some(expires) = snapshot.expires_at {
         said.push(format!("expires at {}", moment(expires)));
+    }
+    if let Some(created) = snapshot.created_at {
+        said.push(format!("made at {}", moment(created)));
     }
     if !snapshot.claims.is_empty() {
         said.push(format!("payments started: {}", list(&snapshot.claims)));
@@ -251,6 +261,11 @@ fn outcome_words(outcome: &Outcome) -> String {
         Outcome::Throttled { until } => {
             format!("was put off by the other side until {}", moment(*until))
         }
+        Outcome::Postponed { code, until } => format!(
+            "was declined until {} ({}); it may have had its effect before",
+            moment(*until),
+            printable(code)
+        ),
         Outcome::Unauthorized { code } => format!(
             "was not accepted, our credentials are wrong: {}",
             printable(code)
@@ -296,6 +311,14 @@ pub(in crate::http) fn brake_words(cause: BrakeCause) -> &'static str {
         BrakeCause::UnknownRunaway => "the shop knows too few of the orders it is asked about",
         BrakeCause::EpochWentBack => {
             "the shop's epoch went backwards, so it may have been restored from a backup"
+        }
+        BrakeCause::AmountScale => {
+            "an amount was off by exactly 10, 100 or 1000, a bug that hits every payment"
+        }
+        BrakeCause::CanaryLost => "the shop calls an order unknown that it had confirmed",
+        BrakeCause::CanaryMissing => "the shop has not shown yet that it finds any order",
+        BrakeCause::StoreMoved => {
+            "the store was started elsewhere before, so another daemon may be at work"
         }
     }
 }

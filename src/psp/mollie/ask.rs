@@ -344,7 +344,7 @@ fn after_conflict(frame: &Frame<'_>, order: &Order<'_>, body: &[u8]) -> Result<S
             let left = at.plus(DUPLICATE_BLOCK).since(frame.as_of);
             let wait = left.clamp(Span::from_minutes(1), DUPLICATE_BLOCK);
             let code = "duplicate_refund".to_owned();
-            Err(Failure::NotYet { code, wait })
+            Err(Failure::Postponed { code, wait })
         }
     }
 }

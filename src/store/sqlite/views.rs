@@ -5,9 +5,9 @@
 use super::commit::{find_orders, find_payments};
 use super::pack::rows;
 use super::{read_all, sql};
-use crate::core::ids::{CheckoutId, PaymentRef, ShopId};
+use crate::core::ids::{CheckoutId, PaymentRef, Reference, ShopId};
 use crate::core::money::{Currency, Money};
-use crate::core::plan::{ActionKind, Verdict};
+use crate::core::plan::{ActionKind, Reason, Verdict};
 use crate::core::time::Time;
 use crate::store::rows::{RawAction, RawCheckout, RawEntry, Reading, joined};
 use crate::store::{
@@ -149,6 +149,25 @@ async fn lanes(
     Ok(page)
 }
 
+pub(super) async fn newest_order(
+    connection: &mut SqliteConnection,
+    shop: &ShopId,
+    (verdict, reason): (Verdict, Reason),
+    before: Time,
+) -> Result<Option<(Time, Reference)>, StoreError> {
+    let query = sqlx::query_as(sql::SELECT_NEWEST_ORDER)
+        .bind(shop.as_str())
+        .bind(verdict.code())
+        .bind(reason.code())
+        .bind(before.micros());
+    let read = |(since, reference): (i64, String)| {
+        let reading = Reading::of("checkouts", &reference);
+        let reference = reading.parsed("reference", Reference::parse(&reference))?;
+        Ok((Time::from_micros(since), reference))
+    };
+    Ok(read_all(connection, query, read).await?.into_iter().next())
+}
+
 pub(super) async fn journal(
     connection: &mut SqliteConnection,
     checkout: &CheckoutId,
@@ -171,6 +190,38 @@ pub(super) async fn audit_page(
         .bind(after.map_or("", CheckoutId::as_str))
         .bind(limit);
     let found = read_all(&mut *connection, query, RawCheckout::read).await?;
+    with_journals(connection, found).await
+}
+
+pub(super) async fn moved_since(
+    connection: &mut SqliteConnection,
+    since: Time,
+) -> Result<Vec<CheckoutId>, StoreError> {
+    let query = sqlx::query_as(sql::SELECT_MOVED)
+        .bind(since.micros())
+        .bind(i64::MIN);
+    let read = |(id,): (String,)| checkout_id(&id);
+    let moved = read_all(connection, query, read).await?;
+    let in_order: BTreeSet<CheckoutId> = moved.into_iter().collect();
+    Ok(in_order.into_iter().collect())
+}
+
+pub(super) async fn books(
+    connection: &mut SqliteConnection,
+    ids: &[CheckoutId],
+) -> Result<Vec<(CheckoutRow, Vec<JournalEntry>)>, StoreError> {
+    let ids: BTreeSet<CheckoutId> = ids.iter().cloned().collect();
+    let ids: Vec<&CheckoutId> = ids.iter().collect();
+    let query = sqlx::query_as(sql::SELECT_CHECKOUTS).bind(rows(&ids)?);
+    let mut found = read_all(&mut *connection, query, RawCheckout::read).await?;
+    found.sort_by(|one, other| one.id.cmp(&other.id));
+    with_journals(connection, found).await
+}
+
+async fn with_journals(
+    connection: &mut SqliteConnection,
+    found: Vec<CheckoutRow>,
+) -> Result<Vec<(CheckoutRow, Vec<JournalEntry>)>, StoreError> {
     let ids: Vec<&CheckoutId> = found.iter().map(|row| &row.id).collect();
     let query = sqlx::query_as(sql::SELECT_JOURNALS).bind(rows(&ids)?);
     let mut journals: BTreeMap<CheckoutId, Vec<JournalEntry>> = BTreeMap::new();

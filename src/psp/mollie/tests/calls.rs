@@ -323,7 +323,7 @@ fn a_conflict_is_settled_by_the_list() {
     // Another one of the same amount, twenty minutes old: 45 of 65 minutes are left.
     let code = "duplicate_refund".to_owned();
     let wait = Span::from_minutes(45);
-    let blocked = Failure::NotYet { code, wait };
+    let blocked = Failure::Postponed { code, wait };
     assert_eq!(failed(&ask, &with(ok("refunds_with_a_like_one"))), blocked);
     let unread = Failure::Unclear("status_502".to_owned());
     assert_eq!(failed(&ask, &with(answered(502, Vec::new()))), unread);

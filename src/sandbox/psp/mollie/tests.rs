@@ -187,7 +187,10 @@ fn a_key_is_remembered_for_an_hour_and_a_like_refund_is_declined_for_as_long() {
     let blocked = ask(&mut psp, &refund(&payment, 1_000, 2), at(1_800));
     let wait = Span::from_minutes(35);
     let code = "duplicate_refund".to_owned();
-    assert_eq!(blocked, PspAnswer::Failed(Failure::NotYet { code, wait }));
+    assert_eq!(
+        blocked,
+        PspAnswer::Failed(Failure::Postponed { code, wait })
+    );
     seen(&mut psp, &refund(&payment, 1_001, 3), at(1_800));
     seen(&mut psp, &refund(&payment, 1_000, 2), at(3_601));
     assert_eq!(made(&psp), 3);
