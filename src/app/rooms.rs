@@ -2,7 +2,7 @@
 //!
 //! The one place that knows which adapter serves which kind.
 
-use crate::config::{AccountConfig, Config, PspKind, ShopConfig, ShopKind};
+use crate::config::{AccountConfig, Config, PspKind, Secret, ShopConfig, ShopKind};
 use crate::core::ids::{AccountId, ShopId};
 use crate::core::policy::Policy;
 use crate::core::time::Time;
@@ -10,6 +10,7 @@ use crate::http::admin::{Replay, ReplayError};
 use crate::http::replay::{self, ReplayRefused};
 use crate::outbound::pace::PaceLimits;
 use crate::psp::Psp;
+use crate::psp::mollie::Mollie;
 use crate::psp::stripe::Stripe;
 use crate::roster::{AccountEntry, AdminToken, Roster, ShopEntry};
 use crate::shop::Shop;
@@ -19,6 +20,7 @@ use crate::work::Pulse;
 use anyhow::Context;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
+use secrecy::SecretString;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -74,12 +76,14 @@ fn account_entry(id: &AccountId, account: &AccountConfig, since: Time) -> Accoun
         PspKind::Stripe(stripe) => Arc::new(Stripe::new(
             rules.clone(),
             stripe.api_key.value().clone(),
-            stripe
-                .webhook_secrets
-                .iter()
-                .map(|secret| secret.value().clone())
-                .collect(),
+            values(&stripe.webhook_secrets),
             stripe.api_base.as_str().to_owned(),
+        )),
+        PspKind::Mollie(mollie) => Arc::new(Mollie::new(
+            rules.clone(),
+            mollie.api_key.value().clone(),
+            values(&mollie.webhook_secrets),
+            mollie.api_base.as_str().to_owned(),
         )),
     };
     AccountEntry {
@@ -90,6 +94,11 @@ fn account_entry(id: &AccountId, account: &AccountConfig, since: Time) -> Accoun
         sweep_every: account.sweep_every,
         sweep_window: account.sweep_window,
     }
+}
+
+fn values(secrets: &[Secret]) -> Vec<SecretString> {
+    let secrets = secrets.iter();
+    secrets.map(|secret| secret.value().clone()).collect()
 }
 
 fn shop_entry(id: &ShopId, shop: &ShopConfig, roster: &Roster) -> anyhow::Result<ShopEntry> {

@@ -3,6 +3,7 @@
 //! Adding a kind is one file under `psp/` that implements `OwnKeys`, and one line in `kinds!`.
 //! Knows no PSP's own keys.
 
+pub mod mollie;
 pub mod stripe;
 
 use super::problem::Code;
@@ -14,6 +15,7 @@ use super::vocabulary;
 use crate::core::ids::{AccountId, ShopId};
 use crate::core::time::{Span, Time};
 use crate::psp::rules::{AccountRules, Claims};
+use mollie::MollieConfig;
 use regex::{Regex, RegexBuilder};
 use serde_json::Value;
 use std::ops::Range;
@@ -128,6 +130,8 @@ macro_rules! kinds {
 kinds! {
     /// Stripe.
     Stripe(StripeConfig),
+    /// Mollie.
+    Mollie(MollieConfig),
 }
 
 /// A configured PSP account.

@@ -10,6 +10,7 @@ pub mod keys;
 pub mod kind;
 pub mod ledger;
 mod means;
+pub mod mollie;
 mod records;
 pub mod stripe;
 mod verbs;

@@ -13,6 +13,7 @@ use secrecy::ExposeSecret;
 fn stripe_keys(account: &AccountConfig) -> &StripeConfig {
     match &account.kind {
         PspKind::Stripe(own) => own,
+        PspKind::Mollie(_) => panic!("an account of kind `mollie`"),
     }
 }
 

@@ -23,7 +23,7 @@ use crate::core::payment::{
 };
 use crate::core::time::Time;
 use crate::psp::Unreadable;
-use crate::psp::json::{self, Fault};
+use crate::psp::json;
 use crate::psp::rules::AccountRules;
 use serde_json::value::RawValue;
 
@@ -340,15 +340,6 @@ fn dispute_state(status: &str) -> DisputeState {
         "won" | "warning_closed" => DisputeState::Won,
         "lost" => DisputeState::Lost,
         _ => DisputeState::Open,
-    }
-}
-
-impl From<Fault> for Unreadable {
-    fn from(fault: Fault) -> Unreadable {
-        Unreadable {
-            code: fault.code,
-            detail: fault.detail,
-        }
     }
 }
 
