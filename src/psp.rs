@@ -4,6 +4,7 @@
 //! is one new file here, its fixtures, one line in the registry and one row in the README.
 
 mod json;
+pub mod multisafepay;
 pub mod rules;
 pub mod stripe;
 
@@ -141,7 +142,8 @@ pub trait Psp: Send + Sync + 'static {
         is_usual_signature_field(name)
     }
 
-    /// Reads a delivery that was verified (`is_signed`) or came without a scheme.
+    /// Reads a delivery that was verified (`is_signed`) or came without a scheme. The body of one
+    /// that came by `GET` is its query.
     fn read(&self, body: &[u8], is_signed: bool, received_at: Time) -> Result<Reading, Unreadable>;
 
     /// The acknowledgement this PSP wants, for new, repeated and unreadable deliveries alike.
