@@ -7,11 +7,9 @@ use crate::support::Rig;
 use reconciled::core::time::Span;
 use reconciled::sandbox::fault::{Aim, Fault, Symptom, Times};
 use reconciled::sandbox::outbox::DeliveryFault;
-use reconciled::sandbox::psp::{PspCall, PspSetup, SandboxPsp};
+use reconciled::sandbox::psp::PspCall;
 use reconciled::sandbox::rig::{Ended, eur};
 use reconciled::sandbox::shop::ShopCall;
-use reconciled::sandbox::world::WEBHOOK_SECRET;
-use reconciled::wire::Method;
 use std::time::Duration;
 
 /// An order of the usual price, placed and paid.
@@ -59,11 +57,7 @@ async fn s001_forged_webhooks_are_answered_with_401_and_change_nothing() {
     let rig = Rig::raise().await;
     rig.place("1001", eur(5_995));
     rig.until_verdict("1001", "open").await;
-    let mut forger = SandboxPsp::new(PspSetup {
-        api_key: String::new(),
-        webhook_secret: WEBHOOK_SECRET.to_owned(),
-        is_live: false,
-    });
+    let mut forger = rig.forger(&rig.psp(|psp| psp.setup().webhook_secret.clone()));
     let now = rig.world().now();
     for fault in [
         DeliveryFault::WrongSecret,
@@ -75,8 +69,8 @@ async fn s001_forged_webhooks_are_answered_with_401_and_change_nothing() {
         let claims = forger.take_deliveries(now);
         assert_eq!(claims.len(), 2);
         for claim in claims {
-            let path = "/webhooks/stripe_nl";
-            let sent = rig.public_call(Method::Post, path, &claim.headers, &claim.body);
+            let path = claim.target(&rig.webhook_path());
+            let sent = rig.public_call(claim.method, &path, &claim.headers, &claim.body);
             assert_eq!(sent.await.unwrap().status, 401, "{fault:?}");
         }
     }
@@ -194,7 +188,7 @@ async fn s071_money_for_an_order_cancelled_meanwhile_goes_back() {
 #[tokio::test]
 async fn s080_a_refund_that_was_applied_while_its_answer_was_lost_is_not_repeated() {
     let rig = Rig::raise().await;
-    let aim = Aim::kind(PspCall::CreateRefund).about("1001");
+    let aim = Aim::kind(PspCall::Refund).about("1001");
     rig.psp(|psp| psp.lay(aim, Times::Next(1), Fault::after(Symptom::Close)));
     rig.pay("1001", eur(5_995));
     returns_once(&rig, "1001").await;
@@ -206,7 +200,7 @@ async fn a_daemon_killed_with_a_confirm_and_a_refund_in_flight_does_neither_twic
     let mut rig = Rig::raise().await;
     let held_back = Fault::delay(Span::from_seconds(5));
     rig.psp(|psp| {
-        let aim = Aim::kind(PspCall::CreateRefund).about("1001");
+        let aim = Aim::kind(PspCall::Refund).about("1001");
         psp.lay(aim, Times::Next(1), held_back.clone());
     });
     rig.shop(|shop| shop.lay(confirms("1002"), Times::Next(1), held_back));

@@ -34,7 +34,7 @@ async fn s064_a_confirm_that_outlasts_its_time_limit_is_read_back_and_not_repeat
     rig.settles_once("1001").await;
     assert_eq!(rig.heard(ShopCall::Confirm, "1001"), 1);
     assert!(rig.heard(ShopCall::LookUp, "1001") >= 1);
-    assert_eq!(rig.asked(PspCall::CreateRefund, "1001"), 0);
+    assert_eq!(rig.asked(PspCall::Refund, "1001"), 0);
     rig.close().await;
 }
 
@@ -109,7 +109,7 @@ async fn s066_a_refused_connection_is_tried_again_until_the_shop_is_back() {
     open(closed, shop, stop.clone()).await;
     rig.settles_once("1001").await;
     assert_eq!(rig.heard(ShopCall::Confirm, "1001"), 1);
-    assert_eq!(rig.asked(PspCall::CreateRefund, "1001"), 0);
+    assert_eq!(rig.asked(PspCall::Refund, "1001"), 0);
     stop.cancel();
     rig.close().await;
 }
@@ -127,7 +127,7 @@ async fn s067_a_login_page_for_every_question_ends_in_a_hold_and_not_in_a_refund
     assert_eq!(held.in_suspense, Some(eur(PRICE)));
     assert!(held.next_step.is_some(), "a hold is never silent: {held:?}");
     rig.until_noticed("payment.held", "1001").await;
-    assert_eq!(rig.asked(PspCall::CreateRefund, "1001"), 0);
+    assert_eq!(rig.asked(PspCall::Refund, "1001"), 0);
     rig.shop(|shop| shop.heal());
     assert_eq!(rig.rule(&held.id, "retry").await, 200);
     rig.settles_once("1001").await;
@@ -163,7 +163,7 @@ async fn s068_one_unknown_from_a_lagging_replica_is_not_enough() {
     rig.shop(|shop| shop.set_knows_nothing(false));
     rig.settles_once("1001").await;
     assert_eq!(rig.heard(ShopCall::Release, "1001"), 0);
-    assert_eq!(rig.asked(PspCall::CreateRefund, "1001"), 0);
+    assert_eq!(rig.asked(PspCall::Refund, "1001"), 0);
     rig.close().await;
 }
 
@@ -287,7 +287,7 @@ async fn s076_a_hanging_confirm_blocks_the_way_back_until_it_is_resolved() {
     // Past second look and refund delay, with the confirm still in flight.
     rig.pass(Duration::from_secs(4)).await.unwrap();
     assert_eq!(rig.heard(ShopCall::Release, "1001"), 0);
-    assert_eq!(rig.asked(PspCall::CreateRefund, "1001"), 0);
+    assert_eq!(rig.asked(PspCall::Refund, "1001"), 0);
     rig.settles_once("1001").await;
     assert_eq!(rig.heard(ShopCall::Confirm, "1001"), 1);
     rig.close().await;
@@ -314,7 +314,7 @@ async fn s078_a_shop_that_confirms_by_itself_right_before_the_refund_keeps_the_m
         });
     });
     rig.settles_once("1001").await;
-    assert_eq!(rig.asked(PspCall::CreateRefund, "1001"), 0);
+    assert_eq!(rig.asked(PspCall::Refund, "1001"), 0);
     rig.close().await;
 }
 

@@ -248,7 +248,7 @@ async fn s082_two_operators_and_staff_at_once_return_the_money_once() {
     // Staff's own refund of 60 is on its way to the daemon's eyes, and no webhook tells of it.
     rig.lose_webhooks("1001");
     let slow = Fault::delay(Span::from_millis(700));
-    rig.spoil(PspCall::CreateRefund, "1001", Times::Always, slow);
+    rig.spoil(PspCall::Refund, "1001", Times::Always, slow);
     rig.shop(|shop| shop.change("1001", |order| order.is_fulfilled = false));
     let (one, other) = tokio::join!(rig.rule(&held.id, "refund"), rig.rule(&held.id, "refund"));
     assert!([one, other].contains(&200), "{one} and {other}");
@@ -280,7 +280,7 @@ async fn s055_a_duplicate_waits_for_the_confirm_of_the_one_that_stays() {
     rig.until_heard(ShopCall::Confirm, "1001", 1).await;
     rig.pay("1001", eur(PRICE));
     rig.pass(Duration::from_secs(2)).await.unwrap();
-    assert_eq!(rig.asked(PspCall::CreateRefund, "1001"), 0);
+    assert_eq!(rig.asked(PspCall::Refund, "1001"), 0);
     rig.settles_with_one_of_two("1001").await;
     rig.close().await;
 }

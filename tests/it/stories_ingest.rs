@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use reconciled::core::time::Span;
 use reconciled::sandbox::fault::Times;
 use reconciled::sandbox::outbox::{Delivery, DeliveryFault};
-use reconciled::sandbox::psp::{PspSetup, SandboxPsp};
+use reconciled::sandbox::psp::{SandboxPsp, Told};
 use reconciled::sandbox::rig::Setup;
 use reconciled::sandbox::shop::ShopCall;
 use reconciled::sandbox::sign::stripe_signature;
@@ -48,11 +48,11 @@ fn deliveries(outcome: &str) -> String {
     format!("reconciled_deliveries_total{{sender=\"psp\",outcome=\"{outcome}\"}}")
 }
 
-/// The ids of the PSP's events of this type about a payment.
-fn events(rig: &Rig, kind: &str, payment: &str) -> Vec<String> {
+/// The ids of the PSP's events that tell this of a payment.
+fn events(rig: &Rig, told: Told, payment: &str) -> Vec<String> {
     rig.psp(|psp| {
         let events = psp.records().events.values();
-        let fitting = events.filter(|event| event.kind == kind && event.intent == payment);
+        let fitting = events.filter(|event| event.told == Some(told) && event.payment == payment);
         fitting.map(|event| event.id.clone()).collect()
     })
 }
@@ -65,11 +65,7 @@ async fn s001_a_forged_claim_about_a_real_unpaid_payment_leaves_its_order_open()
     let id = rig.world().with(|world, now| open(&mut world.psp, now));
     rig.until("1001", |view| view.payments.len() == 1).await;
     // The forger knows everything about the payment, but not the secret.
-    let mut forger = SandboxPsp::new(PspSetup {
-        api_key: String::new(),
-        webhook_secret: "whsec_guessed".to_owned(),
-        is_live: false,
-    });
+    let mut forger = rig.forger("whsec_guessed");
     let now = rig.world().now();
     assert_eq!(open(&mut forger, now), id);
     forger.succeed(&id, now).unwrap();
@@ -110,7 +106,7 @@ async fn s002_events_replayed_after_everything_about_them_was_pruned_change_noth
     rig.restart().await.unwrap();
     // Bodies first, then the ids by which repetitions are known, then what is at rest.
     rig.until_log("pruned what is past its retention", 3).await;
-    let paid = "payment_intent.succeeded";
+    let paid = Told::Paid;
     let old = [events(&rig, paid, &kept), events(&rig, paid, &returned)].concat();
     assert_eq!(old.len(), 2);
     // A stranger who kept a copy cannot make the timestamp new.
@@ -148,7 +144,7 @@ async fn s003_sixteen_copies_of_an_event_at_the_same_moment_confirm_once() {
     // A second confirm would mail the customer again.
     rig.shop(|shop| shop.set_careless(true));
     let id = rig.place_and_pay("1001");
-    let event = events(&rig, "payment_intent.succeeded", &id).remove(0);
+    let event = events(&rig, Told::Paid, &id).remove(0);
     let mut copy = rig.psp(|psp| psp.clone());
     copy.heal();
     let now = rig.world().now();
@@ -179,7 +175,7 @@ async fn s004_a_failure_told_after_the_success_does_not_undo_it() {
         id
     });
     rig.is_settled_once("1001").await;
-    rig.has_taken("payment_intent.payment_failed", "1001").await;
+    rig.has_taken(Told::Failed, "1001").await;
     // The first event that spoke of the payment was taken after the order had settled.
     rig.is_drained().await;
     rig.sweeps_whole(1).await;
@@ -224,7 +220,7 @@ async fn s006_payments_whose_orders_appear_at_once_or_much_later_or_silently_are
     rig.is_settled_once("1001").await;
     for reference in ["1002", "1003"] {
         rig.until_verdict(reference, "matching").await;
-        rig.has_taken("payment_intent.succeeded", reference).await;
+        rig.has_taken(Told::Paid, reference).await;
     }
     // The shop has said "unknown" of both before they appear.
     rig.until_world("the shop was asked", |world| {
@@ -306,10 +302,10 @@ async fn s008_a_secret_rotated_at_the_psp_alone_loses_nothing_and_is_replayed_af
     let body = String::from_utf8_lossy(&answer.body).into_owned();
     assert_eq!(answer.status, 200, "{body}");
     // The PSP kept trying and is heard again, without a restart.
-    rig.has_taken("payment_intent.succeeded", "1001").await;
+    rig.has_taken(Told::Paid, "1001").await;
     rig.is_drained().await;
     rig.place_and_pay("1002");
-    rig.has_taken("payment_intent.succeeded", "1002").await;
+    rig.has_taken(Told::Paid, "1002").await;
     rig.is_settled_once("1002").await;
     rig.is_settled_once("1001").await;
     rig.close().await;
@@ -349,7 +345,7 @@ async fn s010_an_event_of_the_other_mode_is_recorded_and_never_acted_on() {
     let foreign = "reconciled_decisions_total{shop=\"klompen\",verdict=\"foreign\",\
                    reason=\"wrong_mode\"}";
     rig.until_metric(foreign, 1).await;
-    rig.has_taken("payment_intent.succeeded", "1001").await;
+    rig.has_taken(Told::Paid, "1001").await;
     rig.is_drained().await;
     let view = rig.until_verdict("1001", "open").await;
     assert!(view.in_suspense.is_none(), "{view:?}");
@@ -450,7 +446,7 @@ async fn s014_well_signed_nonsense_is_acknowledged_and_parked_and_stops_nobody()
     // The payment that the nonsense was about is read by id, and others flow.
     rig.is_settled_once("1001").await;
     rig.place_and_pay("1002");
-    rig.has_taken("payment_intent.succeeded", "1002").await;
+    rig.has_taken(Told::Paid, "1002").await;
     rig.is_settled_once("1002").await;
     rig.close().await;
 }

@@ -6,7 +6,7 @@ use crate::support::Rig;
 use crate::support::scene::price;
 use reconciled::core::time::{Span, Time};
 use reconciled::sandbox::fault::{Aim, Fault, Times};
-use reconciled::sandbox::psp::{IntentStatus, PspCall};
+use reconciled::sandbox::psp::{PaymentStatus, PspCall};
 use reconciled::sandbox::shop::{ShopCall, Standing};
 
 /// Notes on a payment that name no order of ours.
@@ -103,7 +103,7 @@ async fn s019_orders_whose_timer_ran_out_during_3d_secure_are_revived_refunded_o
     rig.is_settled_once("1001").await;
     rig.is_returned_once("1002").await;
     rig.until_world("the void", |world| {
-        world.psp.records().intents[&held].status == IntentStatus::Canceled
+        world.psp.records().payments[&held].status == PaymentStatus::Cancelled
     })
     .await;
     rig.until_verdict("1003", "closed").await;
@@ -113,7 +113,7 @@ async fn s019_orders_whose_timer_ran_out_during_3d_secure_are_revived_refunded_o
 }
 
 fn is_voided(rig: &Rig, payment: &str) -> bool {
-    rig.psp(|psp| psp.records().intents[payment].status == IntentStatus::Canceled)
+    rig.psp(|psp| psp.records().payments[payment].status == PaymentStatus::Cancelled)
 }
 
 #[tokio::test]
@@ -205,9 +205,9 @@ async fn s024_a_listing_that_breaks_on_page_seven_of_twelve_leaves_the_mark_wher
             .collect();
         // Newest first, a hundred a page: page seven continues after the 600th.
         let seventh = others[others.len() - 600].clone();
-        let page = Aim::kind(PspCall::ListIntents).about(&seventh);
+        let page = Aim::kind(PspCall::List).about(&seventh);
         world.psp.lay(page, Times::Always, Fault::status(500));
-        for kind in [PspCall::ListCharges, PspCall::Events] {
+        for kind in [PspCall::ListCaptures, PspCall::Events] {
             world
                 .psp
                 .lay(Aim::kind(kind), Times::Always, Fault::status(500));
@@ -230,7 +230,7 @@ async fn s024_a_listing_that_breaks_on_page_seven_of_twelve_leaves_the_mark_wher
     rig.world().with(|world, now| {
         world.psp.heal();
         world.psp.lay(
-            Aim::kind(PspCall::ListIntents).about(&seventh),
+            Aim::kind(PspCall::List).about(&seventh),
             Times::Always,
             Fault::status(500),
         );

@@ -7,7 +7,7 @@ use crate::support::story::{PRICE, swept_once, with_operator};
 use reconciled::core::time::Span;
 use reconciled::sandbox::books::Judgement;
 use reconciled::sandbox::fault::{Fault, Symptom, Times};
-use reconciled::sandbox::psp::{IntentStatus, PspCall, RefundStatus};
+use reconciled::sandbox::psp::{PaymentStatus, PspCall, RefundStatus};
 use reconciled::sandbox::rig::eur;
 use reconciled::sandbox::shop::{ShopCall, Standing};
 use std::collections::BTreeSet;
@@ -24,7 +24,7 @@ fn only_refund(rig: &Rig) -> String {
 
 /// How many times the daemon asked the PSP for a refund of this order.
 fn refund_calls(rig: &Rig, reference: &str) -> usize {
-    rig.asked(PspCall::CreateRefund, reference)
+    rig.asked(PspCall::Refund, reference)
 }
 
 #[tokio::test]
@@ -65,10 +65,10 @@ async fn s070_an_authorisation_for_an_order_that_is_given_up_is_voided() {
         id
     });
     rig.until_verdict("1001", "closed").await;
-    let status = rig.psp(|psp| psp.records().intents[&id].status);
-    assert_eq!(status, IntentStatus::Canceled);
+    let status = rig.psp(|psp| psp.records().payments[&id].status);
+    assert_eq!(status, PaymentStatus::Cancelled);
     assert_eq!(rig.fine("1001").charged, 0);
-    assert_eq!(rig.asked(PspCall::Cancel, "1001"), 1);
+    assert_eq!(rig.asked(PspCall::Void, "1001"), 1);
     rig.close().await;
 }
 
@@ -121,7 +121,7 @@ async fn s080_a_refund_behind_a_500_is_found_in_the_list_and_adopted() {
         code: 500,
         retry_after_s: None,
     });
-    rig.spoil(PspCall::CreateRefund, "1001", Times::Next(1), behind);
+    rig.spoil(PspCall::Refund, "1001", Times::Next(1), behind);
     // The list cannot be read at first either, and no webhook tells of the refund.
     rig.pay("1001", eur(PRICE));
     rig.until("1001", |view| {
@@ -129,7 +129,7 @@ async fn s080_a_refund_behind_a_500_is_found_in_the_list_and_adopted() {
     })
     .await;
     rig.lose_webhooks("1001");
-    rig.until_asked(PspCall::CreateRefund, "1001", 1).await;
+    rig.until_asked(PspCall::Refund, "1001", 1).await;
     rig.spoil(
         PspCall::ListRefunds,
         "1001",
@@ -171,7 +171,7 @@ async fn s083_already_refunded_is_the_goal_reached_and_no_error() {
         world.psp.pay(Some("1001"), eur(PRICE), now)
     });
     let id = rig
-        .psp(|psp| psp.records().intents.keys().next().cloned())
+        .psp(|psp| psp.records().payments.keys().next().cloned())
         .unwrap();
     rig.until("1001", |view| {
         view.reason.as_deref() == Some("refund_delayed")
@@ -333,15 +333,14 @@ async fn s091_a_void_that_a_capture_overtook_becomes_a_refund_after_a_fresh_look
     // The last look is under way, and shows what was before the capture.
     rig.lose_webhooks("1001");
     let slow = Fault::delay(Span::from_millis(1_500));
-    let before = rig.asked(PspCall::FetchIntent, "1001");
-    rig.spoil(PspCall::FetchIntent, "1001", Times::Next(1), slow);
-    rig.until_asked(PspCall::FetchIntent, "1001", before + 1)
-        .await;
+    let before = rig.asked(PspCall::Fetch, "1001");
+    rig.spoil(PspCall::Fetch, "1001", Times::Next(1), slow);
+    rig.until_asked(PspCall::Fetch, "1001", before + 1).await;
     rig.world()
         .with(|world, now| world.psp.capture(&id, now))
         .unwrap();
     rig.returns_once("1001").await;
-    assert_eq!(rig.asked(PspCall::Cancel, "1001"), 1, "the void was tried");
+    assert_eq!(rig.asked(PspCall::Void, "1001"), 1, "the void was tried");
     assert_eq!(refund_calls(&rig, "1001"), 1);
     rig.close().await;
 }
@@ -350,13 +349,8 @@ async fn s091_a_void_that_a_capture_overtook_becomes_a_refund_after_a_fresh_look
 async fn s094_every_retry_of_a_refund_carries_the_same_key() {
     let mut rig = Rig::raise().await;
     let lost = Fault::before(Symptom::Close);
-    rig.spoil(PspCall::CreateRefund, "1001", Times::Next(2), lost);
-    rig.spoil(
-        PspCall::CreateRefund,
-        "1001",
-        Times::Next(1),
-        Fault::status(503),
-    );
+    rig.spoil(PspCall::Refund, "1001", Times::Next(2), lost);
+    rig.spoil(PspCall::Refund, "1001", Times::Next(1), Fault::status(503));
     rig.pay("1001", eur(PRICE));
     rig.until_struck("1001", 2).await;
     rig.kill9().await.unwrap();
@@ -367,7 +361,7 @@ async fn s094_every_retry_of_a_refund_carries_the_same_key() {
     rig.returns_once("1001").await;
     let keys: Vec<String> = rig.psp(|psp| {
         let carried = psp.carried_keys().iter();
-        let refunds = carried.filter(|(call, _, _)| *call == PspCall::CreateRefund);
+        let refunds = carried.filter(|(call, _, _)| *call == PspCall::Refund);
         refunds.map(|(_, _, key)| key.clone()).collect()
     });
     assert_eq!(keys.len(), 4, "{keys:?}");

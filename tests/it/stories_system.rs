@@ -22,9 +22,9 @@ async fn s098_a_worker_that_slept_past_its_lease_refunds_once() {
     rig.set_patience(Duration::from_secs(60));
     // Two refunds leave; one answer is on its way when the worker falls asleep, one never comes.
     let slow = Fault::delay(Span::from_seconds(4));
-    rig.spoil(PspCall::CreateRefund, "1001", Times::Next(1), slow);
+    rig.spoil(PspCall::Refund, "1001", Times::Next(1), slow);
     let lost = Fault::after(Symptom::Close);
-    rig.spoil(PspCall::CreateRefund, "1002", Times::Next(1), lost);
+    rig.spoil(PspCall::Refund, "1002", Times::Next(1), lost);
     rig.pay("1001", eur(PRICE));
     rig.pay("1002", eur(PRICE));
     rig.until_world("both refunds", |world| {
@@ -177,7 +177,7 @@ async fn s100_years_of_history_before_the_cut_off_are_recorded_and_left_alone() 
     rig.settles_once("2001").await;
     // An event about the past reaches us, too.
     let old = rig
-        .psp(|psp| psp.records().intents.keys().next().cloned())
+        .psp(|psp| psp.records().payments.keys().next().cloned())
         .unwrap();
     rig.world()
         .with(|world, now| world.psp.tell_again(&old, now))

@@ -9,11 +9,10 @@ use crate::core::time::{Span, Time};
 use crate::sandbox::books::Customer;
 use crate::sandbox::fault::{Aim, Fault, Symptom, Times};
 use crate::sandbox::outbox::DeliveryFault;
-use crate::sandbox::psp::{PspCall, PspSetup, SandboxPsp};
-use crate::sandbox::rig::{ACCOUNT, Rig, RigError, View};
+use crate::sandbox::psp::PspCall;
+use crate::sandbox::rig::{Rig, RigError, View};
 use crate::sandbox::shop::ShopCall;
 use crate::sandbox::world::World;
-use crate::wire::Method;
 use std::time::Duration;
 
 /// How long the shop stays down.
@@ -159,7 +158,7 @@ pub(super) async fn forged(seed: u64, rig: &Rig) -> Outcome {
     let refused = played.and_then(|status| match status {
         401 => Ok(()),
         _ => Err(RigError::Answer {
-            path: format!("/webhooks/{ACCOUNT}"),
+            path: rig.webhook_path(),
             status,
             detail: "a forged webhook must be answered with 401".to_owned(),
         }),
@@ -172,17 +171,13 @@ async fn forge(rig: &Rig, cast: &Cast) -> Result<u16, RigError> {
     rig.place(&cast.reference, cast.amount);
     rig.until(&cast.reference, |_| true).await?;
     let now = rig.world().now();
-    let mut forger = SandboxPsp::new(PspSetup {
-        api_key: String::new(),
-        webhook_secret: "whsec_guessed".to_owned(),
-        is_live: false,
-    });
+    let mut forger = rig.forger("whsec_guessed");
     forger.pay(Some(&cast.reference), cast.amount, now);
     let mut status = 0;
     for claim in forger.take_deliveries(now) {
-        let path = format!("/webhooks/{ACCOUNT}");
+        let path = claim.target(&rig.webhook_path());
         let answer = rig
-            .public_call(Method::Post, &path, &claim.headers, &claim.body)
+            .public_call(claim.method, &path, &claim.headers, &claim.body)
             .await?;
         status = status.max(answer.status);
     }
@@ -240,7 +235,7 @@ async fn kill_and_restart(
 ) -> Result<(), RigError> {
     rig.world().with(|world, now| {
         let held_back = Fault::delay(HELD_BACK);
-        let refunds = Aim::kind(PspCall::CreateRefund).about(&refunding.reference);
+        let refunds = Aim::kind(PspCall::Refund).about(&refunding.reference);
         world.psp.lay(refunds, Times::Next(1), held_back.clone());
         world
             .shop

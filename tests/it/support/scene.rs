@@ -8,6 +8,7 @@ use reconciled::core::money::Money;
 use reconciled::sandbox::books::Customer;
 use reconciled::sandbox::fault::Times;
 use reconciled::sandbox::outbox::DeliveryFault;
+use reconciled::sandbox::psp::Told;
 use reconciled::sandbox::rig::{RigError, View, eur};
 use reconciled::sandbox::shop::ShopCall;
 use reconciled::wire::{Method, Response};
@@ -127,13 +128,15 @@ impl Rig {
         figure(&answer.await.body, line)
     }
 
-    /// Waits until the PSP has had this many events of one type about an order taken by us.
-    pub(crate) async fn has_taken(&self, what: &str, reference: &str) {
-        let name = format!("{what} about {reference} taken");
+    /// Waits until we have taken a delivery of the PSP that tells this of an order.
+    pub(crate) async fn has_taken(&self, told: Told, reference: &str) {
+        let name = format!("{told:?} about {reference} taken");
         self.until_world(&name, |world| {
+            let events = &world.psp.records().events;
             let mut ends = world.psp.deliveries().iter();
             ends.any(|end| {
-                let is_it = end.what == what && end.reference.as_deref() == Some(reference);
+                let is_told = events.get(&end.id).and_then(|event| event.told) == Some(told);
+                let is_it = is_told && end.reference.as_deref() == Some(reference);
                 is_it && end.status == Some(200)
             })
         })
