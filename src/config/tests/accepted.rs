@@ -13,6 +13,7 @@ use secrecy::ExposeSecret;
 fn stripe_keys(account: &AccountConfig) -> &StripeConfig {
     match &account.kind {
         PspKind::Stripe(own) => own,
+        other @ PspKind::MultiSafepay(_) => panic!("not Stripe: {}", other.word()),
     }
 }
 
