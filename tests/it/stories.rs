@@ -3,7 +3,7 @@
 //!
 //! A test's name begins with the scenario's number. Knows the daemon only from outside.
 
-use crate::support::Rig;
+use crate::support::{Psp, Rig};
 use reconciled::core::time::Span;
 use reconciled::sandbox::fault::{Aim, Fault, Symptom, Times};
 use reconciled::sandbox::outbox::DeliveryFault;
@@ -39,9 +39,8 @@ async fn returns_once(rig: &Rig, reference: &str) {
     assert!(!customer.is_confirmed && customer.kept() == 0);
 }
 
-#[tokio::test]
-async fn a_normal_payment_is_confirmed_once_and_sigterm_ends_the_daemon_well() {
-    let mut rig = Rig::raise().await;
+pub(crate) async fn a_normal_payment_is_confirmed_once_and_sigterm_ends_the_daemon_well(psp: Psp) {
+    let mut rig = Rig::raise_at(psp).await;
     order_and_pay(&rig, "1001");
     settles_once(&rig, "1001").await;
     let ended = rig.sigterm().await.unwrap();
@@ -52,9 +51,8 @@ async fn a_normal_payment_is_confirmed_once_and_sigterm_ends_the_daemon_well() {
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s001_forged_webhooks_are_answered_with_401_and_change_nothing() {
-    let rig = Rig::raise().await;
+pub(crate) async fn s001_forged_webhooks_are_answered_with_401_and_change_nothing(psp: Psp) {
+    let rig = Rig::raise_at(psp).await;
     rig.place("1001", eur(5_995));
     rig.until_verdict("1001", "open").await;
     let mut forger = rig.forger(&rig.psp(|psp| psp.setup().webhook_secret.clone()));
@@ -80,18 +78,16 @@ async fn s001_forged_webhooks_are_answered_with_401_and_change_nothing() {
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s003_the_same_event_delivered_twice_confirms_once() {
-    let rig = Rig::raise().await;
+pub(crate) async fn s003_the_same_event_delivered_twice_confirms_once(psp: Psp) {
+    let rig = Rig::raise_at(psp).await;
     rig.psp(|psp| psp.spoil(Some("1001"), Times::Always, DeliveryFault::Double));
     order_and_pay(&rig, "1001");
     settles_once(&rig, "1001").await;
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s006_a_payment_whose_order_appears_later_is_confirmed() {
-    let rig = Rig::raise_with(|setup| setup.policy("order_grace", "\"60s\"")).await;
+pub(crate) async fn s006_a_payment_whose_order_appears_later_is_confirmed(psp: Psp) {
+    let rig = Rig::raise_at_with(psp, |setup| setup.policy("order_grace", "\"60s\"")).await;
     rig.pay("1001", eur(5_995));
     rig.until_verdict("1001", "matching").await;
     rig.place("1001", eur(5_995));
@@ -99,9 +95,8 @@ async fn s006_a_payment_whose_order_appears_later_is_confirmed() {
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s017_a_payment_whose_webhooks_are_lost_is_found_by_the_sweep() {
-    let rig = Rig::raise().await;
+pub(crate) async fn s017_a_payment_whose_webhooks_are_lost_is_found_by_the_sweep(psp: Psp) {
+    let rig = Rig::raise_at(psp).await;
     rig.psp(|psp| psp.spoil(Some("1001"), Times::Always, DeliveryFault::Lose));
     order_and_pay(&rig, "1001");
     settles_once(&rig, "1001").await;
@@ -109,9 +104,8 @@ async fn s017_a_payment_whose_webhooks_are_lost_is_found_by_the_sweep() {
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s055_of_two_payments_for_one_order_one_is_refunded() {
-    let rig = Rig::raise().await;
+pub(crate) async fn s055_of_two_payments_for_one_order_one_is_refunded(psp: Psp) {
+    let rig = Rig::raise_at(psp).await;
     order_and_pay(&rig, "1001");
     rig.pay("1001", eur(5_995));
     rig.until("1001", |view| {
@@ -124,9 +118,10 @@ async fn s055_of_two_payments_for_one_order_one_is_refunded() {
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s064_a_confirm_that_was_applied_while_its_answer_was_lost_is_read_back() {
-    let rig = Rig::raise().await;
+pub(crate) async fn s064_a_confirm_that_was_applied_while_its_answer_was_lost_is_read_back(
+    psp: Psp,
+) {
+    let rig = Rig::raise_at(psp).await;
     rig.shop(|shop| {
         let lost = Fault::after(Symptom::Close);
         shop.lay(confirms("1001"), Times::Next(1), lost);
@@ -138,9 +133,8 @@ async fn s064_a_confirm_that_was_applied_while_its_answer_was_lost_is_read_back(
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s067_a_maintenance_page_an_empty_and_a_broken_answer_are_no_answers() {
-    let mut rig = Rig::raise().await;
+pub(crate) async fn s067_a_maintenance_page_an_empty_and_a_broken_answer_are_no_answers(psp: Psp) {
+    let mut rig = Rig::raise_at(psp).await;
     rig.set_patience(Duration::from_secs(60));
     for symptom in [
         Symptom::Html,
@@ -158,9 +152,8 @@ async fn s067_a_maintenance_page_an_empty_and_a_broken_answer_are_no_answers() {
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s069_a_shop_outage_never_leads_to_a_refund() {
-    let rig = Rig::raise().await;
+pub(crate) async fn s069_a_shop_outage_never_leads_to_a_refund(psp: Psp) {
+    let rig = Rig::raise_at(psp).await;
     rig.shop(|shop| shop.lay(Aim::all(), Times::Always, Fault::before(Symptom::Close)));
     order_and_pay(&rig, "1001");
     rig.until_world("three calls in vain", |world| {
@@ -173,9 +166,8 @@ async fn s069_a_shop_outage_never_leads_to_a_refund() {
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s071_money_for_an_order_cancelled_meanwhile_goes_back() {
-    let rig = Rig::raise().await;
+pub(crate) async fn s071_money_for_an_order_cancelled_meanwhile_goes_back(psp: Psp) {
+    let rig = Rig::raise_at(psp).await;
     rig.world().with(|world, now| {
         world.shop.place("1001", eur(5_995), now);
         world.shop.cancel("1001", "customer_request", now);
@@ -185,9 +177,10 @@ async fn s071_money_for_an_order_cancelled_meanwhile_goes_back() {
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s080_a_refund_that_was_applied_while_its_answer_was_lost_is_not_repeated() {
-    let rig = Rig::raise().await;
+pub(crate) async fn s080_a_refund_that_was_applied_while_its_answer_was_lost_is_not_repeated(
+    psp: Psp,
+) {
+    let rig = Rig::raise_at(psp).await;
     let aim = Aim::kind(PspCall::Refund).about("1001");
     rig.psp(|psp| psp.lay(aim, Times::Next(1), Fault::after(Symptom::Close)));
     rig.pay("1001", eur(5_995));
@@ -195,9 +188,10 @@ async fn s080_a_refund_that_was_applied_while_its_answer_was_lost_is_not_repeate
     rig.close().await;
 }
 
-#[tokio::test]
-async fn a_daemon_killed_with_a_confirm_and_a_refund_in_flight_does_neither_twice() {
-    let mut rig = Rig::raise().await;
+pub(crate) async fn a_daemon_killed_with_a_confirm_and_a_refund_in_flight_does_neither_twice(
+    psp: Psp,
+) {
+    let mut rig = Rig::raise_at(psp).await;
     let held_back = Fault::delay(Span::from_seconds(5));
     rig.psp(|psp| {
         let aim = Aim::kind(PspCall::Refund).about("1001");

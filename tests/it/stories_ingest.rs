@@ -2,8 +2,8 @@
 //!
 //! The real binary over real sockets. A test's name begins with the scenario's number.
 
-use crate::support::Rig;
 use crate::support::scene::{OPERATOR_TOKEN, price};
+use crate::support::{Psp, Rig};
 use futures_util::future::join_all;
 use reconciled::core::time::Span;
 use reconciled::sandbox::fault::Times;
@@ -57,9 +57,10 @@ fn events(rig: &Rig, told: Told, payment: &str) -> Vec<String> {
     })
 }
 
-#[tokio::test]
-async fn s001_a_forged_claim_about_a_real_unpaid_payment_leaves_its_order_open() {
-    let rig = Rig::raise().await;
+pub(crate) async fn s001_a_forged_claim_about_a_real_unpaid_payment_leaves_its_order_open(
+    psp: Psp,
+) {
+    let rig = Rig::raise_at(psp).await;
     rig.place("1001", price());
     let open = |psp: &mut SandboxPsp, now| psp.open(Some("1001"), price(), now);
     let id = rig.world().with(|world, now| open(&mut world.psp, now));
@@ -89,9 +90,10 @@ async fn s001_a_forged_claim_about_a_real_unpaid_payment_leaves_its_order_open()
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s002_events_replayed_after_everything_about_them_was_pruned_change_nothing() {
-    let mut rig = Rig::raise_with(|mut setup| {
+pub(crate) async fn s002_events_replayed_after_everything_about_them_was_pruned_change_nothing(
+    psp: Psp,
+) {
+    let mut rig = Rig::raise_at_with(psp, |mut setup| {
         setup.more = "[retention]\nbodies = \"1s\"\ncheckouts = \"1s\"".to_owned();
         setup
     })
@@ -137,9 +139,8 @@ async fn s002_events_replayed_after_everything_about_them_was_pruned_change_noth
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s003_sixteen_copies_of_an_event_at_the_same_moment_confirm_once() {
-    let rig = Rig::raise().await;
+pub(crate) async fn s003_sixteen_copies_of_an_event_at_the_same_moment_confirm_once(psp: Psp) {
+    let rig = Rig::raise_at(psp).await;
     rig.lose_webhooks_of(Some("1001"));
     // A second confirm would mail the customer again.
     rig.shop(|shop| shop.set_careless(true));
@@ -161,9 +162,8 @@ async fn s003_sixteen_copies_of_an_event_at_the_same_moment_confirm_once() {
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s004_a_failure_told_after_the_success_does_not_undo_it() {
-    let rig = Rig::raise().await;
+pub(crate) async fn s004_a_failure_told_after_the_success_does_not_undo_it(psp: Psp) {
+    let rig = Rig::raise_at(psp).await;
     rig.place("1001", price());
     // The first attempt fails, the second succeeds; the failure is told long after.
     let late = DeliveryFault::Delay(Span::from_seconds(3));
@@ -186,9 +186,8 @@ async fn s004_a_failure_told_after_the_success_does_not_undo_it() {
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s005_a_checkout_closed_as_failed_reopens_for_a_second_attempt() {
-    let rig = Rig::raise().await;
+pub(crate) async fn s005_a_checkout_closed_as_failed_reopens_for_a_second_attempt(psp: Psp) {
+    let rig = Rig::raise_at(psp).await;
     rig.shop(|shop| shop.place_quietly("1001", price()));
     rig.world().with(|world, now| {
         let id = world.psp.open(Some("1001"), price(), now);
@@ -209,9 +208,10 @@ async fn s005_a_checkout_closed_as_failed_reopens_for_a_second_attempt() {
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s006_payments_whose_orders_appear_at_once_or_much_later_or_silently_are_confirmed() {
-    let rig = Rig::raise_with(|setup| setup.policy("order_grace", "\"8s\"")).await;
+pub(crate) async fn s006_payments_whose_orders_appear_at_once_or_much_later_or_silently_are_confirmed(
+    psp: Psp,
+) {
+    let rig = Rig::raise_at_with(psp, |setup| setup.policy("order_grace", "\"8s\"")).await;
     for reference in ["1001", "1002", "1003"] {
         rig.pay(reference, price());
     }
@@ -239,9 +239,10 @@ async fn s006_payments_whose_orders_appear_at_once_or_much_later_or_silently_are
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s007_events_from_a_clock_ahead_of_ours_are_kept_and_the_sweep_confirms() {
-    let rig = Rig::raise_with(with_operator).await;
+pub(crate) async fn s007_events_from_a_clock_ahead_of_ours_are_kept_and_the_sweep_confirms(
+    psp: Psp,
+) {
+    let rig = Rig::raise_at_with(psp, with_operator).await;
     let ahead = DeliveryFault::FutureTimestamp(Span::from_minutes(6));
     rig.psp(|psp| psp.spoil(None, Times::Always, ahead));
     rig.place_and_pay("1001");
@@ -281,9 +282,10 @@ async fn quarantined(rig: &Rig, diagnosis: &str) -> Value {
     found.iter().find(fits).unwrap().clone()
 }
 
-#[tokio::test]
-async fn s008_a_secret_rotated_at_the_psp_alone_loses_nothing_and_is_replayed_after_the_fix() {
-    let rig = Rig::raise_with(with_operator).await;
+pub(crate) async fn s008_a_secret_rotated_at_the_psp_alone_loses_nothing_and_is_replayed_after_the_fix(
+    psp: Psp,
+) {
+    let rig = Rig::raise_at_with(psp, with_operator).await;
     rig.psp(|psp| psp.change_webhook_secret("whsec_rolled_at_the_psp"));
     rig.place_and_pay("1001");
     rig.is_settled_once("1001").await;
@@ -311,9 +313,10 @@ async fn s008_a_secret_rotated_at_the_psp_alone_loses_nothing_and_is_replayed_af
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s009_webhooks_sent_elsewhere_show_as_payments_that_only_the_sweep_found() {
-    let rig = Rig::raise().await;
+pub(crate) async fn s009_webhooks_sent_elsewhere_show_as_payments_that_only_the_sweep_found(
+    psp: Psp,
+) {
+    let rig = Rig::raise_at(psp).await;
     rig.lose_webhooks_of(None);
     for reference in ["1001", "1002", "1003"] {
         rig.place_and_pay(reference);
@@ -331,9 +334,8 @@ async fn s009_webhooks_sent_elsewhere_show_as_payments_that_only_the_sweep_found
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s010_an_event_of_the_other_mode_is_recorded_and_never_acted_on() {
-    let rig = Rig::raise().await;
+pub(crate) async fn s010_an_event_of_the_other_mode_is_recorded_and_never_acted_on(psp: Psp) {
+    let rig = Rig::raise_at(psp).await;
     rig.place("1001", price());
     rig.world().with(|world, now| {
         // A look-alike for an order that exists, and one for an order that does not.
@@ -362,9 +364,13 @@ async fn s010_an_event_of_the_other_mode_is_recorded_and_never_acted_on() {
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s012_another_integrations_payment_is_listed_as_not_ours_and_left_alone() {
-    let rig = Rig::raise_with(|setup| setup.account("reference_pattern", "\"^[0-9]{4}$\"")).await;
+pub(crate) async fn s012_another_integrations_payment_is_listed_as_not_ours_and_left_alone(
+    psp: Psp,
+) {
+    let rig = Rig::raise_at_with(psp, |setup| {
+        setup.account("reference_pattern", "\"^[0-9]{4}$\"")
+    })
+    .await;
     let notes = |name: &str, text: &str| [(name.to_owned(), text.to_owned())].into();
     let (course, other) = rig.world().with(|world, now| {
         let course = notes("course_id", "77");

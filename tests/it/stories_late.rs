@@ -2,8 +2,8 @@
 //!
 //! The real binary over real sockets. A test's name begins with the scenario's number.
 
-use crate::support::Rig;
 use crate::support::scene::price;
+use crate::support::{Psp, Rig};
 use reconciled::core::time::{Span, Time};
 use reconciled::sandbox::fault::{Aim, Fault, Times};
 use reconciled::sandbox::psp::{PaymentStatus, PspCall};
@@ -14,9 +14,8 @@ fn strangers() -> std::collections::BTreeMap<String, String> {
     [("invoice".to_owned(), "somebody else's".to_owned())].into()
 }
 
-#[tokio::test]
-async fn s017_payers_who_close_the_tab_are_found_by_listing_the_psp() {
-    let rig = Rig::raise().await;
+pub(crate) async fn s017_payers_who_close_the_tab_are_found_by_listing_the_psp(psp: Psp) {
+    let rig = Rig::raise_at(psp).await;
     rig.lose_webhooks_of(None);
     // The shop never heard of the payment's id; one order was not even announced.
     let id = rig.place_and_pay("1001");
@@ -30,9 +29,10 @@ async fn s017_payers_who_close_the_tab_are_found_by_listing_the_psp() {
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s018_orders_cancelled_by_the_return_page_a_second_before_the_money_are_as_the_shop_says() {
-    let rig = Rig::raise().await;
+pub(crate) async fn s018_orders_cancelled_by_the_return_page_a_second_before_the_money_are_as_the_shop_says(
+    psp: Psp,
+) {
+    let rig = Rig::raise_at(psp).await;
     rig.world().with(|world, now| {
         for (reference, is_revivable) in [("1001", true), ("1002", false)] {
             world.shop.place(reference, price(), now);
@@ -55,9 +55,10 @@ async fn s018_orders_cancelled_by_the_return_page_a_second_before_the_money_are_
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s019_orders_whose_timer_ran_out_during_3d_secure_are_revived_refunded_or_voided() {
-    let rig = Rig::raise().await;
+pub(crate) async fn s019_orders_whose_timer_ran_out_during_3d_secure_are_revived_refunded_or_voided(
+    psp: Psp,
+) {
+    let rig = Rig::raise_at(psp).await;
     let id_of = |reference: &str| {
         rig.world().with(|world, now| {
             world.shop.place(reference, price(), now);
@@ -116,9 +117,10 @@ fn is_voided(rig: &Rig, payment: &str) -> bool {
     rig.psp(|psp| psp.records().payments[payment].status == PaymentStatus::Cancelled)
 }
 
-#[tokio::test]
-async fn s022_while_the_psp_cannot_be_asked_nothing_is_refunded_cancelled_or_taken_for_unpaid() {
-    let rig = Rig::raise().await;
+pub(crate) async fn s022_while_the_psp_cannot_be_asked_nothing_is_refunded_cancelled_or_taken_for_unpaid(
+    psp: Psp,
+) {
+    let rig = Rig::raise_at(psp).await;
     // It has been swept whole once, so that nothing but the outage holds refunds back.
     rig.sweeps_whole(1).await;
     rig.place("1001", price());
@@ -160,9 +162,10 @@ async fn s022_while_the_psp_cannot_be_asked_nothing_is_refunded_cancelled_or_tak
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s023_payments_that_lists_do_not_show_yet_are_found_by_id_or_by_a_later_list() {
-    let rig = Rig::raise().await;
+pub(crate) async fn s023_payments_that_lists_do_not_show_yet_are_found_by_id_or_by_a_later_list(
+    psp: Psp,
+) {
+    let rig = Rig::raise_at(psp).await;
     rig.lose_webhooks_of(Some("1002"));
     let pay_hidden = |reference: &str| {
         rig.world().with(|world, now| {
@@ -288,9 +291,10 @@ async fn s025_payments_with_equal_timestamps_at_every_edge_are_all_found() {
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s027_authorisations_without_an_order_are_voided_and_a_capture_slipping_in_is_refunded() {
-    let rig = Rig::raise().await;
+pub(crate) async fn s027_authorisations_without_an_order_are_voided_and_a_capture_slipping_in_is_refunded(
+    psp: Psp,
+) {
+    let rig = Rig::raise_at(psp).await;
     let (held, slipped, kept) = rig.world().with(|world, now| {
         let held = world.psp.authorise(Some("1001"), price(), now);
         let slipped = world.psp.authorise(Some("1002"), price(), now);

@@ -2,8 +2,8 @@
 //!
 //! A test's name begins with the scenario's number. Knows the daemon only from outside.
 
-use crate::support::Rig;
 use crate::support::story::{PRICE, swept_once, with_operator};
+use crate::support::{Psp, Rig};
 use reconciled::core::time::Span;
 use reconciled::sandbox::books::Judgement;
 use reconciled::sandbox::fault::{Fault, Symptom, Times};
@@ -27,9 +27,8 @@ fn refund_calls(rig: &Rig, reference: &str) -> usize {
     rig.asked(PspCall::Refund, reference)
 }
 
-#[tokio::test]
-async fn s070_money_for_an_order_that_cannot_be_fulfilled_goes_back_for_good() {
-    let mut rig = Rig::raise().await;
+pub(crate) async fn s070_money_for_an_order_that_cannot_be_fulfilled_goes_back_for_good(psp: Psp) {
+    let mut rig = Rig::raise_at(psp).await;
     rig.place("1001", eur(PRICE));
     rig.until_verdict("1001", "open").await;
     rig.shop(|shop| shop.cancel_quietly("1001", "sold_out"));
@@ -55,9 +54,8 @@ async fn s070_money_for_an_order_that_cannot_be_fulfilled_goes_back_for_good() {
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s070_an_authorisation_for_an_order_that_is_given_up_is_voided() {
-    let rig = Rig::raise().await;
+pub(crate) async fn s070_an_authorisation_for_an_order_that_is_given_up_is_voided(psp: Psp) {
+    let rig = Rig::raise_at(psp).await;
     rig.place("1001", eur(PRICE));
     let id = rig.world().with(|world, now| {
         let id = world.psp.authorise(Some("1001"), eur(PRICE), now);
@@ -72,9 +70,8 @@ async fn s070_an_authorisation_for_an_order_that_is_given_up_is_voided() {
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s071_an_order_cancelled_after_its_goods_left_is_held() {
-    let rig = Rig::raise().await;
+pub(crate) async fn s071_an_order_cancelled_after_its_goods_left_is_held(psp: Psp) {
+    let rig = Rig::raise_at(psp).await;
     rig.shop(|shop| {
         shop.place_quietly("1001", eur(PRICE));
         shop.change("1001", |order| {
@@ -94,9 +91,10 @@ async fn s071_an_order_cancelled_after_its_goods_left_is_held() {
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s071_an_order_cancelled_while_its_confirm_was_on_the_way_is_refunded_once() {
-    let rig = Rig::raise().await;
+pub(crate) async fn s071_an_order_cancelled_while_its_confirm_was_on_the_way_is_refunded_once(
+    psp: Psp,
+) {
+    let rig = Rig::raise_at(psp).await;
     // The confirm is lost on its way there, and staff cancels before it is tried again.
     rig.shop(|shop| {
         let lost = Fault::before(Symptom::Close);
@@ -114,9 +112,8 @@ async fn s071_an_order_cancelled_while_its_confirm_was_on_the_way_is_refunded_on
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s080_a_refund_behind_a_500_is_found_in_the_list_and_adopted() {
-    let rig = Rig::raise().await;
+pub(crate) async fn s080_a_refund_behind_a_500_is_found_in_the_list_and_adopted(psp: Psp) {
+    let rig = Rig::raise_at(psp).await;
     let behind = Fault::after(Symptom::Status {
         code: 500,
         retry_after_s: None,
@@ -141,9 +138,8 @@ async fn s080_a_refund_behind_a_500_is_found_in_the_list_and_adopted() {
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s083_a_refund_by_staff_while_the_daemon_waits_ends_the_case() {
-    let rig = Rig::raise_with(|setup| setup.policy("refund_delay", "\"2s\"")).await;
+pub(crate) async fn s083_a_refund_by_staff_while_the_daemon_waits_ends_the_case(psp: Psp) {
+    let rig = Rig::raise_at_with(psp, |setup| setup.policy("refund_delay", "\"2s\"")).await;
     let id = rig.pay("1001", eur(PRICE));
     rig.until("1001", |view| {
         view.reason.as_deref() == Some("refund_delayed")
@@ -198,9 +194,8 @@ async fn s083_already_refunded_is_the_goal_reached_and_no_error() {
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s084_after_a_partial_refund_by_staff_only_the_rest_goes_back() {
-    let rig = Rig::raise_with(|setup| setup.policy("refund_delay", "\"2s\"")).await;
+pub(crate) async fn s084_after_a_partial_refund_by_staff_only_the_rest_goes_back(psp: Psp) {
+    let rig = Rig::raise_at_with(psp, |setup| setup.policy("refund_delay", "\"2s\"")).await;
     let id = rig.pay("1001", eur(PRICE));
     rig.until("1001", |view| {
         view.reason.as_deref() == Some("refund_delayed")
@@ -218,9 +213,10 @@ async fn s084_after_a_partial_refund_by_staff_only_the_rest_goes_back() {
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s085_a_refund_by_staff_after_the_confirm_is_told_to_the_shop_and_not_answered() {
-    let rig = Rig::raise().await;
+pub(crate) async fn s085_a_refund_by_staff_after_the_confirm_is_told_to_the_shop_and_not_answered(
+    psp: Psp,
+) {
+    let rig = Rig::raise_at(psp).await;
     let id = rig.order_and_pay("1001");
     rig.settles_once("1001").await;
     let refund = rig
@@ -240,9 +236,8 @@ async fn s085_a_refund_by_staff_after_the_confirm_is_told_to_the_shop_and_not_an
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s086_a_disputed_orphan_is_held_and_never_refunded() {
-    let rig = Rig::raise().await;
+pub(crate) async fn s086_a_disputed_orphan_is_held_and_never_refunded(psp: Psp) {
+    let rig = Rig::raise_at(psp).await;
     // The dispute is there before the orphan is found, and only the sweep finds it.
     rig.lose_webhooks("1001");
     rig.world().with(|world, now| {
@@ -268,9 +263,8 @@ async fn s086_a_disputed_orphan_is_held_and_never_refunded() {
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s088_a_refund_that_waits_for_the_balance_is_pending_and_not_repeated() {
-    let mut rig = Rig::raise().await;
+pub(crate) async fn s088_a_refund_that_waits_for_the_balance_is_pending_and_not_repeated(psp: Psp) {
+    let mut rig = Rig::raise_at(psp).await;
     rig.world()
         .with(|world, now| world.psp.set_balance_low(true, now));
     rig.pay("1001", eur(PRICE));
@@ -290,9 +284,8 @@ async fn s088_a_refund_that_waits_for_the_balance_is_pending_and_not_repeated() 
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s089_a_refund_that_fails_days_later_wakes_a_closed_case_and_is_held() {
-    let mut rig = Rig::raise_with(with_operator).await;
+pub(crate) async fn s089_a_refund_that_fails_days_later_wakes_a_closed_case_and_is_held(psp: Psp) {
+    let mut rig = Rig::raise_at_with(psp, with_operator).await;
     rig.pay("1001", eur(PRICE));
     rig.returns_once("1001").await;
     rig.until_noticed("payment.refunded", "1001").await;
@@ -320,9 +313,10 @@ async fn s089_a_refund_that_fails_days_later_wakes_a_closed_case_and_is_held() {
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s091_a_void_that_a_capture_overtook_becomes_a_refund_after_a_fresh_look() {
-    let rig = Rig::raise_with(swept_once).await;
+pub(crate) async fn s091_a_void_that_a_capture_overtook_becomes_a_refund_after_a_fresh_look(
+    psp: Psp,
+) {
+    let rig = Rig::raise_at_with(psp, swept_once).await;
     let id = rig
         .world()
         .with(|world, now| world.psp.authorise(Some("1001"), eur(PRICE), now));
@@ -345,9 +339,8 @@ async fn s091_a_void_that_a_capture_overtook_becomes_a_refund_after_a_fresh_look
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s094_every_retry_of_a_refund_carries_the_same_key() {
-    let mut rig = Rig::raise().await;
+pub(crate) async fn s094_every_retry_of_a_refund_carries_the_same_key(psp: Psp) {
+    let mut rig = Rig::raise_at(psp).await;
     let lost = Fault::before(Symptom::Close);
     rig.spoil(PspCall::Refund, "1001", Times::Next(2), lost);
     rig.spoil(PspCall::Refund, "1001", Times::Next(1), Fault::status(503));

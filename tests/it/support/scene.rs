@@ -137,7 +137,10 @@ impl Rig {
             ends.any(|end| {
                 let is_told = events.get(&end.id).and_then(|event| event.told) == Some(told);
                 let is_it = is_told && end.reference.as_deref() == Some(reference);
-                is_it && end.status == Some(200)
+                is_it
+                    && end
+                        .status
+                        .is_some_and(|status| (200..300).contains(&status))
             })
         })
         .await;
@@ -154,9 +157,10 @@ impl Rig {
 
     /// Waits until this many sweeps have read their lists whole, counted from now.
     pub(crate) async fn sweeps_whole(&self, count: u64) {
-        let line = "reconciled_sweeps_total{account=\"stripe_nl\",result=\"whole\"}";
-        let so_far = self.metric(line).await.unwrap_or(0);
-        self.until_metric(line, so_far.saturating_add(count)).await;
+        let account = self.kind().account;
+        let line = format!("reconciled_sweeps_total{{account=\"{account}\",result=\"whole\"}}");
+        let so_far = self.metric(&line).await.unwrap_or(0);
+        self.until_metric(&line, so_far.saturating_add(count)).await;
     }
 }
 
