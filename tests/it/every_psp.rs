@@ -74,6 +74,7 @@ macro_rules! played_at {
 
 lacking! { $
     stripe {}
+    multisafepay { EventId; Mode; }
 }
 
 stories! {
@@ -174,7 +175,7 @@ stories! {
     }
 }
 
-played_at! { stripe }
+played_at! { stripe multisafepay }
 
 /// Stories about one PSP's own ways: they play there alone.
 const OWN: &[(&str, &str, &str, &str)] = &[
