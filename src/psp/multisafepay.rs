@@ -86,6 +86,7 @@ impl Psp for MultiSafepay {
             can_read: true,
             can_list_refunds: true,
             key_lifetime: KEY_LIFETIME,
+            cancels_refunds: false,
         }
     }
 

@@ -71,6 +71,10 @@ impl MultiSafepay {
                 self.refund(&frame, payment, &Wanted { amount, key, why }, replies)
             }
             PspAsk::Void { payment, why, .. } => self.void(&frame, payment, *why, replies),
+            // The dashboard can; whether the API can is not documented.
+            PspAsk::CancelRefund { .. } => {
+                Err(Failure::Refused("refunds_cannot_be_cancelled".to_owned()))
+            }
             PspAsk::List {
                 listing,
                 from,
@@ -141,7 +145,7 @@ impl MultiSafepay {
             Ok(_) => {}
             Err(Failure::Refused(code)) if code == "error_1034" && has_equal(&known, wanted) => {
                 let wait = EQUAL_REFUND_BLOCK;
-                return Err(Failure::Throttled { wait });
+                return Err(Failure::Postponed { code, wait });
             }
             Err(failure) => return Err(failure),
         }

@@ -256,7 +256,8 @@ fn an_equal_refund_within_five_minutes_waits_and_is_asked_again() {
     let equal = shown(&order("partial_refunded", "completed", &more));
     let wait = Span::from_minutes(5);
     let blocked = failed(&refund(eur(1000)), &[equal, refused.clone()]);
-    assert_eq!(blocked, Failure::Throttled { wait });
+    let code = "error_1034".to_owned();
+    assert_eq!(blocked, Failure::Postponed { code, wait });
     let none = shown(&order("completed", "completed", ""));
     let refusal = failed(&refund(eur(1000)), &[none, refused]);
     assert_eq!(refusal, Failure::Refused("error_1034".to_owned()));
