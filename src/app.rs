@@ -19,6 +19,7 @@ use crate::http::listener::{self, Limits, Socket};
 use crate::http::public::{self, Public, Unshowable};
 use crate::http::quarantine::{QuarantineWriter, quarantine};
 use crate::http::{admin, view};
+use crate::key_line::{KeyLine, KeyWish};
 use crate::lifecycle::{self, Ended, Lifecycle, ReloadRequests};
 use crate::outbound::{Outbound, Settings};
 use crate::pressure::Pressure;
@@ -29,6 +30,8 @@ use crate::telemetry::Telemetry;
 use crate::work::attempt::{Crew, SweptAccounts};
 use crate::work::decide::Decide;
 use crate::work::dispatch::{Dispatch, Gates};
+use crate::work::exchange::SignIns;
+use crate::work::keys::Keys;
 use crate::work::sweep::Sweep;
 use crate::work::upkeep::{Checkpoint, Prune};
 use crate::work::{Pulse, drive};
@@ -117,6 +120,7 @@ struct Lines {
     inputs: mpsc::Sender<crate::engine::input::Input>,
     wishes: mpsc::Sender<crate::engine::SweepWish>,
     decide: Pulse,
+    crew: Arc<Crew>,
 }
 
 impl Daemon {
@@ -142,7 +146,10 @@ impl Daemon {
         );
         let (quarantine, quarantine_writer) = quarantine(self.store.clone(), counters.clone());
         let pressure = intake_writer.pressure();
+        let key_news = Pulse::new();
+        let (keys, key_wishes) = KeyLine::new(key_news.notify());
         let lines = self.start_work(config, outbound, (&front, &back), decide, pressure);
+        self.start_keys(&lines, (key_wishes, key_news), &front);
         self.start_writers(intake_writer, quarantine_writer, &back);
         let addresses = (public.address(), admin.address());
         let router = public::router(Public {
@@ -152,6 +159,7 @@ impl Daemon {
             counters: counters.clone(),
             clock: self.clock.clone(),
             store: self.store.clone(),
+            keys,
             show: Arc::new(show),
         });
         self.listen("public", public, router, &front);
@@ -226,6 +234,7 @@ impl Daemon {
             dispatch: dispatch.clone(),
             gates: Gates::default(),
             swept: SweptAccounts::default(),
+            sign_ins: SignIns::default(),
             tracker: front.clone(),
             telemetry: self.telemetry.clone(),
         });
@@ -238,7 +247,7 @@ impl Daemon {
             self.clock.clone(),
             soft.clone(),
         ));
-        let sweeper = Sweep::new(crew, wished);
+        let sweeper = Sweep::new(crew.clone(), wished);
         let stop = soft.clone();
         let driven = drive(sweeper, Pulse::new(), self.clock.clone(), soft.clone());
         // A sweep may take minutes; what it read so far is durable, the rest is read again.
@@ -248,7 +257,20 @@ impl Daemon {
             inputs,
             wishes,
             decide,
+            crew,
         }
+    }
+
+    /// The worker that fetches keys for the public listener; it stops with the listeners.
+    fn start_keys(
+        &self,
+        lines: &Lines,
+        (wishes, news): (mpsc::Receiver<KeyWish>, Pulse),
+        front: &TaskTracker,
+    ) {
+        let keys = Keys::new(lines.crew.clone(), wishes);
+        let stop = self.lifecycle.soft().clone();
+        front.spawn(drive(keys, news, self.clock.clone(), stop));
     }
 
     fn start_upkeep(&self, config: &Config) {

@@ -8,6 +8,8 @@ mod admission;
 pub mod attempt;
 pub mod decide;
 pub mod dispatch;
+pub mod exchange;
+pub mod keys;
 pub mod sweep;
 pub mod upkeep;
 

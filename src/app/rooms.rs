@@ -130,6 +130,7 @@ impl Replay for ReplayDesk {
             ReplayRefused::Store(error) => ReplayError::Store(error),
             ReplayRefused::UnknownSender
             | ReplayRefused::BadEnvelope
+            | ReplayRefused::KeyUnavailable
             | ReplayRefused::StillRejected(_)
             | ReplayRefused::StillMalformed(_) => ReplayError::Refused(refused.to_string()),
         })

@@ -14,6 +14,7 @@ use reconciled::http::intake::{IntakeLimits, intake};
 use reconciled::http::listener::{Drained, Limits, Socket, serve};
 use reconciled::http::public::{Public, Unshowable, router};
 use reconciled::http::quarantine::quarantine;
+use reconciled::key_line::KeyLine;
 use reconciled::lifecycle::Lifecycle;
 use reconciled::roster::Roster;
 use std::net::SocketAddr;
@@ -78,6 +79,7 @@ impl Site {
             counters: counters.clone(),
             clock: clock.clone(),
             store: store.clone(),
+            keys: KeyLine::new(Arc::new(Notify::new())).0,
             show: Arc::new(|checkout| {
                 let id = checkout.row.id.as_str();
                 if id == "unshowable" {
