@@ -16,7 +16,7 @@ mod value;
 mod vocabulary;
 
 pub use problem::{Code, ConfigErrors, Place, Problem, Severity};
-pub use psp::{AccountConfig, PspKind, stripe::StripeConfig};
+pub use psp::{AccountConfig, PspKind, paypal::PaypalConfig, stripe::StripeConfig};
 pub use secret::{Origin, Secret, Surroundings};
 pub use server::{Retention, Server, StoreUrl, TokenConfig};
 pub use shop::{ShopConfig, ShopKind};

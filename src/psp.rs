@@ -4,6 +4,7 @@
 //! is one new file here, its fixtures, one line in the registry and one row in the README.
 
 mod json;
+pub mod paypal;
 pub mod rules;
 pub mod stripe;
 

@@ -2,13 +2,16 @@
 //!
 //! The one place that knows which adapter serves which kind.
 
-use crate::config::{AccountConfig, Config, PspKind, ShopConfig, ShopKind};
+use crate::config::{AccountConfig, Config, PaypalConfig, PspKind, ShopConfig, ShopKind};
 use crate::core::ids::{AccountId, ShopId};
 use crate::core::time::Time;
 use crate::http::admin::{Replay, ReplayError};
 use crate::http::replay::{self, ReplayRefused};
 use crate::outbound::pace::PaceLimits;
 use crate::psp::Psp;
+use crate::psp::paypal::certificate::Roots;
+use crate::psp::paypal::{Credentials, Paypal};
+use crate::psp::rules::AccountRules;
 use crate::psp::stripe::Stripe;
 use crate::roster::{AccountEntry, AdminToken, Roster, ShopEntry};
 use crate::shop::Shop;
@@ -31,7 +34,7 @@ pub async fn roster_of(config: &Config, store: &dyn Store, now: Time) -> anyhow:
         };
         roster
             .accounts
-            .insert(id.clone(), account_entry(id, account, since));
+            .insert(id.clone(), account_entry(id, account, since)?);
     }
     for (id, shop) in &config.shops {
         let entry = shop_entry(id, shop, &roster).with_context(|| format!("shop {id}"))?;
@@ -49,10 +52,17 @@ pub async fn roster_of(config: &Config, store: &dyn Store, now: Time) -> anyhow:
     Ok(roster)
 }
 
-fn account_entry(id: &AccountId, account: &AccountConfig, since: Time) -> AccountEntry {
+fn account_entry(
+    id: &AccountId,
+    account: &AccountConfig,
+    since: Time,
+) -> anyhow::Result<AccountEntry> {
     let mut rules = account.rules(id);
     rules.since = Some(since);
     let adapter: Arc<dyn Psp> = match &account.kind {
+        PspKind::Paypal(paypal) => {
+            Arc::new(paypal_adapter(paypal, rules.clone()).with_context(|| format!("psp {id}"))?)
+        }
         PspKind::Stripe(stripe) => Arc::new(Stripe::new(
             rules.clone(),
             stripe.api_key.value().clone(),
@@ -64,14 +74,32 @@ fn account_entry(id: &AccountId, account: &AccountConfig, since: Time) -> Accoun
             stripe.api_base.as_str().to_owned(),
         )),
     };
-    AccountEntry {
+    Ok(AccountEntry {
         shop: account.shop.clone(),
         rules,
         adapter,
         pace: pace(account.calls_at_once, account.calls_per_second),
         sweep_every: account.sweep_every,
         sweep_window: account.sweep_window,
+    })
+}
+
+fn paypal_adapter(paypal: &PaypalConfig, rules: AccountRules) -> anyhow::Result<Paypal> {
+    let system = match paypal.cert_roots {
+        Some(_) => Roots::from_der(&[]),
+        None => Roots::from_der(&rustls_native_certs::load_native_certs().certs),
+    };
+    let certificates = paypal.certificates(system);
+    if certificates.roots.is_empty() {
+        anyhow::bail!("the system trusts no certificate; set cert_roots to a file of roots");
     }
+    let credentials = Credentials {
+        client_id: paypal.client_id.clone(),
+        client_secret: paypal.client_secret.value().clone(),
+        webhook_id: paypal.webhook_id.clone(),
+    };
+    let api_base = paypal.api_base.as_str().to_owned();
+    Ok(Paypal::new(rules, credentials, certificates, api_base))
 }
 
 fn shop_entry(id: &ShopId, shop: &ShopConfig, roster: &Roster) -> anyhow::Result<ShopEntry> {

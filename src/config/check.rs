@@ -200,6 +200,21 @@ fn account_rows(id: &AccountId, account: &AccountConfig) -> Rows {
     let paths = account.reference_paths.iter().map(String::as_str);
     let mut rows = vec![("webhooks", Value::from(format!("POST /webhooks/{id}")))];
     match &account.kind {
+        PspKind::Paypal(paypal) => {
+            let hosts = paypal.cert_hosts.iter().map(String::as_str);
+            let roots = paypal.cert_roots.as_ref();
+            rows.extend([
+                ("api_base", paypal.api_base.as_str().into()),
+                ("client_id", paypal.client_id.as_str().into()),
+                ("client_secret", secret(&paypal.client_secret)),
+                ("webhook_id", paypal.webhook_id.as_str().into()),
+                ("cert_hosts", hosts.collect()),
+                (
+                    "cert_roots",
+                    roots.map(|(path, _)| path.display().to_string()).into(),
+                ),
+            ]);
+        }
         PspKind::Stripe(stripe) => rows.extend([
             ("api_base", stripe.api_base.as_str().into()),
             ("api_key", secret(&stripe.api_key)),

@@ -3,6 +3,7 @@
 //! Adding a kind is one file under `psp/`, one line in `KINDS` and one variant of `PspKind`.
 //! Knows no PSP's own keys.
 
+pub mod paypal;
 pub mod stripe;
 
 use super::problem::Code;
@@ -14,6 +15,7 @@ use super::vocabulary;
 use crate::core::ids::{AccountId, ShopId};
 use crate::core::time::{Span, Time};
 use crate::psp::rules::{AccountRules, Claims};
+use paypal::PaypalConfig;
 use regex::{Regex, RegexBuilder};
 use std::ops::Range;
 use stripe::StripeConfig;
@@ -59,11 +61,13 @@ pub(super) struct Asked<'a> {
 }
 
 /// The kinds of this release.
-const KINDS: &[(&str, Kind)] = &[(stripe::WORD, stripe::KIND)];
+const KINDS: &[(&str, Kind)] = &[(paypal::WORD, paypal::KIND), (stripe::WORD, stripe::KIND)];
 
 /// An account's kind, with that kind's own keys.
 #[derive(Clone, Debug)]
 pub enum PspKind {
+    /// PayPal.
+    Paypal(PaypalConfig),
     /// Stripe.
     Stripe(StripeConfig),
 }
@@ -72,6 +76,7 @@ impl PspKind {
     /// The configuration's word.
     pub fn word(&self) -> &'static str {
         match self {
+            PspKind::Paypal(_) => paypal::WORD,
             PspKind::Stripe(_) => stripe::WORD,
         }
     }
@@ -79,6 +84,7 @@ impl PspKind {
     /// What names the account at its PSP: two accounts with the same one are the same account.
     pub fn credentials(&self) -> &Secret {
         match self {
+            PspKind::Paypal(paypal) => &paypal.client_secret,
             PspKind::Stripe(stripe) => &stripe.api_key,
         }
     }

@@ -66,6 +66,14 @@ pub(super) const ACCOUNT: &[&str] = &[
 ];
 /// `[psp.NAME]` of kind `stripe`, beside those.
 pub(super) const STRIPE: &[&str] = &["api_key", "webhook_secrets"];
+/// `[psp.NAME]` of kind `paypal`, beside those.
+pub(super) const PAYPAL: &[&str] = &[
+    "client_id",
+    "client_secret",
+    "webhook_id",
+    "cert_hosts",
+    "cert_roots",
+];
 /// Where a secret comes from.
 pub(super) const SECRET: &[&str] = &["credential", "file", "env", "value"];
 /// An amount.
@@ -81,6 +89,7 @@ const SECTIONS: &[Section] = &[
     section("[shop.NAME.policy]", POLICY),
     section("[psp.NAME]", ACCOUNT),
     section("[psp.NAME]", STRIPE),
+    section("[psp.NAME]", PAYPAL),
 ];
 
 const fn section(title: &'static str, keys: &'static [&'static str]) -> Section {

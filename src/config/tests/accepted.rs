@@ -41,7 +41,9 @@ fn the_smallest_file_gets_the_contracts_defaults() {
     assert_eq!(account.sweep_window, Span::from_hours(72));
     assert!(account.live && !account.is_shared);
     assert_eq!((account.calls_at_once, account.calls_per_second), (16, 25));
-    let PspKind::Stripe(stripe) = &account.kind;
+    let PspKind::Stripe(stripe) = &account.kind else {
+        panic!("an account of kind stripe");
+    };
     assert_eq!(stripe.api_base.as_str(), "https://api.stripe.com");
     assert_eq!(
         stripe.api_key.value().expose_secret(),
@@ -87,7 +89,9 @@ fn every_key_reaches_its_value() {
     );
     let account_id = AccountId::parse("stripe_nl").unwrap();
     let account = &config.accounts[&account_id];
-    let PspKind::Stripe(stripe) = &account.kind;
+    let PspKind::Stripe(stripe) = &account.kind else {
+        panic!("an account of kind stripe");
+    };
     assert_eq!(stripe.api_base.as_str(), "http://127.0.0.1:12111");
     assert_eq!(
         stripe.webhook_secrets[1].value().expose_secret(),

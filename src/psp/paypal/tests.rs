@@ -1,0 +1,3 @@
+//! What PayPal sends and answers, against what we make of it.
+//!
+//! Placeholder.
