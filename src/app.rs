@@ -156,6 +156,7 @@ impl Daemon {
             roster: self.roster.clone(),
             intake: intake.clone(),
             quarantine,
+            unsigned: Default::default(),
             counters: counters.clone(),
             clock: self.clock.clone(),
             store: self.store.clone(),

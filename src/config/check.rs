@@ -4,7 +4,7 @@
 
 use super::Config;
 use super::problem::Problem;
-use super::psp::{AccountConfig, CLAIMS, PspKind};
+use super::psp::{AccountConfig, CLAIMS};
 use super::secret::Secret;
 use super::server::ROLES;
 use super::shop::{HOLD_OR_REFUND, KINDS, LATE_PAYMENT, MODES, OVERPAYMENT, ShopConfig};
@@ -199,31 +199,7 @@ fn account_rows(id: &AccountId, account: &AccountConfig) -> Rows {
     let pattern = account.reference_pattern.as_ref();
     let paths = account.reference_paths.iter().map(String::as_str);
     let mut rows = vec![("webhooks", Value::from(format!("POST /webhooks/{id}")))];
-    match &account.kind {
-        PspKind::Paypal(paypal) => {
-            let hosts = paypal.cert_hosts.iter().map(String::as_str);
-            let roots = paypal.cert_roots.as_ref();
-            rows.extend([
-                ("api_base", paypal.api_base.as_str().into()),
-                ("client_id", paypal.client_id.as_str().into()),
-                ("client_secret", secret(&paypal.client_secret)),
-                ("webhook_id", paypal.webhook_id.as_str().into()),
-                ("cert_hosts", hosts.collect()),
-                (
-                    "cert_roots",
-                    roots.map(|(path, _)| path.display().to_string()).into(),
-                ),
-            ]);
-        }
-        PspKind::Stripe(stripe) => rows.extend([
-            ("api_base", stripe.api_base.as_str().into()),
-            ("api_key", secret(&stripe.api_key)),
-            (
-                "webhook_secrets",
-                stripe.webhook_secrets.iter().map(secret).collect(),
-            ),
-        ]),
-    }
+    rows.extend(account.kind.rows());
     rows.extend([
         ("reference", paths.collect()),
         (
@@ -244,7 +220,7 @@ fn account_rows(id: &AccountId, account: &AccountConfig) -> Rows {
     rows
 }
 
-fn secret(secret: &Secret) -> Value {
+pub(super) fn secret(secret: &Secret) -> Value {
     secret.to_string().into()
 }
 

@@ -4,8 +4,10 @@
 //! Amounts taken only grow, "money taken" outranks "failed", refunds are a lattice of their own.
 //! Nothing here knows orders, shops or decisions.
 
+mod join;
+
 use super::ids::{ActionKey, ExternalRef, PaymentRef, Reference};
-use super::lattice::{Join, Stamped, join_maps, keep_max, keep_min};
+use super::lattice::Stamped;
 use super::money::{Currency, Money, MoneyError};
 use super::time::Time;
 use serde::{Deserialize, Serialize};
@@ -15,15 +17,18 @@ use std::collections::BTreeMap;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "source")]
 pub enum Source {
-    /// Only a name, from a sender whose word on anything else does not count: says nothing but
-    /// that the payment should be read if it was not since `as_of`.
-    Named,
     /// A delivery whose signature was checked. May lead to a confirm, never to a refund.
     Signed,
     /// A list or a single payment read with our own credentials, asked for at this moment.
     Read {
         /// When the request left; what it shows is at least this fresh.
         asked_at: Time,
+    },
+    /// A delivery, or a page of a list, that names the payment and shows nothing of it: the
+    /// payment must be read to learn anything.
+    Named {
+        /// False when anybody may have said so.
+        is_signed: bool,
     },
 }
 
@@ -100,6 +105,9 @@ pub struct Refund {
     /// True while it waits for the shop's balance at the PSP.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waits_for_balance: Option<Stamped<bool>>,
+    /// True while the PSP would still let it be cancelled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub may_be_cancelled: Option<Stamped<bool>>,
     /// Our clock when it was first seen failed; filled in by the payment, not by adapters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed_at: Option<Time>,
@@ -113,6 +121,7 @@ impl Refund {
             state,
             mark,
             waits_for_balance: None,
+            may_be_cancelled: None,
             failed_at: None,
         }
     }
@@ -245,9 +254,12 @@ pub struct Payment {
     pub first_money_at: Option<Time>,
     /// When the last read that we asked for left.
     pub read_at: Option<Time>,
-    /// The latest moment as of which it was named without being described.
+    /// When a source last named it without showing it; a later read shows what it meant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub named_at: Option<Time>,
+    /// The same by a source that cannot be forged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vouched_at: Option<Time>,
     /// Ours or not, as last judged.
     pub ownership: Option<Stamped<Ownership>>,
     /// The reference it carries.
@@ -286,11 +298,11 @@ impl Payment {
     /// What one snapshot alone says.
     pub fn from_snapshot(snapshot: &PaymentSnapshot) -> Payment {
         let at = snapshot.as_of;
-        let asked_at = match snapshot.source {
-            Source::Named | Source::Signed => None,
-            Source::Read { asked_at } => Some(asked_at),
+        let (asked_at, named_at, is_vouched) = match snapshot.source {
+            Source::Signed => (None, None, false),
+            Source::Read { asked_at } => (Some(asked_at), None, false),
+            Source::Named { is_signed } => (None, Some(at), is_signed),
         };
-        let is_named = snapshot.source == Source::Named;
         let captured: BTreeMap<Currency, i64> = snapshot
             .captured
             .filter(|money| money.is_positive())
@@ -303,7 +315,8 @@ impl Payment {
             first_seen_at: Some(snapshot.observed_at),
             first_money_at: has_money.then_some(snapshot.observed_at),
             read_at: asked_at,
-            named_at: is_named.then_some(at),
+            named_at,
+            vouched_at: named_at.filter(|_| is_vouched),
             ownership: snapshot.ownership.map(|value| Stamped::new(at, value)),
             reference: snapshot
                 .reference
@@ -333,14 +346,9 @@ impl Payment {
         }
     }
 
-    /// True when it was named since it was last read.
-    pub fn is_named_unread(&self) -> bool {
-        self.named_at > self.read_at
-    }
-
     /// True when this says something else than `before`, apart from when it was said: a list
-    /// that shows what is known already teaches nothing, nor does one that names what was read
-    /// since.
+    /// that shows what is known already teaches nothing, nor does one that names a payment as of
+    /// a moment before it was last read.
     pub fn says_more_than(&self, before: &Payment) -> bool {
         self.without_clocks() != before.without_clocks()
     }
@@ -354,7 +362,11 @@ impl Payment {
         Payment {
             first_seen_at: None,
             read_at: None,
-            named_at: self.named_at.filter(|_| self.is_named_unread()),
+            named_at: self.named_at.filter(|at| Some(*at) > self.read_at),
+            vouched_at: self
+                .vouched_at
+                .filter(|_| self.read_at.is_none())
+                .map(|_| Time::default()),
             refunds_listed_at: None,
             ownership: undated(&self.ownership),
             reference: undated(&self.reference),
@@ -368,6 +380,16 @@ impl Payment {
             is_refundable: undated(&self.is_refundable),
             ..self.clone()
         }
+    }
+
+    /// True while all that is known of it is its name, and that from somebody who proved nothing.
+    pub fn is_hearsay(&self) -> bool {
+        let named_only = Payment {
+            first_seen_at: self.first_seen_at,
+            named_at: self.named_at,
+            ..Payment::default()
+        };
+        self.named_at.is_some() && *self == named_only
     }
 
     /// How far it is, all statements taken together.
@@ -463,52 +485,5 @@ impl Payment {
             .filter(|dispute| dispute.state == DisputeState::Lost);
         lost.map(|dispute| dispute.amount)
             .try_fold(Money::zero(currency), Money::plus)
-    }
-}
-
-impl Join for Refund {
-    fn join(&mut self, other: &Refund) {
-        // A refund's amount does not change; should a source say otherwise, the greater one
-        // counts, because it leaves less to pay out.
-        self.amount = self.amount.max(other.amount);
-        self.state = self.state.max(other.state);
-        keep_max(&mut self.mark, &other.mark);
-        keep_max(&mut self.waits_for_balance, &other.waits_for_balance);
-        keep_min(&mut self.failed_at, &other.failed_at);
-    }
-}
-
-impl Join for Dispute {
-    fn join(&mut self, other: &Dispute) {
-        self.amount = self.amount.max(other.amount);
-        self.state = self.state.max(other.state);
-    }
-}
-
-impl Join for Payment {
-    fn join(&mut self, other: &Payment) {
-        keep_min(&mut self.first_seen_at, &other.first_seen_at);
-        keep_min(&mut self.first_money_at, &other.first_money_at);
-        keep_max(&mut self.read_at, &other.read_at);
-        keep_max(&mut self.named_at, &other.named_at);
-        keep_max(&mut self.ownership, &other.ownership);
-        keep_max(&mut self.reference, &other.reference);
-        keep_min(&mut self.created_at, &other.created_at);
-        keep_max(&mut self.method, &other.method);
-        keep_max(&mut self.progress, &other.progress);
-        keep_min(&mut self.died_at, &other.died_at);
-        keep_max(&mut self.requested, &other.requested);
-        keep_max(&mut self.authorised, &other.authorised);
-        keep_max(&mut self.authorised_until, &other.authorised_until);
-        for (currency, minor) in &other.captured {
-            let known = self.captured.entry(*currency).or_insert(*minor);
-            *known = (*known).max(*minor);
-        }
-        keep_max(&mut self.refunded, &other.refunded);
-        join_maps(&mut self.refunds, &other.refunds);
-        keep_max(&mut self.refunds_listed_at, &other.refunds_listed_at);
-        join_maps(&mut self.disputes, &other.disputes);
-        keep_max(&mut self.is_disputed, &other.is_disputed);
-        keep_max(&mut self.is_refundable, &other.is_refundable);
     }
 }

@@ -7,7 +7,7 @@ mod reason;
 
 pub use reason::Reason;
 
-use super::ids::{AccountId, ActionKey, PaymentRef, Reference, ShopId};
+use super::ids::{AccountId, ActionKey, ExternalRef, PaymentRef, Reference, ShopId};
 use super::money::Money;
 use super::time::Time;
 use serde::{Deserialize, Serialize};
@@ -132,19 +132,22 @@ pub enum ActionKind {
     Refund,
     /// Release an authorisation.
     Void,
+    /// Cancel a refund of ours that still waits.
+    CancelRefund,
     /// Tell the shop something; only a 2xx is needed.
     Notify,
 }
 
 impl ActionKind {
     /// All kinds.
-    pub const ALL: [ActionKind; 7] = [
+    pub const ALL: [ActionKind; 8] = [
         ActionKind::Confirm,
         ActionKind::LookUp,
         ActionKind::Release,
         ActionKind::Fetch,
         ActionKind::Refund,
         ActionKind::Void,
+        ActionKind::CancelRefund,
         ActionKind::Notify,
     ];
 
@@ -157,6 +160,7 @@ impl ActionKind {
             ActionKind::Fetch => "fetch",
             ActionKind::Refund => "refund",
             ActionKind::Void => "void",
+            ActionKind::CancelRefund => "cancel_refund",
             ActionKind::Notify => "notify",
         }
     }
@@ -174,6 +178,7 @@ impl ActionKind {
             | ActionKind::LookUp
             | ActionKind::Release
             | ActionKind::Fetch
+            | ActionKind::CancelRefund
             | ActionKind::Notify => false,
         }
     }
@@ -239,6 +244,17 @@ pub enum Action {
         /// Why.
         why: Reason,
     },
+    /// Cancel a refund at the PSP.
+    CancelRefund {
+        /// Of which payment.
+        payment: PaymentRef,
+        /// The PSP's own id of the refund.
+        refund: ExternalRef,
+        /// How much stays then.
+        amount: Money,
+        /// Why.
+        why: Reason,
+    },
     /// Tell the shop.
     Notify {
         /// What about.
@@ -276,6 +292,7 @@ impl Action {
             Action::Fetch { .. } => ActionKind::Fetch,
             Action::Refund { .. } => ActionKind::Refund,
             Action::Void { .. } => ActionKind::Void,
+            Action::CancelRefund { .. } => ActionKind::CancelRefund,
             Action::Notify { .. } => ActionKind::Notify,
         }
     }
@@ -286,6 +303,7 @@ impl Action {
             Action::Fetch { payment }
             | Action::Refund { payment, .. }
             | Action::Void { payment, .. }
+            | Action::CancelRefund { payment, .. }
             | Action::Notify { payment, .. } => Some(payment),
             Action::Confirm { .. } | Action::LookUp { .. } | Action::Release { .. } => None,
         }
@@ -296,6 +314,7 @@ impl Action {
         match self {
             Action::Confirm { amount, .. }
             | Action::Refund { amount, .. }
+            | Action::CancelRefund { amount, .. }
             | Action::Notify { amount, .. } => Some(*amount),
             Action::LookUp { .. }
             | Action::Release { .. }
@@ -309,7 +328,8 @@ impl Action {
         match self {
             Action::Fetch { payment }
             | Action::Refund { payment, .. }
-            | Action::Void { payment, .. } => Destination::Psp(payment.account.clone()),
+            | Action::Void { payment, .. }
+            | Action::CancelRefund { payment, .. } => Destination::Psp(payment.account.clone()),
             Action::Confirm { .. }
             | Action::LookUp { .. }
             | Action::Release { .. }

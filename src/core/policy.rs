@@ -80,6 +80,8 @@ pub struct AccountTraits {
     pub can_read: bool,
     /// Refunds of a payment can be listed.
     pub can_list_refunds: bool,
+    /// A refund that the PSP has not begun to pay out can be cancelled there.
+    pub cancels_refunds: bool,
     /// How long the PSP remembers an idempotency key at least.
     pub key_lifetime: Span,
 }

@@ -5,9 +5,11 @@
 //! `position` (where a payment's money is), `stand` (which stage a checkout is in), then
 //! `waiting`, `confirm`, `give_back`, `refund` and `notices`.
 
+mod cancel;
 mod confirm;
 mod draft;
 mod give_back;
+mod named;
 mod notices;
 pub mod position;
 mod refund;

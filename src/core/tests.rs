@@ -10,9 +10,11 @@
 )]
 
 mod arbitrary;
+mod cancelling;
 mod confirming;
 mod fitting;
 mod laws;
+mod naming;
 mod races;
 mod refunding;
 mod rules;

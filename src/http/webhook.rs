@@ -5,8 +5,9 @@
 //! fetched first, a worker is asked and waited for briefly; nothing is called from here.
 
 use super::counters::{Outcome, SenderKind};
+use super::intake::NotTaken;
 use super::problem::{Code, Problem};
-use super::public::{Arrived, Public, come_again, delivery_id, verify_for_nobody};
+use super::public::{Arrived, Public, come_again, delivery_id, unsigned_id, verify_for_nobody};
 use crate::core::ids::AccountId;
 use crate::psp::{Acknowledgement, Verification};
 use crate::store::{Appended, NewDelivery, Sender};
@@ -116,7 +117,13 @@ fn examine(public: &Public, account: &str, arrived: &Arrived) -> Result<Examined
     let sender = Sender::Psp(account.clone());
     let (named, is_signed) = match adapter.verify(&arrived.raw(), arrived.at) {
         Verification::Signed { delivery_id } => (delivery_id, true),
-        Verification::Unsigned { delivery_id } => (Some(delivery_id), false),
+        Verification::Unsigned { delivery_id } => {
+            if !public.unsigned.takes(account, entry.pace, arrived.at) {
+                public.counters.count(SenderKind::Psp, Outcome::QueueFull);
+                return Err(come_again(NotTaken::QueueFull));
+            }
+            (Some(unsigned_id(&delivery_id, arrived.at)), false)
+        }
         Verification::NeedsKey => return Ok(Examined::NeedsKey(account.clone())),
         Verification::Rejected(rejection) => {
             let is_kept = |name: &str| adapter.is_signature_field(name);

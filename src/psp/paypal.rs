@@ -87,9 +87,12 @@ impl Paypal {
         }
     }
 
+    /// A payment that a delivery names. Nobody vouches for the name: the body around it may be
+    /// anybody's, so it costs no more than an unsigned one.
     fn named(&self, id: ExternalRef, at: Time) -> PaymentSnapshot {
         let account = self.rules.account.clone();
-        PaymentSnapshot::new(PaymentRef { account, id }, at, at, Source::Named)
+        let source = Source::Named { is_signed: false };
+        PaymentSnapshot::new(PaymentRef { account, id }, at, at, source)
     }
 }
 
@@ -115,6 +118,7 @@ impl Psp for Paypal {
         AccountTraits {
             can_read: true,
             can_list_refunds: true,
+            cancels_refunds: false,
             key_lifetime: KEY_LIFETIME,
         }
     }

@@ -7,7 +7,7 @@
 mod protocol;
 
 use super::fault::{Aim, Fault, Faults, Served, Times, serve};
-use super::outbox::{Answered, Delivery, DeliveryFault, Outbox};
+use super::outbox::{Answered, Delivery, DeliveryFault, Outbox, Sealed, Sealing, flip_digit};
 use super::sign::StandardSecret;
 use crate::core::money::Money;
 use crate::core::time::Time;
@@ -312,19 +312,22 @@ impl SandboxShop {
     pub fn take_deliveries(&mut self, now: Time) -> Vec<Delivery> {
         let secret = &self.secret;
         let nobodys = StandardSecret::from_key(b"a key that nobody shares");
-        self.outbox.take(now, |id, body, sealing| {
+        let seal = |id: &str, body: &[u8], sealing: Sealing| {
             let secret = if sealing.is_secret_wrong {
                 &nobodys
             } else {
                 secret
             };
-            secret.headers(id, sealing.at, body)
-        })
+            Sealed::json(secret.headers(id, sealing.at, body), body)
+        };
+        let corrupt = |sealed: &mut Sealed| flip_digit(&mut sealed.body);
+        self.outbox.take(now, seal, corrupt)
     }
 
     /// Notes how a delivery ended; without a 2xx it is tried again later.
     pub fn delivered(&mut self, delivery: Delivery, status: Option<u16>, now: Time) {
-        self.outbox.answered(delivery, status, now);
+        let is_taken = status.is_some_and(|code| (200..300).contains(&code));
+        self.outbox.answered(delivery, status, is_taken, now);
     }
 
     /// How past deliveries ended, oldest first.

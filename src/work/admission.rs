@@ -1,6 +1,6 @@
 //! The last gate before money leaves: swept since the start, still wanted, and within the guard.
 //!
-//! Asks the stored checkout and the guard right before a refund or void is sent. Decides nothing
+//! Asks the stored checkout right before a refund is sent, released or cancelled, and the guard. Decides nothing
 //! that the core has not decided; it only keeps back.
 
 use super::attempt::{Crew, Ended, pull_brake};
@@ -28,15 +28,17 @@ pub(super) async fn admitted(crew: &Crew, row: &ActionRow, now: Time) -> Result<
     let (payment, amount) = match &row.planned.action {
         Action::Refund {
             payment, amount, ..
-        } => (payment, Some(*amount)),
-        Action::Void { payment, .. } => (payment, None),
+        } => (Some(payment), Some(*amount)),
+        Action::Void { payment, .. } => (Some(payment), None),
+        // Nothing leaves, and the PSP's own clock is running: no sweep is waited for.
+        Action::CancelRefund { .. } => (None, None),
         Action::Confirm { .. }
         | Action::LookUp { .. }
         | Action::Release { .. }
         | Action::Fetch { .. }
         | Action::Notify { .. } => return Ok(()),
     };
-    if !crew.swept.has(&payment.account) {
+    if payment.is_some_and(|payment| !crew.swept.has(&payment.account)) {
         return Err(Ended::not_sent("awaiting_sweep"));
     }
     let checkout = stored(crew, row).await?;

@@ -339,6 +339,13 @@ fn psp_ask(row: &ActionRow) -> Option<PspAsk> {
             key: row.key.clone(),
             why: *why,
         }),
+        Action::CancelRefund {
+            payment, refund, ..
+        } => Some(PspAsk::CancelRefund {
+            payment: payment.id.clone(),
+            refund: refund.clone(),
+            key: row.key.clone(),
+        }),
         Action::Confirm { .. }
         | Action::LookUp { .. }
         | Action::Release { .. }
@@ -382,7 +389,10 @@ fn shop_ask(action: &Action) -> Option<ShopAsk> {
             reason,
             at,
         }),
-        Action::Fetch { .. } | Action::Refund { .. } | Action::Void { .. } => None,
+        Action::Fetch { .. }
+        | Action::Refund { .. }
+        | Action::Void { .. }
+        | Action::CancelRefund { .. } => None,
     }
 }
 

@@ -3,10 +3,15 @@
 //! One module a subject; what they share is in `support`. A catalogue scenario's test begins
 //! with its number.
 #![cfg(test)]
+#![expect(
+    clippy::arithmetic_side_effects,
+    reason = "a story is called by its test: an overflow in it fails that test"
+)]
 
 mod admin;
 mod breaker;
 mod commands;
+mod every_psp;
 mod http_intake;
 mod http_limits;
 mod http_orders;

@@ -2,15 +2,16 @@
 //!
 //! Knows PayPal's hosts, by which live and sandbox differ, and nothing else of PayPal.
 
-use super::{Asked, Kind, PspKind};
+use super::{Asked, OwnKeys};
+use crate::config::check;
 use crate::config::problem::Code;
 use crate::config::secret::{self, Secret, plain, read_file};
 use crate::config::source::Findings;
 use crate::config::table::{Field, Section, quoted};
 use crate::config::value::{self, Endpoint};
-use crate::config::vocabulary;
 use crate::psp::paypal::certificate::{CertificateRules, LIVE_HOSTS, Roots, SANDBOX_HOSTS};
 use crate::psp::paypal::{API_BASE, SANDBOX_API_BASE};
+use serde_json::Value;
 use std::path::{Path, PathBuf};
 
 /// Longest client id or webhook id, in bytes; PayPal's own have 80 and 17.
@@ -21,16 +22,6 @@ const CERT_HOSTS_MAX: usize = 8;
 const HOST_BYTES_MAX: usize = 253;
 /// Largest file of trusted certificates, in bytes; a whole system's store has some 250,000.
 const CERT_ROOTS_BYTES_MAX: u64 = 1024 * 1024;
-
-/// The word of `kind`.
-pub(super) const WORD: &str = crate::psp::paypal::KIND;
-
-/// What this kind brings.
-pub(super) const KIND: Kind = Kind {
-    keys: vocabulary::PAYPAL,
-    reference: &["custom_id", "invoice_id"],
-    read,
-};
 
 /// The keys of a PayPal account.
 #[derive(Clone, Debug)]
@@ -68,42 +59,72 @@ fn origin(base: &str) -> String {
     base.split('/').take(3).collect::<Vec<_>>().join("/")
 }
 
-fn read(section: &Section<'_>, asked: &Asked<'_>, out: &mut Findings<'_>) -> Option<PspKind> {
-    let client_id = required_id(section, "client_id", out);
-    let field = section.required("client_secret", secret::SOURCES, out);
-    let client_secret =
-        field.and_then(|field| secret::secret(&field, secret::key_shape, asked.surroundings, out));
-    let webhook_id = required_id(section, "webhook_id", out);
-    let default = match asked.is_live {
-        Some(false) => SANDBOX_API_BASE,
-        Some(true) | None => API_BASE,
-    };
-    let api_base = match section.field("api_base") {
-        Some(field) => value::url(&field, out).inspect(|base| {
-            if let Some(is_live) = asked.is_live {
-                check_mode(&field, base, is_live, out);
-            }
-        }),
-        None => Endpoint::parse(default).ok(),
-    };
-    let hosts = match asked.is_live {
-        Some(false) => SANDBOX_HOSTS,
-        Some(true) | None => LIVE_HOSTS,
-    };
-    let hosts = hosts.map(str::to_owned).to_vec();
-    let cert_hosts = section.read("cert_hosts", hosts, out, read_hosts);
-    let cert_roots = match section.field("cert_roots") {
-        Some(field) => read_roots(&field, out).map(Some),
-        None => Some(None),
-    };
-    Some(PspKind::Paypal(PaypalConfig {
-        client_id: client_id?,
-        client_secret: client_secret?,
-        webhook_id: webhook_id?,
-        cert_hosts: cert_hosts?,
-        cert_roots: cert_roots?,
-        api_base: api_base?,
-    }))
+impl OwnKeys for PaypalConfig {
+    const WORD: &'static str = crate::psp::paypal::KIND;
+    const KEYS: &'static [&'static str] = &[
+        "client_id",
+        "client_secret",
+        "webhook_id",
+        "cert_hosts",
+        "cert_roots",
+    ];
+    const REFERENCE: &'static [&'static str] = &["custom_id", "invoice_id"];
+
+    fn read(section: &Section<'_>, asked: &Asked<'_>, out: &mut Findings<'_>) -> Option<Self> {
+        let client_id = required_id(section, "client_id", out);
+        let field = section.required("client_secret", secret::SOURCES, out);
+        let client_secret = field
+            .and_then(|field| secret::secret(&field, secret::key_shape, asked.surroundings, out));
+        let webhook_id = required_id(section, "webhook_id", out);
+        let default = match asked.is_live {
+            Some(false) => SANDBOX_API_BASE,
+            Some(true) | None => API_BASE,
+        };
+        let api_base = match section.field("api_base") {
+            Some(field) => value::url(&field, out).inspect(|base| {
+                if let Some(is_live) = asked.is_live {
+                    check_mode(&field, base, is_live, out);
+                }
+            }),
+            None => Endpoint::parse(default).ok(),
+        };
+        let hosts = match asked.is_live {
+            Some(false) => SANDBOX_HOSTS,
+            Some(true) | None => LIVE_HOSTS,
+        };
+        let hosts = hosts.map(str::to_owned).to_vec();
+        let cert_hosts = section.read("cert_hosts", hosts, out, read_hosts);
+        let cert_roots = match section.field("cert_roots") {
+            Some(field) => read_roots(&field, out).map(Some),
+            None => Some(None),
+        };
+        Some(PaypalConfig {
+            client_id: client_id?,
+            client_secret: client_secret?,
+            webhook_id: webhook_id?,
+            cert_hosts: cert_hosts?,
+            cert_roots: cert_roots?,
+            api_base: api_base?,
+        })
+    }
+
+    fn credentials(&self) -> &Secret {
+        &self.client_secret
+    }
+
+    fn rows(&self) -> Vec<(&'static str, Value)> {
+        let hosts = self.cert_hosts.iter().map(String::as_str);
+        let roots = self.cert_roots.as_ref();
+        let roots = roots.map(|(path, _)| path.display().to_string());
+        vec![
+            ("api_base", self.api_base.as_str().into()),
+            ("client_id", self.client_id.as_str().into()),
+            ("client_secret", check::secret(&self.client_secret)),
+            ("webhook_id", self.webhook_id.as_str().into()),
+            ("cert_hosts", hosts.collect()),
+            ("cert_roots", roots.into()),
+        ]
+    }
 }
 
 fn required_id(section: &Section<'_>, key: &str, out: &mut Findings<'_>) -> Option<String> {

@@ -79,6 +79,8 @@ reasons! {
     RefundPending = "refund_pending",
     /// The refund waits for the shop's balance at the PSP.
     RefundWaitsForBalance = "refund_waits_for_balance",
+    /// The order turned up while a refund of ours still waits; the PSP is asked to cancel it.
+    CancellingRefund = "cancelling_refund",
     /// The authorisation is being released.
     VoidDue = "void_due",
     /// The shop confirmed the order and the money matches.
@@ -105,6 +107,8 @@ reasons! {
     BeforeSince = "before_since",
     /// Test payment at a live account, or the other way round.
     WrongMode = "wrong_mode",
+    /// Somebody named a payment without proving anything, and the PSP knows no such payment.
+    UnknownAtPsp = "unknown_at_psp",
     /// Held: an operator said so.
     OperatorHold = "operator_hold",
     /// Held: the guard stopped automatic refunds (count, sum or share in an hour).

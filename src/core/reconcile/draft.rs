@@ -184,9 +184,13 @@ impl<'a> Draft<'a> {
 
     /// True once a read of this payment was answered, whatever it showed.
     pub(super) fn was_read(&self, payment: &PaymentRef) -> bool {
-        let key = ActionKey::parse(&fetch_key(payment)).ok();
-        let ask = key.and_then(|key| self.ask(&key));
-        ask.is_some_and(Ask::is_done)
+        self.fetch_ask(payment).is_some_and(Ask::is_done)
+    }
+
+    /// What is known of the reads of this payment.
+    pub(super) fn fetch_ask(&self, payment: &PaymentRef) -> Option<&'a Ask> {
+        let key = ActionKey::parse(&fetch_key(payment)).ok()?;
+        self.ask(&key)
     }
 
     /// True when the account can be asked about single payments.
@@ -266,9 +270,11 @@ fn permits(mode: Mode, kind: ActionKind) -> bool {
     let least = match kind {
         ActionKind::Fetch | ActionKind::LookUp => Mode::Observe,
         ActionKind::Confirm => Mode::Confirm,
-        ActionKind::Release | ActionKind::Refund | ActionKind::Void | ActionKind::Notify => {
-            Mode::Full
-        }
+        ActionKind::Release
+        | ActionKind::Refund
+        | ActionKind::Void
+        | ActionKind::CancelRefund
+        | ActionKind::Notify => Mode::Full,
     };
     mode >= least
 }

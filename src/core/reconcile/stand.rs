@@ -7,7 +7,7 @@ use super::confirm;
 use super::draft::{Draft, Stand};
 use super::give_back::{self, GiveBack};
 use super::position::Position;
-use super::{notices, refund, ruling, waiting};
+use super::{cancel, named, notices, refund, ruling, waiting};
 use crate::core::fact::{Ruling, RulingKind};
 use crate::core::ids::PaymentRef;
 use crate::core::matching::{Match, match_money};
@@ -40,8 +40,11 @@ fn decide_checked(draft: &mut Draft<'_>) -> Result<Stand, MoneyError> {
     if let Some(stand) = not_ours(draft) {
         return Ok(stand);
     }
+    if let Some(stand) = named::unknown_at_psp(draft) {
+        return Ok(stand);
+    }
     waiting::read_what_is_unknown(draft);
-    waiting::read_what_was_named(draft);
+    named::read_what_was_named(draft);
     waiting::ask_again_if_told(draft);
     let mut money = Vec::new();
     let mut holds_authorisation = false;
@@ -109,6 +112,9 @@ fn with_money(draft: &mut Draft<'_>, money: &[Position<'_>]) -> Result<Stand, Mo
             refund::follow(draft, money);
             return Ok(Stand::held(Reason::Disputed));
         }
+    }
+    if let Some(stand) = cancel::take_back(draft, money)? {
+        return Ok(stand);
     }
     if is_confirmed(draft) && checkout.reference.is_some() {
         let matched = match_money(checkout, money, draft.policy)?;

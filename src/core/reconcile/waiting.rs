@@ -5,7 +5,7 @@
 use super::draft::{Draft, Stand};
 use super::give_back::{self, GiveBack};
 use super::position::Position;
-use super::{ASK_WHILE_HELD_EVERY, HOLD_BEFORE_LAPSE, WATCH_PAYMENTS_FOR, ruling};
+use super::{ASK_WHILE_HELD_EVERY, HOLD_BEFORE_LAPSE, WATCH_PAYMENTS_FOR, named, ruling};
 use crate::core::ids::PaymentRef;
 use crate::core::money::MoneyError;
 use crate::core::order::{OrderStatus, Via};
@@ -21,7 +21,7 @@ const LOOKS_BEFORE_READY_MAX: usize = 12;
 /// Payments that are only named, or known but never described, must be read.
 pub(super) fn read_what_is_unknown(draft: &mut Draft<'_>) {
     let checkout = draft.checkout;
-    let named: Vec<(PaymentRef, Time)> = checkout
+    let claimed: Vec<(PaymentRef, Time)> = checkout
         .order
         .claims
         .iter()
@@ -32,9 +32,10 @@ pub(super) fn read_what_is_unknown(draft: &mut Draft<'_>) {
     let nameless: Vec<(PaymentRef, Time)> = draft
         .our_payments()
         .filter(|(_, state)| state.status() == PaymentStatus::Unknown)
+        .filter(|(payment, state)| !named::is_only_hearsay(draft, payment, state))
         .map(|(payment, state)| (payment.clone(), state.first_seen_at.unwrap_or_default()))
         .collect();
-    for (payment, since) in named {
+    for (payment, since) in claimed {
         if draft.now < since.plus(WATCH_PAYMENTS_FOR) && draft.can_read(&payment) {
             draft.watch(&payment, since);
         }
@@ -45,20 +46,6 @@ pub(super) fn read_what_is_unknown(draft: &mut Draft<'_>) {
                 true => draft.watch(&payment, since),
                 false => draft.fetch(&payment, since),
             }
-        }
-    }
-}
-
-/// A payment that was named since it was last read is read again, whatever is known of it.
-pub(super) fn read_what_was_named(draft: &mut Draft<'_>) {
-    let named: Vec<(PaymentRef, Time)> = draft
-        .our_payments()
-        .filter(|(payment, state)| state.is_named_unread() && draft.can_read(payment))
-        .filter_map(|(payment, state)| Some((payment.clone(), state.named_at?)))
-        .collect();
-    for (payment, at) in named {
-        if draft.now < at.plus(WATCH_PAYMENTS_FOR) {
-            draft.fetch(&payment, at);
         }
     }
 }

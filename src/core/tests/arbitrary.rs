@@ -70,6 +70,7 @@ fn key() -> BoxedStrategy<(ActionKey, ActionKind)> {
         ("refund-stripe_nl.pi_1-1", ActionKind::Refund),
         ("refund-stripe_nl.pi_2-1", ActionKind::Refund),
         ("void-stripe_nl.pi_0-1", ActionKind::Void),
+        ("cancel-refund-stripe_nl.pi_0-1", ActionKind::CancelRefund),
         ("fetch-stripe_nl.pi_0", ActionKind::Fetch),
         ("fetch-stripe_nl.pi_1", ActionKind::Fetch),
         ("payment.held-x", ActionKind::Notify),
@@ -85,10 +86,11 @@ fn refund() -> BoxedStrategy<Refund> {
         RefundState::Succeeded,
         RefundState::Failed,
     ]);
-    let waits = option::of((time(), any::<bool>()));
-    (money(), state, option::of(key()), waits)
-        .prop_map(|(amount, state, mark, waits)| Refund {
+    let said = || option::of((time(), any::<bool>()));
+    (money(), state, option::of(key()), said(), said())
+        .prop_map(|(amount, state, mark, waits, cancellable)| Refund {
             waits_for_balance: waits.map(|(at, value)| Stamped::new(at, value)),
+            may_be_cancelled: cancellable.map(|(at, value)| Stamped::new(at, value)),
             ..Refund::new(amount, state, mark.map(|(key, _)| key))
         })
         .boxed()
@@ -127,8 +129,8 @@ fn progress() -> BoxedStrategy<Progress> {
 
 fn source() -> BoxedStrategy<Source> {
     prop_oneof![
-        Just(Source::Named),
         Just(Source::Signed),
+        any::<bool>().prop_map(|is_signed| Source::Named { is_signed }),
         time().prop_map(|asked_at| Source::Read { asked_at })
     ]
     .boxed()
@@ -356,10 +358,10 @@ pub(super) fn any_policy() -> BoxedStrategy<Policy> {
         Mode::Confirm,
         Mode::Observe,
     ];
-    let flags = any::<[bool; 6]>();
+    let flags = any::<[bool; 7]>();
     (prop::sample::select(modes), flags, 0u64..30, 0u64..30)
         .prop_map(|(mode, flags, a, b)| {
-            let [late, over, under, nameless, reads, lists] = flags;
+            let [late, over, under, nameless, reads, lists, cancels] = flags;
             let pick = |refund: bool| {
                 if refund {
                     HoldOrRefund::Refund
@@ -371,6 +373,7 @@ pub(super) fn any_policy() -> BoxedStrategy<Policy> {
             for traits in policy.accounts.values_mut() {
                 traits.can_read = reads || lists;
                 traits.can_list_refunds = lists;
+                traits.cancels_refunds = cancels;
             }
             Policy {
                 mode,

@@ -46,6 +46,7 @@ pub(super) fn policy() -> Policy {
     let traits = AccountTraits {
         can_read: true,
         can_list_refunds: true,
+        cancels_refunds: false,
         key_lifetime: Span::from_hours(24),
     };
     Policy {
@@ -204,6 +205,8 @@ pub(super) struct Psp {
     pub(super) down: Option<Fault>,
     /// Never shows all refunds of a payment.
     pub(super) hides_list: bool,
+    /// Declines to cancel refunds.
+    pub(super) refunds_are_final: bool,
 }
 
 type Meanwhile = Box<dyn FnOnce(&mut World)>;
@@ -261,6 +264,7 @@ impl World {
                 faults: VecDeque::new(),
                 down: None,
                 hides_list: false,
+                refunds_are_final: false,
             },
             journal: Vec::new(),
             calls: Vec::new(),
@@ -621,6 +625,17 @@ impl World {
                     Some("not_voidable".to_owned())
                 }
             }
+            Action::CancelRefund {
+                payment, refund, ..
+            } => {
+                let refunds_are_final = self.psp.refunds_are_final;
+                let shown = self.paid(payment).refunds.get_mut(refund).unwrap();
+                if refunds_are_final || shown.state != RefundState::Pending {
+                    return Some("too_late".to_owned());
+                }
+                shown.state = RefundState::Failed;
+                None
+            }
             Action::Notify {
                 notice,
                 payment,
@@ -671,7 +686,7 @@ impl World {
             ActionKind::Confirm => Via::Confirm,
             ActionKind::LookUp => Via::LookUp,
             ActionKind::Release => Via::Release,
-            ActionKind::Fetch => {
+            ActionKind::Fetch | ActionKind::CancelRefund => {
                 let payment = planned.action.payment().unwrap();
                 if self.psp.payments.contains_key(payment) {
                     let source = Source::Read { asked_at: sent_at };

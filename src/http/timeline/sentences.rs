@@ -56,9 +56,12 @@ pub(super) fn fact(fact: &Fact) -> String {
 fn payment_seen(snapshot: &PaymentSnapshot) -> String {
     let account = &snapshot.payment.account;
     let how = match snapshot.source {
-        Source::Named => format!("{account} named it"),
         Source::Signed => format!("{account} told us (signed delivery)"),
         Source::Read { .. } => format!("Read at {account}"),
+        Source::Named { is_signed: true } => format!("{account} named it, to be read"),
+        Source::Named { is_signed: false } => {
+            format!("An unsigned delivery for {account} named it, to be read")
+        }
     };
     let mut said = Vec::new();
     if let Some(method) = &snapshot.method {
@@ -217,6 +220,7 @@ fn ask_sent(
         ActionKind::Fetch => "Read the payment at the PSP",
         ActionKind::Refund => "Asked the PSP to refund",
         ActionKind::Void => "Asked the PSP to release the authorisation",
+        ActionKind::CancelRefund => "Asked the PSP to cancel the refund",
         ActionKind::Notify => "Told the shop",
     };
     let payment = payment.map_or(String::new(), |payment| format!(", payment {payment}"));
@@ -233,6 +237,7 @@ pub(super) fn kind_name(kind: ActionKind) -> &'static str {
         ActionKind::Fetch => "Fetch",
         ActionKind::Refund => "Refund",
         ActionKind::Void => "Void",
+        ActionKind::CancelRefund => "Cancellation of the refund",
         ActionKind::Notify => "Notice",
     }
 }
@@ -316,6 +321,9 @@ pub(super) fn deed(action: &Action) -> String {
             payment, amount, ..
         } => format!("refund {amount} of payment {payment}"),
         Action::Void { payment, .. } => format!("release the authorisation of payment {payment}"),
+        Action::CancelRefund {
+            refund, payment, ..
+        } => format!("cancel refund {refund} of payment {payment}"),
         Action::Notify { notice, amount, .. } => {
             let about = match notice {
                 Notice::RefundStarted => "a refund has started",

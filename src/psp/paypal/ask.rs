@@ -60,6 +60,8 @@ impl Paypal {
                 ..
             } => self.refund(&frame, payment, (*amount, key), replies),
             PspAsk::Void { payment, .. } => self.void(&frame, payment, replies),
+            // PayPal cannot take a refund back once it was accepted.
+            PspAsk::CancelRefund { .. } => Err(Failure::Refused("not_cancellable".to_owned())),
             PspAsk::List {
                 listing,
                 from,

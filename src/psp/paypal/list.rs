@@ -256,7 +256,7 @@ fn named(frame: &Frame<'_>, id: &ExternalRef, at: Option<Time>) -> PaymentSnapsh
     let as_of = at.map_or(frame.as_of, |at| at.plus(CLOCKS_APART).min(frame.as_of));
     let frame = Frame {
         as_of,
-        source: Source::Named,
+        source: Source::Named { is_signed: true },
         ..*frame
     };
     frame.blank(id)

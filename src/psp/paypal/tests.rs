@@ -16,7 +16,7 @@ use super::certificate::{CertificateRules, Roots};
 use super::{Credentials, Paypal};
 use crate::core::ids::{AccountId, ActionKey, ExternalRef, ShopId};
 use crate::core::money::{Currency, Money};
-use crate::core::payment::PaymentSnapshot;
+use crate::core::payment::{PaymentSnapshot, Source};
 use crate::core::plan::Reason;
 use crate::core::time::Time;
 use crate::psp::rules::{AccountRules, Claims};
@@ -38,6 +38,8 @@ const KEY: &str = "refund-paypal_nl.0MA00000UP000001X-1";
 const WEBHOOK: &str = "96605875FF6516633";
 const URL: &str = "https://api.sandbox.paypal.com/v1/notifications/certs/CERT-made-up-1";
 const NOW: i64 = 1_795_200_000;
+/// What a delivery is worth.
+const NAMED: Source = Source::Named { is_signed: false };
 const ID: &str = "071f7d20-1584-11e7-abf0-6b62a8a99ac4";
 const SENT: &str = "2026-11-20T18:40:00Z";
 

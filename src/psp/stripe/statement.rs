@@ -172,11 +172,12 @@ impl Frame<'_> {
             None => None,
         };
         let entry = Refund {
-            amount: amount::read(refund.amount.get(), currency)?,
-            state,
-            mark: mark.and_then(|text| ActionKey::parse(&text).ok()),
             waits_for_balance: Some(Stamped::new(self.as_of, waits)),
-            failed_at: None,
+            ..Refund::new(
+                amount::read(refund.amount.get(), currency)?,
+                state,
+                mark.and_then(|text| ActionKey::parse(&text).ok()),
+            )
         };
         snapshot.refunds.insert(refund.id.clone(), entry);
         Ok(())

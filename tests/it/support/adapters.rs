@@ -78,6 +78,7 @@ impl Psp for PlainPsp {
         AccountTraits {
             can_read: true,
             can_list_refunds: true,
+            cancels_refunds: false,
             key_lifetime: Span::from_hours(24),
         }
     }

@@ -2,7 +2,7 @@
 //! Pure over made-up answers; nothing here is sent anywhere.
 
 use super::*;
-use crate::core::payment::{DisputeState, Ownership, Progress, RefundState, Source};
+use crate::core::payment::{DisputeState, Ownership, Progress, RefundState};
 use crate::wire::{CallError, Method};
 
 /// The answers of a fetch of a capture with money.

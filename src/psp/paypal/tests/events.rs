@@ -2,7 +2,6 @@
 //! Whatever a body says of money is not looked at; only what it names.
 
 use super::*;
-use crate::core::payment::Source;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -21,7 +20,7 @@ fn read(body: &[u8]) -> Value {
         Ok(Reading::Seen { payments, hints }) => {
             assert!(hints.is_empty());
             for seen in &payments {
-                let blank = PaymentSnapshot::new(seen.payment.clone(), now(), now(), Source::Named);
+                let blank = PaymentSnapshot::new(seen.payment.clone(), now(), now(), NAMED);
                 assert_eq!(*seen, blank, "a delivery says nothing but a name");
             }
             let names: Vec<&str> = payments.iter().map(|one| one.payment.id.as_str()).collect();

@@ -2,7 +2,6 @@
 //! Nothing here is sent anywhere.
 
 use super::*;
-use crate::core::payment::Source;
 
 const FROM: i64 = 1_795_000_000;
 const DAY: i64 = 86_400;
@@ -27,7 +26,11 @@ fn paged(ask: &PspAsk, replies: &[Reply]) -> (Vec<PaymentSnapshot>, Option<Strin
         panic!("not a page: {answer:?}");
     };
     assert!(hints.is_empty());
-    assert!(payments.iter().all(|one| one.source == Source::Named));
+    assert!(
+        payments
+            .iter()
+            .all(|one| one.source == (Source::Named { is_signed: true }))
+    );
     (payments, next)
 }
 

@@ -4,7 +4,6 @@
 
 use super::events::event_names;
 use super::*;
-use crate::core::payment::Source;
 use proptest::prelude::*;
 
 fn holds(ask: &PspAsk, reply: Reply) {
@@ -22,7 +21,11 @@ fn holds(ask: &PspAsk, reply: Reply) {
             }
         }
         Step::Done(PspAnswer::Page { payments, .. }) => {
-            assert!(payments.iter().all(|one| one.source == Source::Named));
+            assert!(
+                payments
+                    .iter()
+                    .all(|one| one.source == (Source::Named { is_signed: true }))
+            );
         }
         Step::Done(PspAnswer::Failed(_)) => {}
         Step::Send(request) => assert!(request.url.starts_with("https://api.paypal.test/")),

@@ -2,7 +2,7 @@
 //! Nothing here is sent anywhere.
 
 use super::*;
-use crate::core::payment::{Progress, RefundState, Source};
+use crate::core::payment::{Progress, RefundState};
 use crate::core::time::Span;
 use crate::wire::{CallError, Method};
 use proptest::prelude::*;

@@ -4,7 +4,6 @@
 use super::super::certificate::has_signed;
 use super::super::seal;
 use super::*;
-use crate::core::payment::Source;
 use crate::psp::Rejection;
 use rustls::pki_types::SubjectPublicKeyInfoDer;
 use serde_json::Value;
@@ -76,7 +75,7 @@ fn the_forged_body_is_accepted_and_says_nothing_but_a_name() {
     };
     assert!(hints.is_empty());
     let named = &payments[0];
-    let blank = PaymentSnapshot::new(named.payment.clone(), now(), now(), Source::Named);
+    let blank = PaymentSnapshot::new(named.payment.clone(), now(), now(), NAMED);
     assert_eq!(payments, [blank]);
     assert_eq!(named.payment.id, id("0AB12345CD678901E"));
     assert!(paypal.read(&body, false, now()).is_err());
