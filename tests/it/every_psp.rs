@@ -74,6 +74,11 @@ macro_rules! played_at {
 
 lacking! { $
     stripe {}
+    paypal {
+        SignedTime;
+        BalanceWait;
+        Mode;
+    }
 }
 
 stories! {
@@ -174,7 +179,7 @@ stories! {
     }
 }
 
-played_at! { stripe }
+played_at! { stripe paypal }
 
 /// Stories about one PSP's own ways: they play there alone.
 const OWN: &[(&str, &str, &str, &str)] = &[

@@ -4,6 +4,7 @@
 use super::super::certificate::has_signed;
 use super::super::seal;
 use super::*;
+use crate::core::time::Span;
 use crate::psp::Rejection;
 use rustls::pki_types::SubjectPublicKeyInfoDer;
 use serde_json::Value;
@@ -182,12 +183,11 @@ fn an_old_transmission_is_stale_only_after_its_signature_was_checked() {
     let days = |days: i64| Time::from_seconds(sent_at + days * 86_400);
     let fields = signed(b"{}");
     assert_eq!(verify_at(&paypal, &fields, b"{}", days(4)), accepted());
-    let stale = verify_at(
-        &paypal,
-        &fields,
-        b"{}",
-        days(7).plus(crate::core::time::Span::from_seconds(5)),
-    );
+    let late = days(7).plus(Span::from_seconds(5));
+    // A week is also how long a certificate serves unseen: it is fetched anew.
+    let request = paypal.key_wanted(late).unwrap();
+    paypal.key_came(&request, &pem("sandbox"), late);
+    let stale = verify_at(&paypal, &fields, b"{}", late);
     assert_eq!(
         stale,
         Verification::Rejected(Rejection::ClockOff {
