@@ -19,7 +19,7 @@ use crate::http::listener::{self, Limits, Socket};
 use crate::http::public::{self, Public, Unshowable};
 use crate::http::quarantine::{QuarantineWriter, quarantine};
 use crate::http::{admin, view};
-use crate::key_line::{KeyLine, KeyWish};
+use crate::key_line::KeyLine;
 use crate::lifecycle::{self, Ended, Lifecycle, ReloadRequests};
 use crate::outbound::{Outbound, Settings};
 use crate::pressure::Pressure;
@@ -120,7 +120,7 @@ struct Lines {
     inputs: mpsc::Sender<crate::engine::input::Input>,
     wishes: mpsc::Sender<crate::engine::SweepWish>,
     decide: Pulse,
-    crew: Arc<Crew>,
+    keys: KeyLine,
 }
 
 impl Daemon {
@@ -146,10 +146,7 @@ impl Daemon {
         );
         let (quarantine, quarantine_writer) = quarantine(self.store.clone(), counters.clone());
         let pressure = intake_writer.pressure();
-        let key_news = Pulse::new();
-        let (keys, key_wishes) = KeyLine::new(key_news.notify());
         let lines = self.start_work(config, outbound, (&front, &back), decide, pressure);
-        self.start_keys(&lines, (key_wishes, key_news), &front);
         self.start_writers(intake_writer, quarantine_writer, &back);
         let addresses = (public.address(), admin.address());
         let router = public::router(Public {
@@ -160,7 +157,7 @@ impl Daemon {
             counters: counters.clone(),
             clock: self.clock.clone(),
             store: self.store.clone(),
-            keys,
+            keys: lines.keys.clone(),
             show: Arc::new(show),
         });
         self.listen("public", public, router, &front);
@@ -248,7 +245,8 @@ impl Daemon {
             self.clock.clone(),
             soft.clone(),
         ));
-        let sweeper = Sweep::new(crew.clone(), wished);
+        let keys = self.start_keys(crew.clone(), front);
+        let sweeper = Sweep::new(crew, wished);
         let stop = soft.clone();
         let driven = drive(sweeper, Pulse::new(), self.clock.clone(), soft.clone());
         // A sweep may take minutes; what it read so far is durable, the rest is read again.
@@ -258,20 +256,18 @@ impl Daemon {
             inputs,
             wishes,
             decide,
-            crew,
+            keys,
         }
     }
 
-    /// The worker that fetches keys for the public listener; it stops with the listeners.
-    fn start_keys(
-        &self,
-        lines: &Lines,
-        (wishes, news): (mpsc::Receiver<KeyWish>, Pulse),
-        front: &TaskTracker,
-    ) {
-        let keys = Keys::new(lines.crew.clone(), wishes);
+    /// The worker that fetches keys; it stops with the listeners. Gives the line to it.
+    fn start_keys(&self, crew: Arc<Crew>, front: &TaskTracker) -> KeyLine {
+        let news = Pulse::new();
+        let (line, wishes) = KeyLine::new(news.notify());
+        let keys = Keys::new(crew, wishes);
         let stop = self.lifecycle.soft().clone();
         front.spawn(drive(keys, news, self.clock.clone(), stop));
+        line
     }
 
     fn start_upkeep(&self, config: &Config) {
@@ -360,6 +356,7 @@ impl Daemon {
                 store: self.store.clone(),
                 roster: self.roster.clone(),
                 decide: lines.decide.clone(),
+                keys: lines.keys.clone(),
             }),
         }
     }

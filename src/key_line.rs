@@ -1,24 +1,17 @@
 //! The line between whoever verifies deliveries and the worker that fetches missing keys.
 //!
 //! Some PSPs sign with a key that is named in the delivery and must be fetched first. The one who
-//! verifies may not call out, and the worker sees no delivery: only the account's name passes
-//! here, and an end that tells when the worker has looked. Knows neither of the two.
+//! verifies may not call out, and the worker sees no delivery: nothing passes here but the wish,
+//! and an end that tells when the worker has looked at every adapter. Knows neither of the two.
 
-use crate::core::ids::AccountId;
 use std::sync::Arc;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 /// Wishes that may wait for the worker; past it a delivery is told to come again.
 pub const WISHES_MAX: usize = 64;
 
-/// The wish that an account's missing key be fetched.
-#[derive(Debug)]
-pub struct KeyWish {
-    /// Whose key.
-    pub account: AccountId,
-    /// Told when the worker has looked, whatever it found.
-    pub done: oneshot::Sender<()>,
-}
+/// The wish that missing keys be fetched: told when the worker has looked, whatever it found.
+pub type KeyWish = oneshot::Sender<()>;
 
 /// The asking end; clones share it.
 #[derive(Clone, Debug)]
@@ -36,12 +29,8 @@ impl KeyLine {
 
     /// Waits until the worker has looked; false when it cannot be asked now. The caller bounds
     /// the wait.
-    pub async fn ask(&self, account: &AccountId) -> bool {
-        let (done, looked) = oneshot::channel();
-        let wish = KeyWish {
-            account: account.clone(),
-            done,
-        };
+    pub async fn ask(&self) -> bool {
+        let (wish, looked) = oneshot::channel();
         if self.wishes.try_send(wish).is_err() {
             return false;
         }
@@ -58,16 +47,14 @@ mod tests {
     async fn a_wish_is_answered_when_the_worker_has_looked() {
         let news = Arc::new(Notify::new());
         let (line, mut wishes) = KeyLine::new(news.clone());
-        let account = AccountId::parse("paypal_nl").unwrap();
         let worker = async {
             news.notified().await;
             let wish = wishes.recv().await.unwrap();
-            assert_eq!(wish.account, account);
-            wish.done.send(()).unwrap();
+            wish.send(()).unwrap();
         };
-        let (is_answered, ()) = tokio::join!(line.ask(&account), worker);
+        let (is_answered, ()) = tokio::join!(line.ask(), worker);
         assert!(is_answered);
         drop(wishes);
-        assert!(!line.ask(&account).await);
+        assert!(!line.ask().await);
     }
 }

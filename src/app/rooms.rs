@@ -7,6 +7,8 @@ use crate::core::ids::{AccountId, ShopId};
 use crate::core::time::Time;
 use crate::http::admin::{Replay, ReplayError};
 use crate::http::replay::{self, ReplayRefused};
+use crate::http::webhook::KEY_PATIENCE;
+use crate::key_line::KeyLine;
 use crate::outbound::pace::PaceLimits;
 use crate::psp::Psp;
 use crate::psp::paypal::certificate::Roots;
@@ -145,13 +147,30 @@ pub struct ReplayDesk {
     pub roster: Arc<ArcSwap<Roster>>,
     /// Told when something came back.
     pub decide: Pulse,
+    /// Who fetches keys that are missing for verifying.
+    pub keys: KeyLine,
+}
+
+impl ReplayDesk {
+    /// Replays; once more when a key was missing and has been asked for.
+    async fn replayed(&self, id: i64) -> Result<Appended, ReplayRefused> {
+        let roster = self.roster.load_full();
+        let result = replay::replay(self.store.as_ref(), &roster, id).await;
+        if !matches!(result, Err(ReplayRefused::KeyUnavailable)) {
+            return result;
+        }
+        let asked = tokio::time::timeout(KEY_PATIENCE, self.keys.ask()).await;
+        if asked != Ok(true) {
+            return result;
+        }
+        replay::replay(self.store.as_ref(), &roster, id).await
+    }
 }
 
 #[async_trait]
 impl Replay for ReplayDesk {
     async fn replay(&self, id: i64) -> Result<Appended, ReplayError> {
-        let roster = self.roster.load_full();
-        let result = replay::replay(self.store.as_ref(), &roster, id).await;
+        let result = self.replayed(id).await;
         self.decide.give();
         result.map_err(|refused| match refused {
             ReplayRefused::NotFound => ReplayError::NotFound,

@@ -30,7 +30,7 @@ enum Examined {
     /// Verified: to be recorded and acknowledged.
     Verified(NewDelivery, Acknowledgement),
     /// This account's adapter misses the key.
-    NeedsKey(AccountId),
+    NeedsKey,
 }
 
 /// Receives one delivery.
@@ -75,13 +75,13 @@ async fn with_key(
                 Examined::Verified(delivery, acknowledgement) => {
                     return Ok(Some((delivery, acknowledgement)));
                 }
-                Examined::NeedsKey(account) if public.keys.ask(&account).await => {}
-                Examined::NeedsKey(_) => return Ok(None),
+                Examined::NeedsKey if public.keys.ask().await => {}
+                Examined::NeedsKey => return Ok(None),
             }
         }
         match examine(public, account, arrived)? {
             Examined::Verified(delivery, acknowledgement) => Ok(Some((delivery, acknowledgement))),
-            Examined::NeedsKey(_) => Ok(None),
+            Examined::NeedsKey => Ok(None),
         }
     };
     let found = tokio::time::timeout(KEY_PATIENCE, asked).await;
@@ -124,7 +124,7 @@ fn examine(public: &Public, account: &str, arrived: &Arrived) -> Result<Examined
             }
             (Some(unsigned_id(&delivery_id, arrived.at)), false)
         }
-        Verification::NeedsKey => return Ok(Examined::NeedsKey(account.clone())),
+        Verification::NeedsKey => return Ok(Examined::NeedsKey),
         Verification::Rejected(rejection) => {
             let is_kept = |name: &str| adapter.is_signature_field(name);
             return Err(public.reject(&sender, arrived, rejection, is_kept));

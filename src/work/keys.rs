@@ -59,7 +59,7 @@ impl Worker for Keys {
         let fetched = join_all(calls).await;
         for wish in wishes {
             // Whoever asked may have given up waiting.
-            let _gone = wish.done.send(()).is_err();
+            let _gone = wish.send(()).is_err();
         }
         if fetched.contains(&true) {
             Next::Again

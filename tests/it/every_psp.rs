@@ -76,8 +76,19 @@ lacking! { $
     stripe {}
     paypal {
         SignedTime;
+        Statement;
         BalanceWait;
         Mode;
+        s001_a_forged_claim_about_a_real_unpaid_payment_leaves_its_order_open:
+            "an order that nobody captured is in none of PayPal's lists, so it is not known of";
+        s009_webhooks_sent_elsewhere_show_as_payments_that_only_the_sweep_found:
+            "every capture is learned by a read: deliveries and lists alike only name it";
+        s041_the_shops_mark_says_whose_an_order_number_in_two_shops_is:
+            "the mark is a field of its own, and PayPal's payments have custom_id and invoice_id alone";
+        s070_an_authorisation_for_an_order_that_is_given_up_is_voided:
+            "until the named payment is read the cancelled order looks closed, where the story looks";
+        s091_a_void_that_a_capture_overtook_becomes_a_refund_after_a_fresh_look:
+            "the last look takes two calls, and the capture of the story shows in the second";
     }
 }
 
@@ -141,7 +152,7 @@ stories! {
         s017_payers_who_close_the_tab_are_found_by_listing_the_psp [List];
         s018_orders_cancelled_by_the_return_page_a_second_before_the_money_are_as_the_shop_says;
         s019_orders_whose_timer_ran_out_during_3d_secure_are_revived_refunded_or_voided [Hold];
-        s022_while_the_psp_cannot_be_asked_nothing_is_refunded_cancelled_or_taken_for_unpaid [Fetch, List];
+        s022_while_the_psp_cannot_be_asked_nothing_is_refunded_cancelled_or_taken_for_unpaid [Fetch, List, Statement];
         s023_payments_that_lists_do_not_show_yet_are_found_by_id_or_by_a_later_list [List];
         s027_authorisations_without_an_order_are_voided_and_a_capture_slipping_in_is_refunded [Hold];
     }

@@ -21,6 +21,7 @@ mod http_webhook;
 mod kill;
 mod lifecycle;
 mod outbound;
+mod paypal;
 mod reload;
 mod store_laws;
 mod store_sqlite;
