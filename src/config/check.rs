@@ -163,8 +163,12 @@ fn policy_rows(policy: &Policy) -> Rows {
         ("order_grace", span(policy.order_grace)),
         ("second_look", span(policy.second_look)),
         ("refund_delay", span(policy.refund_delay)),
+        ("reversal_wait", span(policy.reversal_wait)),
+        ("refund_within", span(policy.refund_within)),
         ("confirm_patience", span(policy.confirm_patience)),
         ("outage_patience", span(policy.outage_patience)),
+        ("confirm_check", span(policy.confirm_check)),
+        ("refund_patience", span(policy.refund_patience)),
         (
             "late_payment",
             written_word(LATE_PAYMENT, &policy.late_payment).into(),
@@ -182,6 +186,7 @@ fn policy_rows(policy: &Policy) -> Rows {
             written_word(HOLD_OR_REFUND, &policy.unreferenced).into(),
         ),
         ("tolerance", money(policy.tolerance)),
+        ("canary", policy.canary.into()),
         ("auto_refund_limit", money(policy.auto_refund_limit)),
         ("max_refunds_per_hour", guard.max_refunds_per_hour.into()),
         (

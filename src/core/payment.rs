@@ -4,6 +4,7 @@
 //! Amounts taken only grow, "money taken" outranks "failed", refunds are a lattice of their own.
 //! Nothing here knows orders, shops or decisions.
 
+mod doubt;
 mod join;
 
 use super::ids::{ActionKey, ExternalRef, PaymentRef, Reference};
@@ -260,6 +261,8 @@ pub struct Payment {
     /// The same by a source that cannot be forged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vouched_at: Option<Time>,
+    /// Whether the last read that spoke of money taken showed any.
+    pub shows_money: Option<Stamped<bool>>,
     /// Ours or not, as last judged.
     pub ownership: Option<Stamped<Ownership>>,
     /// The reference it carries.
@@ -317,6 +320,9 @@ impl Payment {
             read_at: asked_at,
             named_at,
             vouched_at: named_at.filter(|_| is_vouched),
+            shows_money: asked_at
+                .zip(snapshot.captured)
+                .map(|(at, captured)| Stamped::new(at, captured.is_positive())),
             ownership: snapshot.ownership.map(|value| Stamped::new(at, value)),
             reference: snapshot
                 .reference
@@ -367,6 +373,7 @@ impl Payment {
                 .vouched_at
                 .filter(|_| self.read_at.is_none())
                 .map(|_| Time::default()),
+            shows_money: undated(&self.shows_money),
             refunds_listed_at: None,
             ownership: undated(&self.ownership),
             reference: undated(&self.reference),
@@ -397,7 +404,8 @@ impl Payment {
         if !self.captured.is_empty() {
             return PaymentStatus::Captured;
         }
-        if self.died_at.is_some() {
+        let asks_for_nothing = self.requested.as_ref().is_some_and(|it| it.value.is_zero());
+        if self.died_at.is_some() || asks_for_nothing {
             return PaymentStatus::Failed;
         }
         match self.progress.as_ref().map(|stamped| stamped.value) {

@@ -210,6 +210,9 @@ pub enum Action {
         amount: Money,
         /// True if the order had expired or was cancelled.
         late: bool,
+        /// The decision's number among those about this order; a later decision has a greater one.
+        #[serde(default)]
+        decision: u32,
     },
     /// `order.lookup` at the shop.
     LookUp {
@@ -222,6 +225,12 @@ pub enum Action {
         reference: Reference,
         /// The payments about to be refunded.
         payments: Vec<PaidPart>,
+        /// The decision's number among those about this order; a later decision has a greater one.
+        #[serde(default)]
+        decision: u32,
+        /// What other means cover by the shop's latest word: the shop gives it back itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        paid_otherwise: Option<Money>,
     },
     /// Read one payment, with its refunds and disputes, at the PSP.
     Fetch {

@@ -9,6 +9,7 @@ mod form;
 pub mod keys;
 pub mod kind;
 pub mod ledger;
+mod means;
 pub mod paypal;
 mod records;
 pub mod stripe;

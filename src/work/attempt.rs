@@ -118,7 +118,7 @@ pub async fn carry_out(crew: &Crew, row: ActionRow, destination: &Destination) {
         return;
     };
     let sent_at = row.last_sent_at.unwrap_or(begun);
-    let ended = match admission::admitted(crew, &row, begun).await {
+    let ended = match admission::admitted(crew, &row, lease.until, begun).await {
         Ok(()) => call(crew, &row, sent_at, lease.until).await,
         Err(ended) => ended,
     };
@@ -197,7 +197,7 @@ fn tell_gate(crew: &Crew, destination: &Destination, ended: &Ended, now: Time) {
 
 /// A shop's epoch that goes backwards stops its refunds before anything else is decided on its
 /// answers.
-async fn watch_epoch(crew: &Crew, shop: &ShopId, epoch: u64, now: Time) {
+pub(super) async fn watch_epoch(crew: &Crew, shop: &ShopId, epoch: u64, now: Time) {
     let known = match crew.store.shop(shop).await {
         Ok(row) => row,
         Err(error) => {
@@ -262,7 +262,7 @@ async fn call_shop(
         body_bytes_max: SHOP_BODY_BYTES_MAX,
     };
     let reply = crew.outbound.call(request, limits).await;
-    let is_alive = crate::outbound::breaker::is_alive(&reply);
+    let is_alive = crate::outbound::breaker::sign_of_life(&[&reply]);
     let now = crew.clock.now();
     let mut ended = match shop.answer(&ask, &row.key, sent_at, now, &reply) {
         ShopAnswer::Said { order, epoch } => Ended {
@@ -273,11 +273,11 @@ async fn call_shop(
         ShopAnswer::Accepted => Ended::failed(Outcome::Done),
         ShopAnswer::Failed(failure) => Ended::failed(outcome_of(failure, now)),
     };
-    ended.is_alive = Some(is_alive);
+    ended.is_alive = is_alive;
     ended
 }
 
-fn psp_ended((answer, is_alive): (PspAnswer, bool), now: Time) -> Ended {
+fn psp_ended((answer, is_alive): (PspAnswer, Option<bool>), now: Time) -> Ended {
     let mut ended = match answer {
         PspAnswer::Seen(payments) => Ended {
             facts: payments
@@ -291,7 +291,7 @@ fn psp_ended((answer, is_alive): (PspAnswer, bool), now: Time) -> Ended {
         }),
         PspAnswer::Failed(failure) => Ended::failed(outcome_of(failure, now)),
     };
-    ended.is_alive = Some(is_alive);
+    ended.is_alive = is_alive;
     ended
 }
 
@@ -300,6 +300,10 @@ fn outcome_of(failure: Failure, now: Time) -> Outcome {
         Failure::NotSent(code) => Outcome::NotSent { code },
         Failure::Unclear(code) => Outcome::Unclear { code },
         Failure::Throttled { wait } => Outcome::Throttled {
+            until: now.plus(wait),
+        },
+        Failure::Postponed { code, wait } => Outcome::Postponed {
+            code,
             until: now.plus(wait),
         },
         Failure::Unauthorized(code) => Outcome::Unauthorized { code },
@@ -360,19 +364,25 @@ fn shop_ask(action: &Action) -> Option<ShopAsk> {
             payments,
             amount,
             late,
+            decision,
         } => Some(ShopAsk::Confirm {
             reference,
             payments,
             amount,
             late,
+            decision,
         }),
         Action::LookUp { reference } => Some(ShopAsk::LookUp { reference }),
         Action::Release {
             reference,
             payments,
+            decision,
+            paid_otherwise,
         } => Some(ShopAsk::Release {
             reference,
             payments,
+            decision,
+            paid_otherwise,
         }),
         Action::Notify {
             notice,

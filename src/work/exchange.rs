@@ -29,27 +29,28 @@ impl SignIns {
     }
 }
 
-/// Runs an exchange with a PSP to its end, within the lease. Also says whether the PSP answered.
+/// Runs an exchange with a PSP to its end, within the lease. Also says what its calls showed of the
+/// PSP; none when none was made.
 pub async fn exchange(
     crew: &Crew,
     psp: &dyn Psp,
     ask: &PspAsk,
     asked_at: Time,
     until: Time,
-) -> (PspAnswer, bool) {
+) -> (PspAnswer, Option<bool>) {
     let mut replies: Vec<Reply> = Vec::new();
-    let mut is_alive = true;
+    let mut is_alive = None;
     let mut may_sign_in_again = true;
     for _ in 0..EXCHANGE_STEPS_MAX {
         match signed_in(crew, psp, until).await {
-            Ok(is_answered) => is_alive &= is_answered,
-            Err((failure, is_answered)) => return (PspAnswer::Failed(failure), is_answered),
+            Ok(sign) => is_alive = both(is_alive, sign),
+            Err((failure, sign)) => return (PspAnswer::Failed(failure), both(is_alive, sign)),
         }
         match psp.step(ask, asked_at, &replies) {
             Step::Done(answer) => return (answer, is_alive),
             Step::Send(request) => {
                 let reply = send(crew, request, until).await;
-                is_alive &= breaker::is_alive(&reply);
+                is_alive = both(is_alive, breaker::sign_of_life(&[&reply]));
                 if may_sign_in_again && is_signed_out(&reply) {
                     may_sign_in_again = false;
                     psp.signed_out();
@@ -62,22 +63,34 @@ pub async fn exchange(
         }
     }
     let failure = Failure::Unclear("exchange_too_long".to_owned());
-    (PspAnswer::Failed(failure), true)
+    (PspAnswer::Failed(failure), Some(true))
+}
+
+/// What two calls show together: a sign of life only when neither failed.
+fn both(one: Option<bool>, other: Option<bool>) -> Option<bool> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one && other),
+        (sign, None) | (None, sign) => sign,
+    }
 }
 
 /// Signs in if the adapter wants it. A failure to sign in means that nothing was asked.
-async fn signed_in(crew: &Crew, psp: &dyn Psp, until: Time) -> Result<bool, (Failure, bool)> {
+async fn signed_in(
+    crew: &Crew,
+    psp: &dyn Psp,
+    until: Time,
+) -> Result<Option<bool>, (Failure, Option<bool>)> {
     if psp.sign_in(crew.clock.now()).is_none() {
-        return Ok(true);
+        return Ok(None);
     }
     let door = crew.sign_ins.door(psp.account());
     let _inside = door.lock().await;
     // Somebody else may have signed in while this one waited.
     let Some(request) = psp.sign_in(crew.clock.now()) else {
-        return Ok(true);
+        return Ok(None);
     };
     let reply = send(crew, request, until).await;
-    let is_alive = breaker::is_alive(&reply);
+    let is_alive = breaker::sign_of_life(&[&reply]);
     match psp.signed_in(&reply, crew.clock.now()) {
         Ok(()) => Ok(is_alive),
         Err(failure) => Err((failure, is_alive)),

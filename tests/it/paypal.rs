@@ -20,7 +20,7 @@ fn calls(rig: &Rig, kind: PspCall) -> usize {
 
 #[tokio::test]
 async fn one_token_and_one_certificate_serve_for_all_and_a_refused_token_is_fetched_anew() {
-    let mut rig = Rig::raise_at(paypal()).await;
+    let rig = Rig::raise_at(paypal()).await;
     for reference in ["1001", "1002", "1003"] {
         rig.place(reference, eur(PRICE));
         rig.pay(reference, eur(PRICE));
@@ -38,7 +38,7 @@ async fn one_token_and_one_certificate_serve_for_all_and_a_refused_token_is_fetc
 
 #[tokio::test]
 async fn a_certificate_that_comes_late_only_delays_what_it_signed() {
-    let mut rig = Rig::raise_at(paypal()).await;
+    let rig = Rig::raise_at(paypal()).await;
     let aim = reconciled::sandbox::fault::Aim::kind(PspCall::Certificate);
     rig.psp(|psp| psp.lay(aim, Times::Next(1), Fault::status(503)));
     rig.place("1001", eur(PRICE));
@@ -49,7 +49,7 @@ async fn a_certificate_that_comes_late_only_delays_what_it_signed() {
 
 #[tokio::test]
 async fn a_refund_that_the_balance_does_not_cover_waits_under_new_ids_and_leaves_once() {
-    let mut rig = Rig::raise_at(paypal()).await;
+    let rig = Rig::raise_at(paypal()).await;
     rig.world()
         .with(|world, now| world.psp.set_balance_low(true, now));
     rig.pay("1001", eur(PRICE));

@@ -354,6 +354,10 @@ pub(crate) async fn s010_an_event_of_the_other_mode_is_recorded_and_never_acted_
     let foreign = "reconciled_decisions_total{shop=\"klompen\",verdict=\"foreign\",\
                    reason=\"wrong_mode\"}";
     rig.until_metric(foreign, 1).await;
+    rig.until_answer("/status?format=text", |answer| {
+        String::from_utf8_lossy(&answer.body).contains("payments of the other mode")
+    })
+    .await;
     rig.has_taken(Told::Paid, "1001").await;
     rig.is_drained().await;
     let view = rig.until_verdict("1001", "open").await;

@@ -173,13 +173,18 @@ fn every_policy_key_reaches_its_value() {
     assert_eq!(policy.order_grace, Span::from_minutes(20));
     assert_eq!(policy.second_look, Span::from_seconds(90));
     assert_eq!(policy.refund_delay, Span::ZERO);
+    assert_eq!(policy.reversal_wait, Span::from_days(56));
+    assert_eq!(policy.refund_within, Span::from_days(90));
     assert_eq!(policy.confirm_patience, Span::from_hours(36));
     assert_eq!(policy.outage_patience, Span::from_days(4));
+    assert_eq!(policy.confirm_check, Span::from_seconds(90));
+    assert_eq!(policy.refund_patience, Span::from_days(30));
     assert_eq!(policy.late_payment, LatePayment::Refund);
     assert_eq!(policy.overpayment, Overpayment::Hold);
     assert_eq!(policy.underpayment, HoldOrRefund::Refund);
     assert_eq!(policy.unreferenced, HoldOrRefund::Refund);
     assert_eq!(policy.tolerance, eur(2));
+    assert!(!policy.canary);
     assert_eq!(policy.auto_refund_limit, eur(25_000));
     assert_eq!(policy.guard.max_refunds_per_hour, 5);
     assert_eq!(policy.guard.max_refund_sum_per_hour, eur(100_000));

@@ -32,6 +32,7 @@ impl Join for Payment {
         keep_max(&mut self.read_at, &other.read_at);
         keep_max(&mut self.named_at, &other.named_at);
         keep_max(&mut self.vouched_at, &other.vouched_at);
+        keep_max(&mut self.shows_money, &other.shows_money);
         keep_max(&mut self.ownership, &other.ownership);
         keep_max(&mut self.reference, &other.reference);
         keep_min(&mut self.created_at, &other.created_at);

@@ -124,7 +124,9 @@ impl<'a> Draft<'a> {
             Outcome::Refused { .. } if ask.kind == ActionKind::Fetch => {
                 ended.at.plus(retry::recheck(ask.failures(), key.as_str()))
             }
-            Outcome::Throttled { until } => return (*until).max(ended.at),
+            Outcome::Throttled { until } | Outcome::Postponed { until, .. } => {
+                return (*until).max(ended.at);
+            }
             Outcome::NotSent { .. }
             | Outcome::Unclear { .. }
             | Outcome::Unauthorized { .. }
@@ -137,6 +139,25 @@ impl<'a> Draft<'a> {
             Some(at) if at > ended.at => at,
             Some(_) | None => by_schedule,
         }
+    }
+
+    /// The number of a decision to confirm the order or to give it up: the same on every retry,
+    /// and greater than those of all that were sent before it.
+    pub(super) fn decision(&self, key: &str) -> u32 {
+        let own = ActionKey::parse(key).ok();
+        let asked = own.as_ref().and_then(|key| self.ask(key));
+        let sent_at = asked.and_then(|ask| ask.first_sent_at);
+        let earlier = self.checkout.asks.iter().filter(|(other, ask)| {
+            let is_one = ask.kind == ActionKind::Confirm || ask.kind == ActionKind::Release;
+            let is_before = match (ask.first_sent_at, sent_at) {
+                (Some(theirs), Some(ours)) => (theirs, Some(*other)) < (ours, own.as_ref()),
+                (_, _) => own.as_ref() != Some(*other),
+            };
+            is_one && is_before
+        });
+        u32::try_from(earlier.count())
+            .unwrap_or(u32::MAX)
+            .saturating_add(1)
     }
 
     /// Asks the shop how the order stands.

@@ -220,7 +220,9 @@ prop_compose! {
         times in [time(), time()],
         statement in option::weighted(0.9, statement()),
         amount in option::of(money()),
-        expires_at in option::of(time()),
+        paid_otherwise in option::weighted(0.2, money()),
+        give_back in option::weighted(0.2, money()),
+        (expires_at, created_at) in (option::of(time()), option::of(time())),
         claims in btree_set(payment(), 0..3),
         locale in option::of("[a-z]{2}"),
     ) -> OrderSnapshot {
@@ -230,7 +232,9 @@ prop_compose! {
             observed_at: times[1],
             statement,
             amount,
+            terms: crate::core::order::Terms { paid_otherwise, give_back },
             expires_at,
+            created_at,
             claims,
             locale,
         }
@@ -244,6 +248,7 @@ fn outcome() -> BoxedStrategy<Outcome> {
         1 => code.prop_map(|code| Outcome::Unclear { code }),
         1 => code.prop_map(|code| Outcome::NotSent { code }),
         1 => time().prop_map(|until| Outcome::Throttled { until }),
+        1 => time().prop_map(|until| Outcome::Postponed { code: "duplicate".to_owned(), until }),
         1 => code.prop_map(|code| Outcome::Unauthorized { code }),
         1 => code.prop_map(|code| Outcome::Malformed { code }),
         1 => code.prop_map(|code| Outcome::Refused { code }),
@@ -281,6 +286,10 @@ fn cause() -> BoxedStrategy<BrakeCause> {
         BrakeCause::RefundShare,
         BrakeCause::UnknownRunaway,
         BrakeCause::EpochWentBack,
+        BrakeCause::AmountScale,
+        BrakeCause::CanaryLost,
+        BrakeCause::CanaryMissing,
+        BrakeCause::StoreMoved,
     ])
     .boxed()
 }

@@ -91,7 +91,11 @@ fn a_cancellation_that_came_too_late_leaves_it_to_an_operator_and_the_shop_is_to
     world.refunds_become(RefundState::Succeeded);
     world.run_for(Span::from_days(1));
     assert_eq!(world.sent(ActionKind::CancelRefund), 1);
-    assert_eq!(told(&world), [Notice::RefundStarted, Notice::Refunded]);
+    // Held: the shop must not ship what it confirmed.
+    assert_eq!(
+        told(&world),
+        [Notice::RefundStarted, Notice::Held, Notice::Refunded]
+    );
 }
 
 #[test]

@@ -105,8 +105,10 @@ fn a_made_up_name_that_an_order_claims_is_read_on() {
         statement: None,
         amount: Some(eur(5995)),
         expires_at: None,
+        created_at: None,
         claims: [ghost].into(),
         locale: None,
+        terms: crate::core::order::Terms::default(),
     };
     world.observe(Fact::OrderSeen(Box::new(snapshot)));
     for _ in 0..10 {

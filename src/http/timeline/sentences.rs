@@ -155,8 +155,17 @@ fn order_seen(snapshot: &OrderSnapshot) -> String {
     if let Some(amount) = snapshot.amount {
         said.push(format!("amount {amount}"));
     }
+    if let Some(covered) = snapshot.terms.paid_otherwise {
+        said.push(format!("{covered} paid by other means"));
+    }
+    if let Some(share) = snapshot.terms.give_back {
+        said.push(format!("{share} to go back"));
+    }
     if let Some(expires) = snapshot.expires_at {
         said.push(format!("expires at {}", moment(expires)));
+    }
+    if let Some(created) = snapshot.created_at {
+        said.push(format!("made at {}", moment(created)));
     }
     if !snapshot.claims.is_empty() {
         said.push(format!("payments started: {}", list(&snapshot.claims)));
@@ -253,6 +262,11 @@ fn outcome_words(outcome: &Outcome) -> String {
         Outcome::Throttled { until } => {
             format!("was put off by the other side until {}", moment(*until))
         }
+        Outcome::Postponed { code, until } => format!(
+            "was declined until {} ({}); it may have had its effect before",
+            moment(*until),
+            printable(code)
+        ),
         Outcome::Unauthorized { code } => format!(
             "was not accepted, our credentials are wrong: {}",
             printable(code)
@@ -298,6 +312,14 @@ pub(in crate::http) fn brake_words(cause: BrakeCause) -> &'static str {
         BrakeCause::UnknownRunaway => "the shop knows too few of the orders it is asked about",
         BrakeCause::EpochWentBack => {
             "the shop's epoch went backwards, so it may have been restored from a backup"
+        }
+        BrakeCause::AmountScale => {
+            "an amount was off by exactly 10, 100 or 1000, a bug that hits every payment"
+        }
+        BrakeCause::CanaryLost => "the shop calls an order unknown that it had confirmed",
+        BrakeCause::CanaryMissing => "the shop has not shown yet that it finds any order",
+        BrakeCause::StoreMoved => {
+            "the store was started elsewhere before, so another daemon may be at work"
         }
     }
 }

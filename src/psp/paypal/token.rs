@@ -81,7 +81,9 @@ impl Session {
             Ok(next) => (next, Ok(())),
             Err(failure) => {
                 let until = match &failure {
-                    Failure::Throttled { wait } => now.plus(*wait),
+                    Failure::Throttled { wait } | Failure::Postponed { wait, .. } => {
+                        now.plus(*wait)
+                    }
                     Failure::Unauthorized(_) | Failure::Refused(_) | Failure::Malformed(_) => {
                         now.plus(REFUSED_FOR)
                     }

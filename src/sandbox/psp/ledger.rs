@@ -207,6 +207,7 @@ impl Ledger {
             is_live: self.setup.is_live,
             held: 0,
             method: "ideal".to_owned(),
+            capture_before: None,
             latest_charge: None,
             ended_at: None,
             end_reason: None,

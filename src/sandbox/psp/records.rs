@@ -65,6 +65,8 @@ pub struct Payment {
     pub held: i64,
     /// The means of payment: `ideal` or `card`.
     pub method: String,
+    /// When an authorisation lapses, where the means of payment says so.
+    pub capture_before: Option<i64>,
     /// The last attempt to pay it.
     pub latest_charge: Option<String>,
     /// When it was called off or lapsed.

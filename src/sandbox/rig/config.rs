@@ -70,6 +70,9 @@ impl Setup {
                 ("refund_delay", "\"1s\""),
                 ("confirm_patience", "\"5m\""),
                 ("outage_patience", "\"5m\""),
+                ("confirm_check", "\"5m\""),
+                // Most stories begin with an orphan, before any order is known to be found.
+                ("canary", "false"),
             ]),
             shop: map(&[("name", "\"Klompenwinkel\""), ("mode", "\"full\"")]),
             account: map(&[

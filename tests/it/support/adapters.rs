@@ -164,7 +164,9 @@ impl Shop for PlainShop {
             observed_at: received_at,
             statement: None,
             amount: None,
+            terms: reconciled::core::order::Terms::default(),
             expires_at: None,
+            created_at: None,
             claims: [].into(),
             locale: None,
         })

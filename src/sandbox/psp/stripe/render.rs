@@ -132,7 +132,9 @@ impl Records {
         let method = intent.map_or("card", |intent| intent.method.as_str());
         let mut details = Map::new();
         details.insert("type".to_owned(), Value::from(method));
-        details.insert(method.to_owned(), json!({}));
+        let lapses = intent.and_then(|intent| intent.capture_before);
+        let about = lapses.map_or(json!({}), |at| json!({"capture_before": at}));
+        details.insert(method.to_owned(), about);
         let mut shown = json!({
             "id": charge.id, "object": "charge", "created": charge.created,
             "amount": charge.amount, "amount_captured": charge.captured,
