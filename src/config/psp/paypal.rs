@@ -136,7 +136,11 @@ fn required_id(section: &Section<'_>, key: &str, out: &mut Findings<'_>) -> Opti
         out.show(field.at());
         return Some(text.to_owned());
     }
-    out.raise(field.refusal(Code::BadName, "is none").accepted(accepted));
+    out.raise(
+        field
+            .refusal(Code::BadName, "has another shape")
+            .accepted(accepted),
+    );
     None
 }
 
