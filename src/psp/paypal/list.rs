@@ -7,7 +7,7 @@
 //! again. There is no list of captures.
 
 use super::answer::{self, Effect};
-use super::objects::{EventList, TransactionInfo, Transactions, linked, time, written};
+use super::objects::{EventList, TransactionSummary, Transactions, linked, time, written};
 use super::statement::Frame;
 use super::{Paypal, event};
 use crate::core::ids::ExternalRef;
@@ -222,7 +222,7 @@ fn read_transactions(
 
 /// The payment that a row is about: itself for money coming in (`T00…`), the one it refers to for
 /// refunds, reversals and disputes (`T11…`, `T12…`).
-fn about(frame: &Frame<'_>, info: &TransactionInfo) -> Option<ExternalRef> {
+fn about(frame: &Frame<'_>, info: &TransactionSummary) -> Option<ExternalRef> {
     let code = info.transaction_event_code.as_deref()?;
     let id = if code.starts_with("T00") {
         info.transaction_id
@@ -241,7 +241,7 @@ fn about(frame: &Frame<'_>, info: &TransactionInfo) -> Option<ExternalRef> {
 
 /// False for a payment that bears no reference of ours where only such are ours: an account that
 /// serves others too would be read through from end to end.
-fn may_be_ours(frame: &Frame<'_>, info: &TransactionInfo) -> bool {
+fn may_be_ours(frame: &Frame<'_>, info: &TransactionSummary) -> bool {
     let shown = ["custom_id", "invoice_id"];
     let mut paths = frame.rules.reference_paths.iter();
     let is_hidden = paths.any(|path| !shown.contains(&path.as_str()));

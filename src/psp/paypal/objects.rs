@@ -224,12 +224,12 @@ pub(super) struct Transactions {
 /// One row of it.
 #[derive(Deserialize)]
 pub(super) struct TransactionDetails {
-    pub(super) transaction_info: Strict<TransactionInfo>,
+    pub(super) transaction_info: Strict<TransactionSummary>,
 }
 
 /// What a row says.
 #[derive(Deserialize)]
-pub(super) struct TransactionInfo {
+pub(super) struct TransactionSummary {
     pub(super) transaction_id: Option<String>,
     pub(super) paypal_reference_id: Option<String>,
     pub(super) paypal_reference_id_type: Option<String>,
