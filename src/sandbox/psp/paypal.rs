@@ -275,7 +275,8 @@ fn event_of(view: &View<'_>, change: &Change) -> Option<(&'static str, &'static 
         }
         Told::Authorised => authorization("PAYMENT.AUTHORIZATION.CREATED"),
         Told::Paid | Told::PaidAgain | Told::Captured => capture("PAYMENT.CAPTURE.COMPLETED"),
-        Told::Cancelled | Told::Expired => authorization("PAYMENT.AUTHORIZATION.VOIDED"),
+        Told::Cancelled | Told::Expired => authorization("PAYMENT.AUTHORIZATION.VOIDED")
+            .or_else(|| capture("PAYMENT.CAPTURE.DECLINED")),
         Told::RefundMade => match view.refund(id)?.get("status")?.as_str()? {
             "PENDING" => refund("PAYMENT.REFUND.PENDING"),
             _ => refund("PAYMENT.CAPTURE.REFUNDED"),

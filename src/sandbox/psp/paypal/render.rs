@@ -11,6 +11,9 @@ use serde_json::{Value, json};
 
 const BASE: &str = "https://api.sandbox.paypal.com/v2";
 
+/// How long an authorisation is held, in seconds.
+const HONOURED_S: i64 = 29 * 86_400;
+
 /// The books, to be shown.
 pub(super) struct View<'a> {
     pub(super) ledger: &'a Ledger,
@@ -168,13 +171,17 @@ impl View<'_> {
             let payment = self.payment(&charge.payment)?;
             return Some(self.shown(id, payment, "DECLINED", charge.amount, charge.created));
         }
-        let payment = self.payment(id)?;
-        let is_under_way = payment.status == PaymentStatus::Processing && !payment.is_manual;
-        is_under_way.then(|| {
-            let mut shown = self.shown(id, payment, "PENDING", payment.amount, payment.created);
+        let payment = self.payment(id).filter(|payment| !payment.is_manual)?;
+        let status = match payment.status {
+            PaymentStatus::Processing => "PENDING",
+            PaymentStatus::Cancelled | PaymentStatus::Expired => "DECLINED",
+            PaymentStatus::Open | PaymentStatus::Authorised | PaymentStatus::Paid => return None,
+        };
+        let mut shown = self.shown(id, payment, status, payment.amount, payment.created);
+        if status == "PENDING" {
             put(&mut shown, "status_details", json!({"reason": "ECHECK"}));
-            shown
-        })
+        }
+        Some(shown)
     }
 
     fn shown(&self, id: &str, payment: &Payment, status: &str, minor: i64, made: i64) -> Value {
@@ -213,7 +220,8 @@ impl View<'_> {
             PaymentStatus::Paid => "CAPTURED",
             PaymentStatus::Cancelled | PaymentStatus::Expired => "VOIDED",
         };
-        let until = payment.created.saturating_add(29 * 86_400);
+        let until = payment.capture_before;
+        let until = until.unwrap_or(payment.created.saturating_add(HONOURED_S));
         let mut shown = json!({
             "id": id, "status": status, "amount": amount(payment.amount, payment.currency),
             "create_time": time(payment.created), "expiration_time": time(until),

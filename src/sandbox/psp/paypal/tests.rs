@@ -24,7 +24,7 @@ const NOW: i64 = 1_795_200_000;
 const HOST: &str = "127.0.0.1:8090";
 
 fn at(seconds: i64) -> Time {
-    Time::from_seconds(NOW + seconds)
+    Time::from_seconds(NOW.saturating_add(seconds))
 }
 
 fn eur(minor: i64) -> Money {
@@ -96,7 +96,9 @@ impl Pair {
         };
         match self.ask(&ask, now) {
             PspAnswer::Seen(payments) => payments,
-            other => panic!("nothing seen: {other:?}"),
+            other @ (PspAnswer::Page { .. } | PspAnswer::Failed(_)) => {
+                panic!("nothing seen: {other:?}")
+            }
         }
     }
 
