@@ -20,6 +20,7 @@ use crate::http::listener::{self, Limits, Socket};
 use crate::http::public::{self, Public, Unshowable};
 use crate::http::quarantine::{QuarantineWriter, quarantine};
 use crate::http::{admin, view};
+use crate::key_line::KeyLine;
 use crate::lifecycle::{self, Ended, Lifecycle, ReloadRequests};
 use crate::outbound::{Outbound, Settings};
 use crate::pressure::Pressure;
@@ -31,7 +32,9 @@ use crate::work::attempt::{Crew, SweptAccounts};
 use crate::work::closing::Closing;
 use crate::work::decide::Decide;
 use crate::work::dispatch::{Dispatch, Gates};
+use crate::work::exchange::SignIns;
 use crate::work::heartbeat::Heartbeat;
+use crate::work::keys::Keys;
 use crate::work::sweep::Sweep;
 use crate::work::upkeep::{Checkpoint, Prune};
 use crate::work::{Pulse, drive};
@@ -124,6 +127,7 @@ struct Lines {
     inputs: mpsc::Sender<crate::engine::input::Input>,
     wishes: mpsc::Sender<crate::engine::SweepWish>,
     decide: Pulse,
+    keys: KeyLine,
 }
 
 impl Daemon {
@@ -160,6 +164,7 @@ impl Daemon {
             counters: counters.clone(),
             clock: self.clock.clone(),
             store: self.store.clone(),
+            keys: lines.keys.clone(),
             show: Arc::new(show),
         });
         self.listen("public", public, router, &front);
@@ -234,6 +239,7 @@ impl Daemon {
             dispatch: dispatch.clone(),
             gates: Gates::default(),
             swept: SweptAccounts::default(),
+            sign_ins: SignIns::default(),
             tracker: front.clone(),
             telemetry: self.telemetry.clone(),
         });
@@ -247,6 +253,7 @@ impl Daemon {
             soft.clone(),
         ));
         self.start_heartbeat(config, &crew);
+        let keys = self.start_keys(crew.clone(), front);
         let sweeper = Sweep::new(crew, wished);
         let stop = soft.clone();
         let driven = drive(sweeper, Pulse::new(), self.clock.clone(), soft.clone());
@@ -257,6 +264,7 @@ impl Daemon {
             inputs,
             wishes,
             decide,
+            keys,
         }
     }
 
@@ -269,6 +277,16 @@ impl Daemon {
         let driven = drive(heart, Pulse::new(), self.clock.clone(), stop.clone());
         // A watcher that is slow to answer holds up no stop.
         self.start(async move { stop.run_until_cancelled(driven).await.unwrap_or_default() });
+    }
+
+    /// The worker that fetches keys; it stops with the listeners. Gives the line to it.
+    fn start_keys(&self, crew: Arc<Crew>, front: &TaskTracker) -> KeyLine {
+        let news = Pulse::new();
+        let (line, wishes) = KeyLine::new(news.notify());
+        let keys = Keys::new(crew, wishes);
+        let stop = self.lifecycle.soft().clone();
+        front.spawn(drive(keys, news, self.clock.clone(), stop));
+        line
     }
 
     fn start_upkeep(&self, config: &Config) {
@@ -364,6 +382,7 @@ impl Daemon {
                 store: self.store.clone(),
                 roster: self.roster.clone(),
                 decide: lines.decide.clone(),
+                keys: lines.keys.clone(),
             }),
         }
     }

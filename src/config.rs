@@ -18,7 +18,9 @@ mod vocabulary;
 
 pub use policies::OtherPolicies;
 pub use problem::{Code, ConfigErrors, Place, Problem, Severity};
-pub use psp::{AccountConfig, PspKind, mollie::MollieConfig, stripe::StripeConfig};
+pub use psp::{
+    AccountConfig, PspKind, mollie::MollieConfig, paypal::PaypalConfig, stripe::StripeConfig,
+};
 pub use secret::{Origin, Secret, Surroundings};
 pub use server::{Retention, Server, StoreUrl, TokenConfig};
 pub use shop::{ShopConfig, ShopKind};

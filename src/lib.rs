@@ -13,6 +13,7 @@ pub mod core;
 pub mod desk;
 pub mod engine;
 pub mod http;
+pub mod key_line;
 pub mod lifecycle;
 pub mod outbound;
 pub mod pressure;

@@ -6,6 +6,7 @@
 mod json;
 pub mod mollie;
 pub mod multisafepay;
+pub mod paypal;
 pub mod rules;
 pub mod stripe;
 
@@ -167,6 +168,30 @@ pub trait Psp: Send + Sync + 'static {
     fn pays_late(&self) -> Span {
         Span::ZERO
     }
+
+    /// The call for a key that `verify` missed; none when none is missing, or when it is too
+    /// early to ask again. The adapter answers for where the call goes and how often: whoever
+    /// delivers may be a stranger. The caller makes one such call at a time.
+    fn key_wanted(&self, _now: Time) -> Option<Request> {
+        None
+    }
+
+    /// What came of the call for a key.
+    fn key_came(&self, _request: &Request, _reply: &Reply, _now: Time) {}
+
+    /// The call that must come before an exchange so that the PSP knows us; none when it does,
+    /// or when it needs none.
+    fn sign_in(&self, _now: Time) -> Option<Request> {
+        None
+    }
+
+    /// What came of that call. A failure means that the exchange cannot begin.
+    fn signed_in(&self, _reply: &Reply, _now: Time) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    /// The PSP answered `401`: what it was shown is worth nothing any more.
+    fn signed_out(&self) {}
 
     /// The next step of an exchange that began at `asked_at`, given the replies so far.
     fn step(&self, ask: &PspAsk, asked_at: Time, replies: &[Reply]) -> Step;

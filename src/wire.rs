@@ -166,6 +166,8 @@ pub enum Verification {
         /// What repetitions are coalesced by.
         delivery_id: String,
     },
+    /// The key that the delivery names is not known yet; the adapter can say how to fetch it.
+    NeedsKey,
     /// Not from the PSP, or not now, or not for us.
     Rejected(Rejection),
 }
@@ -179,6 +181,11 @@ pub enum Rejection {
     MalformedSignature,
     /// Well-formed, but made with another secret or over other bytes.
     WrongSecret,
+    /// Made with a key that is not the PSP's, or not for this mode.
+    KeyRefused {
+        /// What is wrong with the key, for people.
+        why: &'static str,
+    },
     /// Made with our secret, but too long ago (positive) or in the future (negative).
     ClockOff {
         /// Our clock minus the sender's, in seconds.
@@ -192,7 +199,8 @@ impl Rejection {
         match self {
             Rejection::MissingSignature
             | Rejection::MalformedSignature
-            | Rejection::WrongSecret => "bad_signature",
+            | Rejection::WrongSecret
+            | Rejection::KeyRefused { .. } => "bad_signature",
             Rejection::ClockOff { .. } => "stale_timestamp",
         }
     }
@@ -203,6 +211,7 @@ impl Rejection {
             Rejection::MissingSignature => "missing signature".to_owned(),
             Rejection::MalformedSignature => "malformed signature header".to_owned(),
             Rejection::WrongSecret => "wrong secret, or the body was changed on the way".to_owned(),
+            Rejection::KeyRefused { why } => format!("the signer's key is refused: {why}"),
             Rejection::ClockOff { seconds } => {
                 let size = seconds.unsigned_abs();
                 let side = if seconds > 0 {

@@ -10,7 +10,9 @@ mod canary;
 pub mod closing;
 pub mod decide;
 pub mod dispatch;
+pub mod exchange;
 pub mod heartbeat;
+pub mod keys;
 pub mod sweep;
 pub mod upkeep;
 

@@ -91,6 +91,13 @@ const ROOMS: &[Room] = &[
         why: "record, answer, then think: no decision before the 2xx",
     },
     Room {
+        files: "src/key_line",
+        rooms: Only(&["key_line"]),
+        crates: Only(&["tokio"]),
+        never: OUTSIDE,
+        why: "the line carries wishes and knows neither who asks nor who fetches",
+    },
+    Room {
         files: "src/sandbox",
         rooms: AllBut(&["engine", "store", "http", "work"]),
         crates: AllBut(&[]),
@@ -136,8 +143,11 @@ const NETWORK: &[&str] = &[
 const HOMES: &[(&str, &[&str])] = &[
     ("anyhow", &["src/main.rs", "src/cli", "src/app"]),
     ("backoff", &["src/core/retry."]),
+    ("crc", &["src/psp/paypal", "src/sandbox/psp/paypal"]),
     ("reqwest", &["src/outbound"]),
+    ("rustls_native_certs", &["src/app"]),
     ("sqlx", &["src/store"]),
+    ("webpki", &["src/psp/paypal"]),
 ];
 
 // Folders whose modules must not know each other, with those that are common to all.

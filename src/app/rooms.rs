@@ -2,16 +2,21 @@
 //!
 //! The one place that knows which adapter serves which kind.
 
-use crate::config::{AccountConfig, Config, PspKind, Secret, ShopConfig, ShopKind};
+use crate::config::{AccountConfig, Config, PaypalConfig, PspKind, Secret, ShopConfig, ShopKind};
 use crate::core::ids::{AccountId, ShopId};
 use crate::core::policy::Policy;
 use crate::core::time::Time;
 use crate::http::admin::{Replay, ReplayError};
 use crate::http::replay::{self, ReplayRefused};
+use crate::http::webhook::KEY_PATIENCE;
+use crate::key_line::KeyLine;
 use crate::outbound::pace::PaceLimits;
 use crate::psp::Psp;
 use crate::psp::mollie::Mollie;
 use crate::psp::multisafepay::MultiSafepay;
+use crate::psp::paypal::certificate::Roots;
+use crate::psp::paypal::{Credentials, Paypal};
+use crate::psp::rules::AccountRules;
 use crate::psp::stripe::Stripe;
 use crate::roster::{AccountEntry, AdminToken, Roster, ShopEntry};
 use crate::shop::Shop;
@@ -36,7 +41,7 @@ pub async fn roster_of(config: &Config, store: &dyn Store, now: Time) -> anyhow:
         };
         roster
             .accounts
-            .insert(id.clone(), account_entry(id, account, since));
+            .insert(id.clone(), account_entry(id, account, since)?);
     }
     for (id, shop) in &config.shops {
         let entry = shop_entry(id, shop, &roster).with_context(|| format!("shop {id}"))?;
@@ -55,22 +60,28 @@ pub async fn roster_of(config: &Config, store: &dyn Store, now: Time) -> anyhow:
 }
 
 /// The policies of a configuration by shop, each with the traits of the accounts that serve it.
-pub fn policies_of(config: &Config) -> BTreeMap<ShopId, Policy> {
+pub fn policies_of(config: &Config) -> anyhow::Result<BTreeMap<ShopId, Policy>> {
     let mut policies: BTreeMap<ShopId, Policy> = BTreeMap::new();
     for (id, shop) in &config.shops {
         policies.insert(id.clone(), shop.policy.clone());
     }
     for (id, account) in &config.accounts {
         // What an adapter can do does not depend on the account's age.
-        let traits = account_entry(id, account, Time::default()).adapter.traits();
+        let traits = account_entry(id, account, Time::default())?
+            .adapter
+            .traits();
         if let Some(policy) = policies.get_mut(&account.shop) {
             policy.accounts.insert(id.clone(), traits);
         }
     }
-    policies
+    Ok(policies)
 }
 
-fn account_entry(id: &AccountId, account: &AccountConfig, since: Time) -> AccountEntry {
+fn account_entry(
+    id: &AccountId,
+    account: &AccountConfig,
+    since: Time,
+) -> anyhow::Result<AccountEntry> {
     let mut rules = account.rules(id);
     rules.since = Some(since);
     let adapter: Arc<dyn Psp> = match &account.kind {
@@ -82,6 +93,9 @@ fn account_entry(id: &AccountId, account: &AccountConfig, since: Time) -> Accoun
                 .map(|secret| secret.value().clone()),
             own.api_base.as_str().to_owned(),
         )),
+        PspKind::Paypal(paypal) => {
+            Arc::new(paypal_adapter(paypal, rules.clone()).with_context(|| format!("psp {id}"))?)
+        }
         PspKind::Stripe(stripe) => Arc::new(Stripe::new(
             rules.clone(),
             stripe.api_key.value().clone(),
@@ -95,14 +109,32 @@ fn account_entry(id: &AccountId, account: &AccountConfig, since: Time) -> Accoun
             mollie.api_base.as_str().to_owned(),
         )),
     };
-    AccountEntry {
+    Ok(AccountEntry {
         shop: account.shop.clone(),
         rules,
         adapter,
         pace: pace(account.calls_at_once, account.calls_per_second),
         sweep_every: account.sweep_every,
         sweep_window: account.sweep_window,
+    })
+}
+
+fn paypal_adapter(paypal: &PaypalConfig, rules: AccountRules) -> anyhow::Result<Paypal> {
+    let system = match paypal.cert_roots {
+        Some(_) => Roots::from_der(&[]),
+        None => Roots::from_der(&rustls_native_certs::load_native_certs().certs),
+    };
+    let certificates = paypal.certificates(system);
+    if certificates.roots.is_empty() {
+        anyhow::bail!("the system trusts no certificate; set cert_roots to a file of roots");
     }
+    let credentials = Credentials {
+        client_id: paypal.client_id.clone(),
+        client_secret: paypal.client_secret.value().clone(),
+        webhook_id: paypal.webhook_id.clone(),
+    };
+    let api_base = paypal.api_base.as_str().to_owned();
+    Ok(Paypal::new(rules, credentials, certificates, api_base))
 }
 
 fn values(secrets: &[Secret]) -> Vec<SecretString> {
@@ -153,19 +185,37 @@ pub struct ReplayDesk {
     pub roster: Arc<ArcSwap<Roster>>,
     /// Told when something came back.
     pub decide: Pulse,
+    /// Who fetches keys that are missing for verifying.
+    pub keys: KeyLine,
+}
+
+impl ReplayDesk {
+    /// Replays; once more when a key was missing and has been asked for.
+    async fn replayed(&self, id: i64) -> Result<Appended, ReplayRefused> {
+        let roster = self.roster.load_full();
+        let result = replay::replay(self.store.as_ref(), &roster, id).await;
+        if !matches!(result, Err(ReplayRefused::KeyUnavailable)) {
+            return result;
+        }
+        let asked = tokio::time::timeout(KEY_PATIENCE, self.keys.ask()).await;
+        if asked != Ok(true) {
+            return result;
+        }
+        replay::replay(self.store.as_ref(), &roster, id).await
+    }
 }
 
 #[async_trait]
 impl Replay for ReplayDesk {
     async fn replay(&self, id: i64) -> Result<Appended, ReplayError> {
-        let roster = self.roster.load_full();
-        let result = replay::replay(self.store.as_ref(), &roster, id).await;
+        let result = self.replayed(id).await;
         self.decide.give();
         result.map_err(|refused| match refused {
             ReplayRefused::NotFound => ReplayError::NotFound,
             ReplayRefused::Store(error) => ReplayError::Store(error),
             ReplayRefused::UnknownSender
             | ReplayRefused::BadEnvelope
+            | ReplayRefused::KeyUnavailable
             | ReplayRefused::StillRejected(_)
             | ReplayRefused::StillMalformed(_) => ReplayError::Refused(refused.to_string()),
         })

@@ -61,8 +61,8 @@ pub async fn run(args: &Args, path: &Path) -> anyhow::Result<ExitCode> {
     let surroundings = Surroundings::of_process();
     let config = Config::load(path, &surroundings)?;
     let other = OtherPolicies::load(&args.policy, &config, &surroundings)?;
-    let old = policies_of(&config);
-    let new = beside(&old, &other);
+    let old = policies_of(&config)?;
+    let new = beside(&old, &other)?;
     let policies = Policies { old, new };
     let StoreUrl::Sqlite { path } = &config.store;
     let store = SqliteStore::open_readonly(path).await;
@@ -85,9 +85,12 @@ pub async fn run(args: &Args, path: &Path) -> anyhow::Result<ExitCode> {
 }
 
 /// The other policies in full, beside those of the configuration.
-fn beside(old: &BTreeMap<ShopId, Policy>, other: &OtherPolicies) -> BTreeMap<ShopId, Policy> {
-    match other {
-        OtherPolicies::Whole(config) => policies_of(config),
+fn beside(
+    old: &BTreeMap<ShopId, Policy>,
+    other: &OtherPolicies,
+) -> anyhow::Result<BTreeMap<ShopId, Policy>> {
+    Ok(match other {
+        OtherPolicies::Whole(config) => policies_of(config)?,
         OtherPolicies::Parts(parts) => {
             let mut all = old.clone();
             for (shop, part) in parts {
@@ -101,7 +104,7 @@ fn beside(old: &BTreeMap<ShopId, Policy>, other: &OtherPolicies) -> BTreeMap<Sho
             }
             all
         }
-    }
+    })
 }
 
 /// The findings as they are written, one after the other.

@@ -109,7 +109,9 @@ codes! {
     BadSecret = "bad_secret", Error;
     /// A secret stands in a file that others can read.
     ExposedSecret = "exposed_secret", Error;
-    /// `live` and the API key contradict each other.
+    /// Trusted certificates that cannot be read.
+    BadCertificates = "bad_certificates", Error;
+    /// `live` and the API key or address contradict each other.
     LiveMismatch = "live_mismatch", Error;
     /// An account serves a shop that is not configured.
     UnknownShop = "unknown_shop", Error;

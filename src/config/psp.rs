@@ -5,6 +5,7 @@
 
 pub mod mollie;
 pub mod multisafepay;
+pub mod paypal;
 pub mod stripe;
 
 use super::problem::Code;
@@ -18,6 +19,7 @@ use crate::core::time::{Span, Time};
 use crate::psp::rules::{AccountRules, Claims};
 use mollie::MollieConfig;
 use multisafepay::MultiSafepayConfig;
+use paypal::PaypalConfig;
 use regex::{Regex, RegexBuilder};
 use serde_json::Value;
 use std::ops::Range;
@@ -142,6 +144,8 @@ kinds! {
     Mollie(MollieConfig),
     /// MultiSafepay.
     MultiSafepay(MultiSafepayConfig),
+    /// PayPal.
+    Paypal(PaypalConfig),
 }
 
 /// A configured PSP account.

@@ -40,6 +40,7 @@ fn world() -> World {
         ("klompen_secret_old", whsec("o")),
         ("stripe_whsec", whsec("s")),
         ("stripe_whsec_old", whsec("t")),
+        ("paypal_secret", "pasted-secret-of-paypal".to_owned()),
     ];
     for (name, secret) in &files {
         fs::write(credentials.path().join(name), format!("{secret}\n")).unwrap();

@@ -54,6 +54,8 @@ pub enum Outcome {
     MalformedSignature,
     /// A signature by another secret or over other bytes.
     WrongSecret,
+    /// Signed with a key that could not be had.
+    KeyMissing,
     /// A right signature of another time.
     ClockOff,
     /// A right signature over an event that cannot be read.
@@ -70,7 +72,7 @@ pub enum Outcome {
 
 impl Outcome {
     /// All outcomes.
-    pub const ALL: [Outcome; 13] = [
+    pub const ALL: [Outcome; 14] = [
         Outcome::Accepted,
         Outcome::Duplicate,
         Outcome::Conflict,
@@ -78,6 +80,7 @@ impl Outcome {
         Outcome::MissingSignature,
         Outcome::MalformedSignature,
         Outcome::WrongSecret,
+        Outcome::KeyMissing,
         Outcome::ClockOff,
         Outcome::Malformed,
         Outcome::QueueFull,
@@ -96,6 +99,7 @@ impl Outcome {
             Outcome::MissingSignature => "missing_signature",
             Outcome::MalformedSignature => "malformed_signature",
             Outcome::WrongSecret => "wrong_secret",
+            Outcome::KeyMissing => "key_missing",
             Outcome::ClockOff => "clock_off",
             Outcome::Malformed => "malformed",
             Outcome::QueueFull => "queue_full",
@@ -111,7 +115,7 @@ impl From<Rejection> for Outcome {
         match rejection {
             Rejection::MissingSignature => Outcome::MissingSignature,
             Rejection::MalformedSignature => Outcome::MalformedSignature,
-            Rejection::WrongSecret => Outcome::WrongSecret,
+            Rejection::WrongSecret | Rejection::KeyRefused { .. } => Outcome::WrongSecret,
             Rejection::ClockOff { .. } => Outcome::ClockOff,
         }
     }
@@ -126,6 +130,7 @@ struct Row {
     missing_signature: AtomicU64,
     malformed_signature: AtomicU64,
     wrong_secret: AtomicU64,
+    key_missing: AtomicU64,
     clock_off: AtomicU64,
     malformed: AtomicU64,
     queue_full: AtomicU64,
@@ -165,6 +170,7 @@ impl IntakeCounters {
             Outcome::MissingSignature => &row.missing_signature,
             Outcome::MalformedSignature => &row.malformed_signature,
             Outcome::WrongSecret => &row.wrong_secret,
+            Outcome::KeyMissing => &row.key_missing,
             Outcome::ClockOff => &row.clock_off,
             Outcome::Malformed => &row.malformed,
             Outcome::QueueFull => &row.queue_full,

@@ -78,13 +78,15 @@ pub enum Code {
     Overloaded,
     /// It cannot be made durable, or not be read, now.
     StoreUnavailable,
+    /// The key that the delivery is signed with cannot be had now.
+    KeyUnavailable,
     /// Not finished within the time limit.
     TookTooLong,
 }
 
 impl Code {
     /// All codes, for documents and tests.
-    pub const ALL: [Code; 31] = [
+    pub const ALL: [Code; 32] = [
         Code::BadRequest,
         Code::BadHost,
         Code::BodyIncomplete,
@@ -115,6 +117,7 @@ impl Code {
         Code::Internal,
         Code::Overloaded,
         Code::StoreUnavailable,
+        Code::KeyUnavailable,
         Code::TookTooLong,
     ];
 
@@ -151,6 +154,7 @@ impl Code {
             Code::Internal => "internal",
             Code::Overloaded => "overloaded",
             Code::StoreUnavailable => "store_unavailable",
+            Code::KeyUnavailable => "key_unavailable",
             Code::TookTooLong => "took_too_long",
         }
     }
@@ -180,9 +184,10 @@ impl Code {
             Code::Unprocessable => StatusCode::UNPROCESSABLE_ENTITY,
             Code::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-            Code::Overloaded | Code::StoreUnavailable | Code::TookTooLong => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Code::Overloaded
+            | Code::StoreUnavailable
+            | Code::KeyUnavailable
+            | Code::TookTooLong => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -219,6 +224,7 @@ impl Code {
             Code::Internal => "Something went wrong on our side",
             Code::Overloaded => "Too much is waiting already",
             Code::StoreUnavailable => "Nothing can be stored at the moment",
+            Code::KeyUnavailable => "The signer's key cannot be had at the moment",
             Code::TookTooLong => "The request could not be finished in time",
         }
     }

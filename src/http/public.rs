@@ -11,6 +11,7 @@ use super::unsigned::UnsignedBudget;
 use super::{orders, shop_events, webhook};
 use crate::clock::Clock;
 use crate::core::time::Time;
+use crate::key_line::KeyLine;
 use crate::psp::{RawDelivery, Rejection};
 use crate::roster::Roster;
 use crate::store::{LoadedCheckout, Quarantined, Sender, Store};
@@ -58,6 +59,8 @@ pub struct Public {
     pub clock: Clock,
     /// Where orders are read.
     pub store: Arc<dyn Store>,
+    /// Who fetches keys that are missing for verifying.
+    pub keys: KeyLine,
     /// How they are shown.
     pub show: Arc<ShowCheckout>,
 }
@@ -173,7 +176,8 @@ impl Public {
         let (code, is_authentic) = match rejection {
             Rejection::MissingSignature
             | Rejection::MalformedSignature
-            | Rejection::WrongSecret => (Code::BadSignature, false),
+            | Rejection::WrongSecret
+            | Rejection::KeyRefused { .. } => (Code::BadSignature, false),
             Rejection::ClockOff { .. } => (Code::StaleTimestamp, true),
         };
         self.keep(

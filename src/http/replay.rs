@@ -25,6 +25,9 @@ pub enum ReplayRefused {
     /// It still fails.
     #[error("still rejected: {}", .0.diagnosis())]
     StillRejected(Rejection),
+    /// The key that it is signed with cannot be had now.
+    #[error("the signer's key is not known yet; it is being fetched, try again in a few seconds")]
+    KeyUnavailable,
     /// Verified, and still not readable as an event of this shop.
     #[error("still malformed: {0}")]
     StillMalformed(&'static str),
@@ -41,6 +44,7 @@ impl ReplayRefused {
             ReplayRefused::UnknownSender => "unknown_sender",
             ReplayRefused::BadEnvelope => "bad_envelope",
             ReplayRefused::StillRejected(rejection) => rejection.problem_code(),
+            ReplayRefused::KeyUnavailable => "key_unavailable",
             ReplayRefused::StillMalformed(_) => "malformed_event",
             ReplayRefused::Store(error) => error.code(),
         }
@@ -133,6 +137,7 @@ impl Came<'_> {
             Verification::Unsigned { delivery_id } => {
                 Ok((Some(unsigned_id(&delivery_id, arrived)), false))
             }
+            Verification::NeedsKey => Err(ReplayRefused::KeyUnavailable),
             Verification::Rejected(rejection) => Err(ReplayRefused::StillRejected(rejection)),
         }
     }

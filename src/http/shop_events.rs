@@ -67,6 +67,10 @@ fn examine(public: &Public, shop: &str, arrived: &Arrived) -> Result<NewDelivery
         Verification::Unsigned { .. } => {
             return Err(public.reject(&sender, arrived, Rejection::MissingSignature, is_kept));
         }
+        // Shops sign with a shared secret; there is no key to fetch.
+        Verification::NeedsKey => {
+            return Err(public.reject(&sender, arrived, Rejection::WrongSecret, is_kept));
+        }
         Verification::Rejected(rejection) => {
             return Err(public.reject(&sender, arrived, rejection, is_kept));
         }

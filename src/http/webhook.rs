@@ -1,7 +1,8 @@
 //! `POST /webhooks/{account}`: verify, record, acknowledge as the PSP wants it.
 //!
 //! Does not read what a delivery says: that is the engine's, later. A delivery that fails
-//! verification changes nothing and its sender learns nothing.
+//! verification changes nothing and its sender learns nothing. Where the signer's key must be
+//! fetched first, a worker is asked and waited for briefly; nothing is called from here.
 
 use super::counters::{Outcome, SenderKind};
 use super::intake::NotTaken;
@@ -14,6 +15,23 @@ use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, Method, StatusCode, header};
 use std::sync::Arc;
+use std::time::Duration;
+
+/// Longest that a delivery waits for the key it is signed with. PSPs want their answer within
+/// seconds and come again otherwise.
+pub const KEY_PATIENCE: Duration = Duration::from_secs(4);
+/// What a sender is told to wait while its key cannot be had, in seconds.
+const RETRY_AFTER_KEY_S: u32 = 10;
+/// Most wishes for one delivery: other senders' keys may be fetched before its own.
+const KEY_WISHES_MAX: u32 = 3;
+
+/// What verifying found, short of a refusal.
+enum Examined {
+    /// Verified: to be recorded and acknowledged.
+    Verified(NewDelivery, Acknowledgement),
+    /// This account's adapter misses the key.
+    NeedsKey,
+}
 
 /// Receives one delivery.
 #[tracing::instrument(name = "webhook.receive", level = "debug", skip_all, fields(account))]
@@ -26,7 +44,8 @@ pub(super) async fn receive(
         Ok(arrived) => arrived,
         Err(problem) => return problem.into_response(),
     };
-    let (delivery, acknowledgement) = match examine(&public, &account, &arrived) {
+    let verified = with_key(&public, &account, &arrived).await;
+    let (delivery, acknowledgement) = match verified {
         Ok(verified) => verified,
         Err(problem) => return problem.into_response(),
     };
@@ -44,12 +63,38 @@ pub(super) async fn receive(
     }
 }
 
-/// Verifies; everything but a delivery worth recording is answered here.
-fn examine(
+/// Verifies, and once more after the missing key was asked for.
+async fn with_key(
     public: &Public,
     account: &str,
     arrived: &Arrived,
 ) -> Result<(NewDelivery, Acknowledgement), Problem> {
+    let asked = async {
+        for _ in 0..KEY_WISHES_MAX {
+            match examine(public, account, arrived)? {
+                Examined::Verified(delivery, acknowledgement) => {
+                    return Ok(Some((delivery, acknowledgement)));
+                }
+                Examined::NeedsKey if public.keys.ask().await => {}
+                Examined::NeedsKey => return Ok(None),
+            }
+        }
+        match examine(public, account, arrived)? {
+            Examined::Verified(delivery, acknowledgement) => Ok(Some((delivery, acknowledgement))),
+            Examined::NeedsKey => Ok(None),
+        }
+    };
+    let found = tokio::time::timeout(KEY_PATIENCE, asked).await;
+    if let Some(verified) = found.unwrap_or(Ok(None))? {
+        return Ok(verified);
+    }
+    public.counters.count(SenderKind::Psp, Outcome::KeyMissing);
+    tracing::debug!("a delivery came whose signer's key cannot be had now");
+    Err(Problem::new(Code::KeyUnavailable).retry_after(RETRY_AFTER_KEY_S))
+}
+
+/// Verifies; everything but a delivery worth recording is answered here.
+fn examine(public: &Public, account: &str, arrived: &Arrived) -> Result<Examined, Problem> {
     let roster = public.roster.load();
     let entry = AccountId::parse(account)
         .ok()
@@ -79,6 +124,7 @@ fn examine(
             }
             (Some(unsigned_id(&delivery_id, arrived.at)), false)
         }
+        Verification::NeedsKey => return Ok(Examined::NeedsKey),
         Verification::Rejected(rejection) => {
             let is_kept = |name: &str| adapter.is_signature_field(name);
             return Err(public.reject(&sender, arrived, rejection, is_kept));
@@ -97,7 +143,7 @@ fn examine(
         is_signed,
         body: body.to_vec(),
     };
-    Ok((delivery, adapter.acknowledgement()))
+    Ok(Examined::Verified(delivery, adapter.acknowledgement()))
 }
 
 fn acknowledge(acknowledgement: &Acknowledgement) -> Response {

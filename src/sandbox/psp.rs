@@ -12,6 +12,7 @@ pub mod ledger;
 mod means;
 pub mod mollie;
 pub mod multisafepay;
+pub mod paypal;
 mod records;
 pub mod stripe;
 mod verbs;

@@ -4,6 +4,7 @@
 //! before it leaves. Whatever happens is a fact for the engine; nothing is decided here.
 
 use super::dispatch::Gates;
+use super::exchange::{SignIns, exchange};
 use super::{Pulse, admission};
 use crate::clock::Clock;
 use crate::core::fact::{BrakeCause, Fact, Outcome};
@@ -11,13 +12,13 @@ use crate::core::ids::{AccountId, ShopId};
 use crate::core::plan::{Action, ActionKind, Destination};
 use crate::core::time::{Span, Time};
 use crate::engine::input::{Input, Report};
-use crate::outbound::{CallLimits, Outbound, PSP_BODY_BYTES_MAX, SHOP_BODY_BYTES_MAX};
-use crate::psp::{PspAnswer, PspAsk, Step};
+use crate::outbound::{CallLimits, Outbound, SHOP_BODY_BYTES_MAX};
+use crate::psp::{PspAnswer, PspAsk};
 use crate::roster::Roster;
 use crate::shop::{ShopAnswer, ShopAsk};
 use crate::store::{ActionRow, Store};
 use crate::telemetry::Telemetry;
-use crate::wire::{Failure, Reply};
+use crate::wire::Failure;
 use arc_swap::ArcSwap;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
@@ -28,10 +29,6 @@ use tokio_util::task::TaskTracker;
 
 /// Time limit of one call to a shop (docs/shop-protocol.md).
 pub const SHOP_CALL_MAX: Span = Span::from_seconds(10);
-/// Time limit of one call to a PSP.
-pub const PSP_CALL_MAX: Span = Span::from_seconds(15);
-/// Calls that one exchange with a PSP may take.
-pub const EXCHANGE_STEPS_MAX: usize = 24;
 /// An attempt ends this long before its lease does.
 const LEASE_MARGIN: Span = Span::from_seconds(3);
 
@@ -55,6 +52,8 @@ pub struct Crew {
     pub gates: Gates,
     /// Accounts that were swept whole since this start; refunds of others wait.
     pub swept: SweptAccounts,
+    /// Who is signing in where.
+    pub sign_ins: SignIns,
     /// Where attempts run.
     pub tracker: TaskTracker,
     /// Counters.
@@ -276,36 +275,6 @@ async fn call_shop(
     };
     ended.is_alive = is_alive;
     ended
-}
-
-/// Runs an exchange with a PSP to its end, within the lease.
-pub async fn exchange(
-    crew: &Crew,
-    psp: &dyn crate::psp::Psp,
-    ask: &PspAsk,
-    asked_at: Time,
-    until: Time,
-) -> (PspAnswer, Option<bool>) {
-    let mut replies: Vec<Reply> = Vec::new();
-    for _ in 0..EXCHANGE_STEPS_MAX {
-        match psp.step(ask, asked_at, &replies) {
-            Step::Done(answer) => {
-                let replies: Vec<&Reply> = replies.iter().collect();
-                return (answer, crate::outbound::breaker::sign_of_life(&replies));
-            }
-            Step::Send(request) => {
-                let limits = CallLimits {
-                    deadline: time_left(until, crew.clock.now(), PSP_CALL_MAX),
-                    body_bytes_max: PSP_BODY_BYTES_MAX,
-                };
-                replies.push(crew.outbound.call(request, limits).await);
-            }
-        }
-    }
-    (
-        PspAnswer::Failed(Failure::Unclear("exchange_too_long".to_owned())),
-        Some(true),
-    )
 }
 
 fn psp_ended((answer, is_alive): (PspAnswer, Option<bool>), now: Time) -> Ended {

@@ -4,7 +4,8 @@
 //! Windows overlap; the mark moves only after a listing was read whole and everything it showed
 //! is durable. Knows no rule of matching: what it finds goes to the engine as facts.
 
-use super::attempt::{Crew, exchange};
+use super::attempt::Crew;
+use super::exchange::exchange;
 use super::{Next, Worker};
 use crate::core::ids::AccountId;
 use crate::core::time::{Span, Time};

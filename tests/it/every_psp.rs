@@ -89,6 +89,30 @@ lacking! { $
         s086_a_disputed_orphan_is_held_and_never_refunded: "a charge-back that stands may be reversed for as long as one looks: MultiSafepay has no word for lost";
         s091_a_void_that_a_capture_overtook_becomes_a_refund_after_a_fresh_look: "the order is looked at right before it is released, so a capture is seen and nothing is released";
     }
+    paypal {
+        SignedTime;
+        Statement;
+        BalanceWait;
+        Mode;
+        s001_a_forged_claim_about_a_real_unpaid_payment_leaves_its_order_open:
+            "an order that nobody captured is in none of PayPal's lists, so it is not known of";
+        s009_webhooks_sent_elsewhere_show_as_payments_that_only_the_sweep_found:
+            "every capture is learned by a read: deliveries and lists alike only name it";
+        s041_the_shops_mark_says_whose_an_order_number_in_two_shops_is:
+            "the mark is a field of its own, and PayPal's payments have custom_id and invoice_id alone";
+        s070_an_authorisation_for_an_order_that_is_given_up_is_voided:
+            "until the named payment is read the cancelled order looks closed, where the story looks";
+        s091_a_void_that_a_capture_overtook_becomes_a_refund_after_a_fresh_look:
+            "the last look takes two calls, and the capture of the story shows in the second";
+        s009_silent_webhooks_are_told_on_the_page_in_the_metrics_and_in_the_log:
+            "every capture is learned by a read, so nothing shows which were told and which listed";
+        s013_an_endpoint_that_the_psp_switched_off_is_seen_and_everything_is_confirmed:
+            "every capture is learned by a read, so nothing shows which were told and which listed";
+        s015_a_flood_of_kept_back_events_confirms_all_and_refunds_nobody_for_their_age:
+            "counts two events for each payment, and PayPal tells of a capture once";
+        s090_a_payment_by_a_means_that_cannot_be_refunded_is_held_before_any_try:
+            "PayPal names no means of payment that it does not refund";
+    }
 }
 
 stories! {
@@ -134,13 +158,12 @@ stories! {
         s028_a_capture_that_timed_out_for_the_shop_is_read_and_confirmed_not_repeated;
         s029_money_that_the_bank_reverses_is_refunded_neither_before_nor_after_the_confirm;
         s030_a_payment_that_processes_for_long_and_fails_costs_nobody_anything;
-        s032_a_revoked_key_is_told_and_proves_nothing_about_any_payment;
+        s032_a_revoked_key_is_told_and_proves_nothing_about_any_payment [Statement];
         s087_a_chargeback_after_our_refund_is_held_with_the_refund_at_hand;
         s090_a_payment_by_a_means_that_cannot_be_refunded_is_held_before_any_try;
         s092_a_refund_is_what_the_payer_paid_in_the_payers_currency;
         s093_an_order_made_after_the_refund_is_not_confirmed_and_its_parcel_is_stopped;
-        x02_a_new_status_word_of_the_psp_moves_no_money_and_fails_no_payment;
-        x08_a_proxy_that_rewrites_bodies_is_named_as_a_cause_and_loses_nothing;
+        x02_a_new_status_word_of_the_psp_moves_no_money_and_fails_no_payment [Statement];
         x05_a_watcher_outside_hears_of_a_daemon_that_works_and_of_no_other;
     }
     stories_race {
@@ -254,7 +277,7 @@ stories! {
     }
 }
 
-played_at! { stripe mollie multisafepay }
+played_at! { stripe mollie multisafepay paypal }
 
 /// Stories about one PSP's own ways: they play there alone.
 const OWN: &[(&str, &str, &str, &str)] = &[
@@ -305,6 +328,12 @@ const OWN: &[(&str, &str, &str, &str)] = &[
         "stories_refund",
         "s083_already_refunded_is_the_goal_reached_and_no_error",
         "holds back the answers of Stripe's separate reads of refunds and disputes",
+    ),
+    (
+        "stripe",
+        "stories_after",
+        "x08_a_proxy_that_rewrites_bodies_is_named_as_a_cause_and_loses_nothing",
+        "signs the body by Stripe's scheme, which covers every byte",
     ),
 ];
 

@@ -2,13 +2,16 @@
 //!
 //! The adapters of these tests panic when they are asked to think.
 
-use crate::support::adapters::{FIELD, SECRET, sign};
+use crate::support::adapters::{FIELD, PlainPsp, SECRET, sign};
 use crate::support::site::{NOW_S, Site};
 use crate::support::talk::{Answer, ask, get, post};
 use reconciled::core::ids::{AccountId, ShopId};
 use reconciled::core::time::Time;
 use reconciled::http::counters::{Outcome, SenderKind};
-use reconciled::store::Sender;
+use reconciled::roster::Roster;
+use reconciled::store::{Sender, Store};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tracing::Level;
 
 const EVENT: &[u8] = b"{\"id\":\"evt_1\",\"amount\":1}";
@@ -301,5 +304,68 @@ async fn a_shop_event_that_is_not_the_shops_is_told_401_and_an_unknown_shop_404(
     );
     assert_eq!(site.count(SenderKind::Shop, Outcome::UnknownSender), 1);
     assert!(site.store.deliveries().is_empty());
+    site.close().await;
+}
+
+/// Lets `plain_nl` miss a key for deliveries that name one, until it is told to know it.
+fn let_a_key_be_missing(site: &Site) -> Arc<AtomicBool> {
+    let has_key = Arc::new(AtomicBool::new(false));
+    let mut roster = Roster::clone(&site.roster.load());
+    let account = AccountId::parse("plain_nl").unwrap();
+    let entry = roster.accounts.get_mut(&account).unwrap();
+    entry.adapter = Arc::new(PlainPsp {
+        account,
+        secret: Some(SECRET.to_owned()),
+        has_key: has_key.clone(),
+    });
+    site.roster.store(Arc::new(roster));
+    has_key
+}
+
+fn keyed(body: &[u8]) -> Vec<u8> {
+    let signature = sign(SECRET, Time::from_seconds(NOW_S), body);
+    post(
+        "/webhooks/plain_nl",
+        &[(FIELD, &signature), ("x-key", "1")],
+        body,
+    )
+}
+
+#[tokio::test]
+async fn a_delivery_whose_key_nobody_can_fetch_is_put_off_and_leaves_no_trace() {
+    let mut site = Site::open().await;
+    let_a_key_be_missing(&site);
+    site.key_wishes.close();
+    let answer = ask(site.address, &keyed(EVENT)).await;
+    assert_eq!(
+        (answer.status, answer.problem().as_str()),
+        (503, "key_unavailable")
+    );
+    assert_eq!(answer.field("retry-after"), Some("10"));
+    assert_eq!(site.count(SenderKind::Psp, Outcome::KeyMissing), 1);
+    assert!(site.store.deliveries().is_empty());
+    assert!(site.store.quarantined(10).await.unwrap().is_empty());
+    site.assert_well().await;
+    site.close().await;
+}
+
+#[tokio::test]
+async fn a_delivery_waits_while_its_key_is_fetched_and_is_verified_then() {
+    let mut site = Site::open().await;
+    let has_key = let_a_key_be_missing(&site);
+    let address = site.address;
+    let worker = async {
+        // The first look brings another sender's key, the second this one's.
+        for is_ours in [false, true] {
+            let wish = site.key_wishes.recv().await.unwrap();
+            has_key.store(is_ours, Ordering::SeqCst);
+            wish.send(()).unwrap();
+        }
+    };
+    let request = keyed(EVENT);
+    let (answer, ()) = tokio::join!(ask(address, &request), worker);
+    assert_acknowledged(&answer);
+    assert_eq!(site.store.deliveries().len(), 1);
+    assert_eq!(site.count(SenderKind::Psp, Outcome::KeyMissing), 0);
     site.close().await;
 }

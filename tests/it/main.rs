@@ -21,6 +21,7 @@ mod http_webhook;
 mod kill;
 mod lifecycle;
 mod outbound;
+mod paypal;
 mod reload;
 mod replay;
 mod statements;

@@ -5,6 +5,7 @@ use super::*;
 use crate::core::money::{Currency, Money};
 use crate::core::policy::{HoldOrRefund, LatePayment, Mode, Overpayment, Policy};
 use crate::core::time::{Span, Time};
+use crate::psp::paypal::certificate::Roots;
 use crate::psp::rules::Claims;
 use crate::roster::Role;
 use secrecy::ExposeSecret;
@@ -13,7 +14,7 @@ use secrecy::ExposeSecret;
 fn stripe_keys(account: &AccountConfig) -> &StripeConfig {
     match &account.kind {
         PspKind::Stripe(own) => own,
-        other @ (PspKind::Mollie(_) | PspKind::MultiSafepay(_)) => {
+        other @ (PspKind::Mollie(_) | PspKind::MultiSafepay(_) | PspKind::Paypal(_)) => {
             panic!("not Stripe: {}", other.word())
         }
     }
@@ -116,7 +117,55 @@ fn every_key_reaches_its_value() {
     assert_eq!(rules.claims, Claims::All);
     assert_eq!(rules.since, Some(Time::from_seconds(1_793_491_200)));
     assert!(!rules.live && !rules.is_shared);
+    let paypal = &config.accounts[&AccountId::parse("paypal_nl").unwrap()];
+    let PspKind::Paypal(own) = &paypal.kind else {
+        panic!("an account of kind paypal");
+    };
+    assert_eq!(own.client_id, "made-up-client-id");
+    assert_eq!(own.webhook_id, "5GP028458E2496506");
+    assert_eq!(own.api_base.as_str(), "https://api-m.sandbox.paypal.com");
+    assert_eq!(own.cert_hosts, ["api.sandbox.paypal.com"]);
+    assert!(own.cert_roots.is_some());
+    let rules = own.certificates(Roots::from_der(&[]));
+    assert!(rules.loopback.is_none() && !rules.roots.is_empty());
+    assert_eq!(paypal.reference_paths, ["custom_id", "invoice_id"]);
     assert_eq!(config.warnings, []);
+}
+
+#[test]
+fn paypals_addresses_follow_the_mode_and_a_loopback_brings_its_own() {
+    let account = |more: &str| {
+        let text = fixture("minimal.toml");
+        let head = text.split("[psp.").next().unwrap();
+        let own = "[psp.p]\nkind = \"paypal\"\nshop = \"klompen\"\nclient_id = \"x\"\n\
+            webhook_id = \"y\"\nclient_secret = { credential = \"paypal_secret\" }\n";
+        let world = world();
+        let text = format!("{head}{own}{more}");
+        let read = Config::parse("p.toml", text.as_bytes(), true, &world.surroundings);
+        let config = read.unwrap_or_else(|errors| panic!("{errors}"));
+        match &config.accounts[&AccountId::parse("p").unwrap()].kind {
+            PspKind::Paypal(own) => own.clone(),
+            other @ (PspKind::Stripe(_) | PspKind::Mollie(_) | PspKind::MultiSafepay(_)) => {
+                panic!("not PayPal: {}", other.word())
+            }
+        }
+    };
+    let live = account("");
+    assert_eq!(live.api_base.as_str(), "https://api-m.paypal.com");
+    assert_eq!(live.cert_hosts, ["api.paypal.com", "api-m.paypal.com"]);
+    let test = account("live = false");
+    assert_eq!(test.api_base.as_str(), "https://api-m.sandbox.paypal.com");
+    assert_eq!(
+        test.cert_hosts,
+        ["api.sandbox.paypal.com", "api-m.sandbox.paypal.com"]
+    );
+    let none = Roots::from_der(&[]);
+    assert_eq!(test.certificates(none.clone()).loopback, None);
+    let local = account("live = false\napi_base = \"http://127.0.0.1:8080/paypal\"");
+    assert_eq!(
+        local.certificates(none).loopback.as_deref(),
+        Some("http://127.0.0.1:8080")
+    );
 }
 
 #[test]

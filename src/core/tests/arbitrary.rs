@@ -129,7 +129,6 @@ fn progress() -> BoxedStrategy<Progress> {
 
 fn source() -> BoxedStrategy<Source> {
     prop_oneof![
-        Just(Source::Named),
         Just(Source::Signed),
         Just(Source::Hearsay),
         time().prop_map(|asked_at| Source::Read { asked_at })

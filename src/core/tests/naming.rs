@@ -5,10 +5,11 @@
 use super::world::{World, eur, mins, pay, secs};
 use crate::core::fact::{Fact, Outcome};
 use crate::core::ids::PaymentRef;
+use crate::core::lattice::Join;
 use crate::core::order::{OrderSnapshot, OrderStatus};
-use crate::core::payment::{PaymentSnapshot, Progress, Source};
+use crate::core::payment::{Payment, PaymentSnapshot, Progress, Source};
 use crate::core::plan::{ActionKind, Plan, Reason, Verdict};
-use crate::core::time::Span;
+use crate::core::time::{Span, Time};
 
 /// Somebody names a payment now.
 fn is_named(world: &mut World, payment: &PaymentRef, is_signed: bool) {
@@ -151,4 +152,38 @@ fn a_payment_that_is_named_without_end_is_read_at_a_walking_pace() {
     }
     let reads = world.sent(ActionKind::Fetch) - before;
     assert!((6..=13).contains(&reads), "{reads}");
+}
+
+#[test]
+fn a_name_as_of_a_moment_before_the_last_read_is_no_news() {
+    let at = Time::from_seconds;
+    let named = |seconds, is_signed| {
+        let source = if is_signed {
+            Source::Named
+        } else {
+            Source::Hearsay
+        };
+        Payment::from_snapshot(&PaymentSnapshot::new(pay("1"), at(seconds), at(30), source))
+    };
+    let is_news = |known: &Payment, said: &Payment| {
+        let mut joined = known.clone();
+        joined.join(said);
+        joined.says_more_than(known)
+    };
+    let asked_at = at(20);
+    let source = Source::Read { asked_at };
+    let read = Payment::from_snapshot(&PaymentSnapshot::new(pay("1"), asked_at, asked_at, source));
+    for (seconds, expected) in [(0, false), (19, false), (20, false), (21, true)] {
+        let said = named(seconds, true);
+        assert_eq!(is_news(&read, &said), expected, "{seconds}");
+        let mut again = read.clone();
+        again.join(&said);
+        assert!(!is_news(&again, &said), "said twice it is said once");
+    }
+    let hearsay = named(10, false);
+    assert!(
+        is_news(&hearsay, &named(5, true)),
+        "somebody vouches for it"
+    );
+    assert!(!is_news(&hearsay, &named(5, false)));
 }

@@ -56,9 +56,9 @@ pub(super) fn fact(fact: &Fact) -> String {
 fn payment_seen(snapshot: &PaymentSnapshot) -> String {
     let account = &snapshot.payment.account;
     let how = match snapshot.source {
-        Source::Named => format!("{account} named it"),
         Source::Signed => format!("{account} told us (signed delivery)"),
         Source::Read { .. } => format!("Read at {account}"),
+        Source::Named => format!("{account} named it"),
         Source::Hearsay => format!("An unsigned delivery for {account} named it"),
     };
     let mut said = Vec::new();

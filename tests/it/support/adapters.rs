@@ -18,6 +18,7 @@ use reconciled::shop::{Shop, ShopAnswer, ShopAsk};
 use reconciled::wire::{Reply, Request};
 use sha2::Sha256;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 pub(crate) const SECRET: &str = "a secret only for these tests";
 pub(crate) const FIELD: &str = "test-signature";
@@ -63,6 +64,8 @@ fn member(body: &[u8], name: &str) -> Option<String> {
 pub(crate) struct PlainPsp {
     pub(crate) account: AccountId,
     pub(crate) secret: Option<String>,
+    /// Whether the key is known that deliveries with the field `x-key` are signed with.
+    pub(crate) has_key: Arc<AtomicBool>,
 }
 
 impl Psp for PlainPsp {
@@ -92,6 +95,9 @@ impl Psp for PlainPsp {
             let delivery_id = delivery.query.to_owned();
             return Verification::Unsigned { delivery_id };
         };
+        if delivery.headers.single("x-key").is_some() && !self.has_key.load(Ordering::SeqCst) {
+            return Verification::NeedsKey;
+        }
         match check(secret, delivery, now) {
             Ok(()) => Verification::Signed {
                 delivery_id: member(delivery.body, "id"),
@@ -200,6 +206,7 @@ pub(crate) fn roster(secret: &str) -> Roster {
             adapter: Arc::new(PlainPsp {
                 account: account.clone(),
                 secret: secret.map(str::to_owned),
+                has_key: Arc::default(),
             }),
             pace: PaceLimits::PSP,
             sweep_every: Span::from_minutes(5),

@@ -14,11 +14,12 @@ use reconciled::http::intake::{IntakeLimits, intake};
 use reconciled::http::listener::{Drained, Limits, Socket, serve};
 use reconciled::http::public::{Public, Unshowable, router};
 use reconciled::http::quarantine::quarantine;
+use reconciled::key_line::{KeyLine, KeyWish};
 use reconciled::lifecycle::Lifecycle;
 use reconciled::roster::Roster;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::Level;
@@ -34,6 +35,8 @@ pub(crate) struct Site {
     pub(crate) clock: Clock,
     pub(crate) roster: Arc<ArcSwap<Roster>>,
     pub(crate) heard: Heard,
+    /// Where handlers ask for keys; nobody answers unless a test does.
+    pub(crate) key_wishes: mpsc::Receiver<KeyWish>,
     writers_stop: CancellationToken,
     served: JoinHandle<Drained>,
     _hearing: tracing::subscriber::DefaultGuard,
@@ -71,6 +74,7 @@ impl Site {
         let tracker = lifecycle.tracker();
         tracker.spawn(writer.run(writers_stop.clone()));
         tracker.spawn(keeper.run(writers_stop.clone()));
+        let (keys, key_wishes) = KeyLine::new(Arc::new(Notify::new()));
         let routes = router(Public {
             roster: roster.clone(),
             intake: inbox,
@@ -79,6 +83,7 @@ impl Site {
             counters: counters.clone(),
             clock: clock.clone(),
             store: store.clone(),
+            keys,
             show: Arc::new(|checkout| {
                 let id = checkout.row.id.as_str();
                 if id == "unshowable" {
@@ -96,6 +101,7 @@ impl Site {
             clock,
             roster,
             heard,
+            key_wishes,
             writers_stop,
             served,
             _hearing: hearing,
