@@ -147,7 +147,6 @@ const HOMES: &[(&str, &[&str])] = &[
     ("reqwest", &["src/outbound"]),
     ("rustls_native_certs", &["src/app"]),
     ("sqlx", &["src/store"]),
-    ("webpki", &["src/psp/paypal"]),
 ];
 
 // Folders whose modules must not know each other, with those that are common to all.

@@ -110,6 +110,8 @@ lacking! { $
             "every capture is learned by a read, so nothing shows which were told and which listed";
         s015_a_flood_of_kept_back_events_confirms_all_and_refunds_nobody_for_their_age:
             "counts two events for each payment, and PayPal tells of a capture once";
+        s087_a_chargeback_after_our_refund_is_held_with_the_refund_at_hand:
+            "it is held as disputed, but a refund learned by reads alone is not shown with its id";
         s090_a_payment_by_a_means_that_cannot_be_refunded_is_held_before_any_try:
             "PayPal names no means of payment that it does not refund";
     }
