@@ -5,6 +5,7 @@
 
 mod json;
 pub mod mollie;
+pub mod multisafepay;
 pub mod rules;
 pub mod stripe;
 
@@ -151,7 +152,8 @@ pub trait Psp: Send + Sync + 'static {
         is_usual_signature_field(name)
     }
 
-    /// Reads a delivery that was verified (`is_signed`) or came without a scheme.
+    /// Reads a delivery that was verified (`is_signed`) or came without a scheme. The body of one
+    /// that came by `GET` is its query.
     fn read(&self, body: &[u8], is_signed: bool, received_at: Time) -> Result<Reading, Unreadable>;
 
     /// The acknowledgement this PSP wants, for new, repeated and unreadable deliveries alike.

@@ -11,6 +11,7 @@ use crate::http::replay::{self, ReplayRefused};
 use crate::outbound::pace::PaceLimits;
 use crate::psp::Psp;
 use crate::psp::mollie::Mollie;
+use crate::psp::multisafepay::MultiSafepay;
 use crate::psp::stripe::Stripe;
 use crate::roster::{AccountEntry, AdminToken, Roster, ShopEntry};
 use crate::shop::Shop;
@@ -73,6 +74,14 @@ fn account_entry(id: &AccountId, account: &AccountConfig, since: Time) -> Accoun
     let mut rules = account.rules(id);
     rules.since = Some(since);
     let adapter: Arc<dyn Psp> = match &account.kind {
+        PspKind::MultiSafepay(own) => Arc::new(MultiSafepay::new(
+            rules.clone(),
+            own.api_key.value().clone(),
+            own.previous_api_key
+                .as_ref()
+                .map(|secret| secret.value().clone()),
+            own.api_base.as_str().to_owned(),
+        )),
         PspKind::Stripe(stripe) => Arc::new(Stripe::new(
             rules.clone(),
             stripe.api_key.value().clone(),

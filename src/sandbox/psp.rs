@@ -11,6 +11,7 @@ pub mod kind;
 pub mod ledger;
 mod means;
 pub mod mollie;
+pub mod multisafepay;
 mod records;
 pub mod stripe;
 mod verbs;

@@ -1,5 +1,4 @@
-//! Webhook signatures as the sandbox makes and checks them: Stripe's, Mollie's and Standard
-//! Webhooks'.
+//! Webhook signatures as the sandbox makes and checks them: those of PSPs and Standard Webhooks'.
 //!
 //! Written apart from the daemon's own verifiers, so that a mistake in one is not repeated in the
 //! other. Both sides are held to published vectors. Knows no clock.
@@ -9,7 +8,7 @@ use crate::wire::Headers;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
+use sha2::{Sha256, Sha512};
 
 /// How far a sender's clock may be from ours, in seconds, to either side (Standard Webhooks).
 pub const TOLERANCE_SECONDS: u64 = 300;
@@ -36,6 +35,22 @@ pub fn stripe_signature(secret: &str, at: Time, body: &[u8]) -> String {
 /// The hexadecimal part of an `X-Mollie-Signature` header: HMAC-SHA256 over the body alone.
 pub fn mollie_signature(secret: &str, body: &[u8]) -> String {
     hex::encode(hmac_sha256(secret.as_bytes(), &[body]))
+}
+
+/// The value of MultiSafepay's `Auth` header: base64 of the moment, a colon and the HMAC-SHA512 over
+/// moment, colon and body.
+pub fn multisafepay_auth(api_key: &str, at: Time, body: &[u8]) -> String {
+    let seconds = at.seconds().to_string();
+    let tag = match Hmac::<Sha512>::new_from_slice(api_key.as_bytes()) {
+        Ok(mut mac) => {
+            for part in [seconds.as_bytes(), b":", body] {
+                mac.update(part);
+            }
+            mac.finalize().into_bytes().to_vec()
+        }
+        Err(_) => Vec::new(),
+    };
+    STANDARD.encode(format!("{seconds}:{}", hex::encode(tag)))
 }
 
 /// A secret of Standard Webhooks: `whsec_` and the key in base64.

@@ -83,6 +83,12 @@ lacking! { $
         s086_a_disputed_orphan_is_held_and_never_refunded: "a chargeback that stands may be reversed for as long as one looks: Mollie has no word for lost";
         s091_a_void_that_a_capture_overtook_becomes_a_refund_after_a_fresh_look: "the payment is looked at right before it is released, so a capture is seen and nothing is released";
     }
+    multisafepay {
+        EventId;
+        Mode;
+        s086_a_disputed_orphan_is_held_and_never_refunded: "a charge-back that stands may be reversed for as long as one looks: MultiSafepay has no word for lost";
+        s091_a_void_that_a_capture_overtook_becomes_a_refund_after_a_fresh_look: "the order is looked at right before it is released, so a capture is seen and nothing is released";
+    }
 }
 
 stories! {
@@ -248,7 +254,7 @@ stories! {
     }
 }
 
-played_at! { stripe mollie }
+played_at! { stripe mollie multisafepay }
 
 /// Stories about one PSP's own ways: they play there alone.
 const OWN: &[(&str, &str, &str, &str)] = &[

@@ -13,7 +13,9 @@ use secrecy::ExposeSecret;
 fn stripe_keys(account: &AccountConfig) -> &StripeConfig {
     match &account.kind {
         PspKind::Stripe(own) => own,
-        PspKind::Mollie(_) => panic!("an account of kind `mollie`"),
+        other @ (PspKind::Mollie(_) | PspKind::MultiSafepay(_)) => {
+            panic!("not Stripe: {}", other.word())
+        }
     }
 }
 

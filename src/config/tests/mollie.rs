@@ -8,7 +8,9 @@ fn account(config: &Config, name: &str) -> MollieConfig {
     let account = &config.accounts[&AccountId::parse(name).unwrap()];
     match &account.kind {
         PspKind::Mollie(mollie) => mollie.clone(),
-        PspKind::Stripe(_) => panic!("an account of kind `stripe`"),
+        other @ (PspKind::Stripe(_) | PspKind::MultiSafepay(_)) => {
+            panic!("an account of kind `{}`", other.word())
+        }
     }
 }
 
