@@ -80,6 +80,8 @@ lacking! { $
         Statement;
         EventId;
         Mode;
+        s020_a_direct_debit_goes_back_only_after_the_bank_had_its_time: "its debit is pulled back for good, and Mollie, which may reverse a chargeback, has no word for that";
+        s029_money_that_the_bank_reverses_is_refunded_neither_before_nor_after_the_confirm: "a chargeback that stands may be reversed for as long as one looks: Mollie has no word for lost";
         s086_a_disputed_orphan_is_held_and_never_refunded: "a chargeback that stands may be reversed for as long as one looks: Mollie has no word for lost";
         s091_a_void_that_a_capture_overtook_becomes_a_refund_after_a_fresh_look: "the payment is looked at right before it is released, so a capture is seen and nothing is released";
     }
@@ -127,20 +129,20 @@ stories! {
     }
     stories_after {
         s013_an_endpoint_that_the_psp_switched_off_is_seen_and_everything_is_confirmed;
-        s015_a_flood_of_kept_back_events_confirms_all_and_refunds_nobody_for_their_age;
+        s015_a_flood_of_kept_back_events_confirms_all_and_refunds_nobody_for_their_age [EventId];
         s020_a_direct_debit_goes_back_only_after_the_bank_had_its_time;
         s021_a_transfer_booked_as_a_new_object_without_reference_is_held;
         s026_an_authorisation_that_lapses_tomorrow_is_held_until_the_shop_captures;
         s028_a_capture_that_timed_out_for_the_shop_is_read_and_confirmed_not_repeated;
         s029_money_that_the_bank_reverses_is_refunded_neither_before_nor_after_the_confirm;
         s030_a_payment_that_processes_for_long_and_fails_costs_nobody_anything;
-        s032_a_revoked_key_is_told_and_proves_nothing_about_any_payment;
+        s032_a_revoked_key_is_told_and_proves_nothing_about_any_payment [Statement];
         s087_a_chargeback_after_our_refund_is_held_with_the_refund_at_hand;
         s090_a_payment_by_a_means_that_cannot_be_refunded_is_held_before_any_try;
         s092_a_refund_is_what_the_payer_paid_in_the_payers_currency;
         s093_an_order_made_after_the_refund_is_not_confirmed_and_its_parcel_is_stopped;
         x02_a_new_status_word_of_the_psp_moves_no_money_and_fails_no_payment;
-        x08_a_proxy_that_rewrites_bodies_is_named_as_a_cause_and_loses_nothing;
+        x08_a_proxy_that_rewrites_bodies_is_named_as_a_cause_and_loses_nothing [Signature];
         x05_a_watcher_outside_hears_of_a_daemon_that_works_and_of_no_other;
     }
     stories_race {
