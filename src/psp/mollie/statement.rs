@@ -27,6 +27,8 @@ pub(super) const MARK_FIELD: &str = "reconciled_key";
 const METADATA: &str = "metadata";
 /// Longest word for a means of payment, in bytes; Mollie's own have less than 20.
 const METHOD_BYTES_MAX: usize = 64;
+/// Means of payment that Mollie does not refund at all.
+const NOT_REFUNDABLE: [&str; 2] = ["giftcard", "paysafecard"];
 /// An embedded list of this length may be cut short: the items of a page when none are asked for.
 const EMBEDDED_ITEMS_MAX: usize = 50;
 
@@ -92,6 +94,9 @@ impl Frame<'_> {
         let charged_back = optional(payment.amount_charged_back.as_ref().map(|it| &it.0))?;
         snapshot.is_disputed = Some(charged_back.is_some_and(Money::is_positive));
         snapshot.method = payment.method.filter(|word| is_method_word(word));
+        let method = snapshot.method.as_deref();
+        let is_final = method.is_some_and(|method| NOT_REFUNDABLE.contains(&method));
+        snapshot.is_refundable = is_final.then_some(false);
         snapshot.reference = self.reference(raw)?;
         if let Some(embedded) = embedded {
             self.add_embedded(&mut snapshot, embedded)?;

@@ -45,6 +45,18 @@ fn a_paid_payment_says_everything_a_confirm_needs() {
 }
 
 #[test]
+fn a_means_of_payment_that_mollie_does_not_refund_is_known_before_any_try() {
+    for (method, expected) in [
+        ("paysafecard", Some(false)),
+        ("giftcard", Some(false)),
+        ("klarna", None),
+    ] {
+        let found = changed("payment_paid", "\"ideal\"", &format!("\"{method}\""));
+        assert_eq!(found.is_refundable, expected, "{method}");
+    }
+}
+
+#[test]
 fn every_status_has_its_progress_and_only_paid_takes_money() {
     for (name, progress) in [
         ("payment_open", Some(Progress::Waiting)),

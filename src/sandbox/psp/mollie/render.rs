@@ -78,6 +78,8 @@ pub(super) fn payment(records: &Records, payment: &Payment, embed: &[&str]) -> V
     let currency = payment.currency;
     let method = match payment.method.as_str() {
         "card" => "creditcard",
+        "sepa_debit" => "directdebit",
+        "boleto" => "paysafecard",
         other => other,
     };
     let status = payment_word(payment, received);
@@ -104,8 +106,9 @@ pub(super) fn payment(records: &Records, payment: &Payment, embed: &[&str]) -> V
         optional.push(("amountCaptured", amount(received, currency)));
     }
     if payment.status == PaymentStatus::Authorised {
-        let until = Time::from_seconds(payment.created).plus(HELD_FOR);
-        optional.push(("captureBefore", Value::from(moment(until.seconds()))));
+        let usual = Time::from_seconds(payment.created).plus(HELD_FOR);
+        let until = payment.capture_before.unwrap_or(usual.seconds());
+        optional.push(("captureBefore", Value::from(moment(until))));
     }
     if !embed.is_empty() {
         optional.push(("_embedded", embedded(records, payment, embed)));
