@@ -216,6 +216,7 @@ impl Daemon {
             self.clock.clone(),
             back.clone(),
         ));
+        let tracker = front.clone();
         let crew = Arc::new(Crew {
             store: self.store.clone(),
             roster: self.roster.clone(),
@@ -226,7 +227,9 @@ impl Daemon {
             dispatch: dispatch.clone(),
             gates: Gates::default(),
             swept: SweptAccounts::default(),
-            tracker: front.clone(),
+            spawn: Arc::new(move |attempt| {
+                tracker.spawn(attempt);
+            }),
             telemetry: self.telemetry.clone(),
         });
         let soft = self.lifecycle.soft();
