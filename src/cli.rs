@@ -9,6 +9,7 @@ pub mod checkouts;
 pub mod client;
 pub mod demo;
 pub mod serve;
+pub mod simulate;
 pub mod status;
 pub mod sweep;
 
@@ -67,6 +68,9 @@ pub enum Command {
     Sweep(sweep::Args),
     /// Prove the books: chains, states and sums
     Audit(audit::Args),
+    /// Play seeds of trouble against the daemon's own code (docs/simulation.md)
+    #[command(hide = true)]
+    Simulate(simulate::Args),
 }
 
 /// Runs the program.
@@ -95,6 +99,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
             let inherited = lifecycle::inherited_sockets()?;
             runtime()?.block_on(serve::run(&cli.config, inherited))
         }
+        Command::Simulate(args) => simulate::run(args),
         Command::Audit(args) => runtime()?.block_on(audit::run(args, &cli.config)),
         Command::Status(args) => {
             let client = client_of(&cli)?;

@@ -20,6 +20,7 @@ pub mod psp;
 pub mod roster;
 pub mod sandbox;
 pub mod shop;
+pub mod simulation;
 pub mod store;
 pub mod telemetry;
 pub mod wire;
