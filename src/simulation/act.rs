@@ -3,7 +3,7 @@
 //!
 //! A story's acts are about its own order and payments, which are numbered within it.
 
-use super::hazard::Hazard;
+use super::network::Side;
 use crate::core::time::{Span, Time};
 
 /// One thing that happens in a story.
@@ -111,8 +111,8 @@ pub struct Story {
 /// One thing that happens to everybody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Common {
-    /// One side goes away, or comes back.
-    Outage(Hazard, bool),
+    /// Something goes away, or comes back.
+    Outage(Away, bool),
     /// A daemon dies, at once or at one of its next steps.
     Crash(usize),
     /// A daemon stands still so long.
@@ -133,14 +133,30 @@ pub enum Common {
     Restore,
     /// The shop knows no order, or all again.
     Forgets(bool),
-    /// The PSP signs with another secret.
-    WebhookSecret,
-    /// The shop signs and checks with another secret.
-    ShopSecret,
-    /// The PSP takes another key.
-    ApiKey,
+    /// A secret is changed outside.
+    Rotate(Secret),
     /// The daemon is told of all that was changed.
     Reload,
     /// All trouble ends.
     Heal,
+}
+
+/// What may go away for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Away {
+    /// The PSP or the shop.
+    Outside(Side),
+    /// The store.
+    Store,
+}
+
+/// What may be changed outside before the daemon is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Secret {
+    /// What the PSP signs with.
+    Webhook,
+    /// What the shop signs and checks with.
+    Shop,
+    /// The key that the PSP takes.
+    Api,
 }

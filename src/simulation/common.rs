@@ -3,11 +3,9 @@
 //!
 //! Each does one thing to the world or to a daemon; when it happens stands in the setting.
 
-use super::act::Common;
-use super::hazard::Hazard;
+use super::act::{Away, Common, Secret};
 use super::keys::{ACCOUNT, BadSetting, SHOP};
 use super::ledger::Touch;
-use super::network::Side;
 use super::play::{Event, Play};
 use crate::core::fact::{Ruling, RulingKind};
 use crate::core::ids::ShopId;
@@ -42,7 +40,7 @@ impl Play {
         self.say(|| format!("{common:?}"));
         let now = self.now();
         match common {
-            Common::Outage(hazard, is_away) => self.outage(hazard, is_away),
+            Common::Outage(what, is_away) => self.outage(what, is_away),
             Common::Crash(number) => self.dies(number),
             Common::Pause(number, span) => {
                 if let Some(Some(instance)) = self.instances.get_mut(number) {
@@ -70,7 +68,7 @@ impl Play {
             Common::Backup => self.stage.back_up(),
             Common::Restore => self.stage.restore(),
             Common::Forgets(forgets) => self.stage.world.shop.set_knows_nothing(forgets),
-            Common::WebhookSecret | Common::ShopSecret | Common::ApiKey => self.rotate(common),
+            Common::Rotate(secret) => self.rotate(secret),
             Common::Reload => self.reload()?,
             Common::Heal => self.heal()?,
         }
@@ -84,22 +82,20 @@ impl Play {
         }
     }
 
-    fn outage(&mut self, hazard: Hazard, is_away: bool) {
-        let side = match hazard {
-            Hazard::PspOutage => Side::Psp,
-            Hazard::ShopOutage => Side::Shop,
-            _ => {
+    fn outage(&mut self, what: Away, is_away: bool) {
+        match (what, is_away) {
+            (Away::Outside(side), true) => {
+                self.away.insert(side);
+            }
+            (Away::Outside(side), false) => {
+                self.away.remove(&side);
+            }
+            (Away::Store, _) => {
                 self.is_store_away = is_away;
                 for instance in self.instances.iter().flatten() {
                     instance.gate.set_away(is_away);
                 }
-                return;
             }
-        };
-        if is_away {
-            self.away.insert(side);
-        } else {
-            self.away.remove(&side);
         }
     }
 
@@ -115,12 +111,12 @@ impl Play {
         }
     }
 
-    fn rotate(&mut self, what: Common) {
+    fn rotate(&mut self, what: Secret) {
         let keys = &mut self.stage.keys;
         let count = match what {
-            Common::WebhookSecret => &mut keys.webhook,
-            Common::ShopSecret => &mut keys.shop,
-            _ => &mut keys.api,
+            Secret::Webhook => &mut keys.webhook,
+            Secret::Shop => &mut keys.shop,
+            Secret::Api => &mut keys.api,
         };
         *count = count.saturating_add(1);
         let keys = self.stage.keys;

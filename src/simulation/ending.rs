@@ -149,14 +149,30 @@ fn troubles(stage: &Stage, setting: &Setting) -> BTreeMap<String, (Judgement, bo
     found
 }
 
-/// Is everyone at rest: with order or money, or held?
+/// Is everyone at rest: with order or money, or held, and nobody held who could do without?
 pub fn is_at_rest(stage: &Stage, setting: &Setting, store: &MemoryStore) -> bool {
     let shown = shown(store);
+    if !shown.moving.is_empty() {
+        return false;
+    }
+    let all = customers(stage, setting);
+    let is_idle = all
+        .keys()
+        .all(|name| held_without_need(stage, &shown, name).is_none());
     let troubles = troubles(stage, setting);
-    let open = troubles
+    let mut open = troubles
         .iter()
         .filter(|(name, (_, is_excused))| !is_excused && !is_held(stage, &shown, name));
-    shown.moving.is_empty() && open.count() == 0
+    is_idle && open.next().is_none()
+}
+
+/// Why a customer is held to whom nothing unusual happened; guards hold whomever they meet.
+fn held_without_need<'a>(stage: &Stage, shown: &'a Shown, customer: &str) -> Option<&'a String> {
+    let is_calm = stage.ledger.expects.get(customer) == Some(&Expects::Calm);
+    let is_touched = stage.ledger.touches.contains_key(customer);
+    let why = why_held(stage, shown, customer)?;
+    let is_guarded = why.starts_with("guard_") || why == "above_auto_refund_limit";
+    (is_calm && !is_touched && !is_guarded).then_some(why)
 }
 
 fn is_held(stage: &Stage, shown: &Shown, customer: &str) -> bool {
@@ -210,10 +226,7 @@ pub fn judge(stage: &Stage, setting: &Setting, store: &MemoryStore, now: Time) -
                 "the daemon stopped itself".to_owned(),
             );
         }
-        let is_calm = stage.ledger.expects.get(name) == Some(&Expects::Calm);
-        let is_touched = stage.ledger.touches.contains_key(name);
-        if is_calm && !is_touched && !why.starts_with("guard_") && why != "above_auto_refund_limit"
-        {
+        if held_without_need(stage, &shown, name).is_some() {
             fail("held_without_need", name, format!("held: {why}"));
         }
     }

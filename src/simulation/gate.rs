@@ -101,7 +101,8 @@ impl Gate {
         }
         let number = calls.to_string();
         let named = [self.name.as_str(), number.as_str()];
-        if self.luck.strikes(Hazard::StoreFails, &named) {
+        let weight = self.luck.weight(Hazard::StoreFails).div_ceil(10);
+        if self.luck.strikes_at(Hazard::StoreFails, &named, weight) {
             self.trace
                 .say(|| format!("{}: store.{what} fails {place} its effect", self.name));
             return Meets::Failure;

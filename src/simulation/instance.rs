@@ -13,6 +13,7 @@ use super::tasks::{Alarms, Spawner, StepAside, Tasks, WorldTime};
 use super::trace::Trace;
 use crate::clock::Clock;
 use crate::core::time::{Span, Time};
+use crate::engine::input::Input;
 use crate::engine::{Engine, EngineDesk};
 use crate::http::counters::IntakeCounters;
 use crate::http::intake::{IntakeLimits, intake};
@@ -155,22 +156,9 @@ impl Instance {
             roster: Arc::new(ArcSwap::from_pointee(roster)),
             telemetry: Telemetry::new("simulation"),
             alarms: Alarms::new(house.time.clone()),
-            spawner: spawner.clone(),
+            spawner,
         };
-        let attempts = spawner.clone();
-        let crew = Arc::new(Crew {
-            store: store.clone(),
-            roster: parts.roster.clone(),
-            outbound: Outbound::carried_by(Arc::new(line.clone())),
-            clock: clock.clone(),
-            inputs: inputs.clone(),
-            decide: decide.clone(),
-            dispatch: dispatch.clone(),
-            gates: Gates::default(),
-            swept: SweptAccounts::default(),
-            spawn: Arc::new(move |attempt| attempts.spawn(attempt)),
-            telemetry: parts.telemetry.clone(),
-        });
+        let crew = parts.crew(&line, &inputs, (decide, dispatch));
         let router = parts.start_intake(decide, dispatch, received);
         parts.start(Dispatch::new(crew.clone(), name.clone()), dispatch);
         parts.start(Sweep::new(crew, wished), sweep);
@@ -304,12 +292,34 @@ impl Parts {
         self.spawner.spawn(Box::pin(driven));
     }
 
+    fn crew(
+        &self,
+        line: &Line,
+        inputs: &mpsc::Sender<Input>,
+        (decide, dispatch): (&Pulse, &Pulse),
+    ) -> Arc<Crew> {
+        let attempts = self.spawner.clone();
+        Arc::new(Crew {
+            store: self.store.clone(),
+            roster: self.roster.clone(),
+            outbound: Outbound::carried_by(Arc::new(line.clone())),
+            clock: self.clock.clone(),
+            inputs: inputs.clone(),
+            decide: decide.clone(),
+            dispatch: dispatch.clone(),
+            gates: Gates::default(),
+            swept: SweptAccounts::default(),
+            spawn: Arc::new(move |attempt| attempts.spawn(attempt)),
+            telemetry: self.telemetry.clone(),
+        })
+    }
+
     /// The way in, from the public router to the engine.
     fn start_intake(
         &self,
         decide: &Pulse,
         dispatch: &Pulse,
-        received: mpsc::Receiver<crate::engine::input::Input>,
+        received: mpsc::Receiver<Input>,
     ) -> Router {
         let counters = Arc::new(IntakeCounters::default());
         let limits = IntakeLimits::default();

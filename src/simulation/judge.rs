@@ -11,6 +11,7 @@
 //!   itself refuses more than is left;
 //! - a call that was held up in the network and took effect after its caller gave up, as long as
 //!   the shop's release or the PSP's key made it harmless;
+//! - a payment whose money was taken twice goes back in parts only, which the PSP may refuse;
 //! - staff edits an order: the least that it ever cost is what must stay.
 
 use super::ledger::{Ledger, Touch};
@@ -370,7 +371,12 @@ pub fn voided(stage: &mut Stage, payment: &str, now: Time) {
 /// The PSP refused more than was left, and nobody but us had taken any.
 pub fn refund_refused(stage: &mut Stage, payment: &str, key: &str, now: Time) {
     let customer = stage.ledger.owner(payment);
-    let excused = [Touch::StaffRefunded, Touch::Disputed, Touch::RefundFailed];
+    let excused = [
+        Touch::StaffRefunded,
+        Touch::Disputed,
+        Touch::RefundFailed,
+        Touch::TakenTwice,
+    ];
     if stage.ledger.was_touched(&customer, &excused) || stage.ledger.booked.contains(key) {
         return;
     }

@@ -36,6 +36,8 @@ pub enum Touch {
     ConfirmForced,
     /// An operator had the money sent back.
     RefundOrdered,
+    /// Money of one payment was taken twice; a PSP gives such money back only in parts.
+    TakenTwice,
     /// The shop was asked to confirm by a call that arrived after its caller had given up.
     LateConfirm,
 }

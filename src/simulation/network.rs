@@ -241,55 +241,58 @@ pub fn fate(call: &Call, luck: &Luck, nth: u32) -> Fate {
         fails: timeout,
         trouble: None,
     };
-    const TROUBLES: [Hazard; 6] = [
-        Hazard::CallRefused,
-        Hazard::CallLost,
-        Hazard::CallUnanswered,
-        Hazard::CallMisanswered,
-        Hazard::CallThrottled,
-        Hazard::CallLate,
-    ];
-    let mut troubles = TROUBLES.into_iter();
-    let Some(trouble) = troubles.find(|one| luck.strikes(*one, &named)) else {
-        return fate;
-    };
-    fate.trouble = Some(trouble);
     let soon = call.sent_at.plus(there).plus(back);
-    let reset = (soon, CallError::Unclear("reset"));
-    match trouble {
-        Hazard::CallRefused => {
-            fate.arrives_at = None;
-            fate.fails = (soon, CallError::NotSent("connection_refused"));
-        }
-        Hazard::CallLost => {
-            fate.arrives_at = None;
-            if chance.hits(300) {
-                fate.fails = reset;
-            }
-        }
-        Hazard::CallUnanswered => {
-            fate.back = None;
-            if chance.hits(300) {
-                fate.fails = reset;
-            }
-        }
-        Hazard::CallMisanswered => fate.fault = Some(misanswered(&mut chance)),
-        Hazard::CallThrottled => {
-            let patience = chance.below(120);
-            fate.fault = Some(Fault {
-                symptom: Symptom::Status {
-                    code: 429,
-                    retry_after_s: Some(patience).filter(|patience| *patience > 5),
-                },
-                is_applied: chance.hits(100),
-            });
-        }
-        _ => {
-            let late = chance.widely(Span::from_millis(100), Span::from_hours(2));
-            fate.arrives_at = Some(call.deadline().plus(late));
-        }
+    let mut troubles = TROUBLES.into_iter();
+    let struck = troubles.find(|(hazard, _)| luck.strikes(*hazard, &named));
+    if let Some((hazard, strike)) = struck {
+        fate.trouble = Some(hazard);
+        strike(&mut fate, call, soon, &mut chance);
     }
     fate
+}
+
+/// What a trouble does to a call that would be answered soon.
+type Strike = fn(&mut Fate, &Call, Time, &mut Chance);
+
+const TROUBLES: [(Hazard, Strike); 6] = [
+    (Hazard::CallRefused, |fate, _, soon, _| {
+        fate.arrives_at = None;
+        fate.fails = (soon, CallError::NotSent("connection_refused"));
+    }),
+    (Hazard::CallLost, |fate, _, soon, chance| {
+        fate.arrives_at = None;
+        fate.may_be_reset(soon, chance);
+    }),
+    (Hazard::CallUnanswered, |fate, _, soon, chance| {
+        fate.back = None;
+        fate.may_be_reset(soon, chance);
+    }),
+    (Hazard::CallMisanswered, |fate, _, _, chance| {
+        fate.fault = Some(misanswered(chance));
+    }),
+    (Hazard::CallThrottled, |fate, _, _, chance| {
+        let patience = chance.below(120);
+        fate.fault = Some(Fault {
+            symptom: Symptom::Status {
+                code: 429,
+                retry_after_s: Some(patience).filter(|patience| *patience > 5),
+            },
+            is_applied: chance.hits(100),
+        });
+    }),
+    (Hazard::CallLate, |fate, call, _, chance| {
+        let late = chance.widely(Span::from_millis(100), Span::from_hours(2));
+        fate.arrives_at = Some(call.deadline().plus(late));
+    }),
+];
+
+impl Fate {
+    /// Some losses show as a connection that breaks, the others only as silence.
+    fn may_be_reset(&mut self, soon: Time, chance: &mut Chance) {
+        if chance.hits(300) {
+            self.fails = (soon, CallError::Unclear("reset"));
+        }
+    }
 }
 
 fn misanswered(chance: &mut Chance) -> Fault {

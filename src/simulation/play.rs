@@ -422,7 +422,7 @@ impl Play {
             return;
         }
         let carried = self.stage.serve(&call, fate.fault.as_ref(), now);
-        self.say(|| format!("  {} <- {}: {}", side.code(), call.from, carried.line));
+        self.say(|| format!("  {} <- {}: {}", side.code(), call.from, carried.line()));
         self.judge(&call, &carried);
         self.collect_post();
         let Some(back) = fate.back else { return };

@@ -3,10 +3,10 @@
 //!
 //! All of it follows from the seed. Knows no daemon.
 
-use super::act::Common;
+use super::act::{Away, Common, Secret};
 use super::chance::Chance;
 use super::hazard::{Hazard, Luck};
-use super::network::Outage;
+use super::network::{Outage, Side};
 use crate::core::money::{Currency, Money};
 use crate::core::policy::{HoldOrRefund, LatePayment, Mode, Overpayment, Policy};
 use crate::core::time::{Span, Time};
@@ -49,16 +49,12 @@ impl Setting {
     /// The setting of a run.
     pub fn of(luck: &Luck) -> Setting {
         let mut chance = luck.chance(&["setting"]);
-        let hours = chance.weighted(&[(70, 4), (20, 30), (10, 96)]).unwrap_or(4);
+        let hours = chance.weighted(&[(80, 3), (15, 12), (5, 60)]).unwrap_or(3);
         let length = Span::from_hours(hours);
-        let sweeps: &[Span] = if hours > 4 {
+        let sweeps: &[Span] = if hours > 3 {
             &[Span::from_hours(6), Span::from_hours(3)]
         } else {
-            &[
-                Span::from_minutes(10),
-                Span::from_minutes(30),
-                Span::from_hours(1),
-            ]
+            &[Span::from_minutes(20), Span::from_hours(1)]
         };
         let sweep_every = chance.one_of(sweeps).copied().unwrap_or(length);
         let outages = [Outage::Refuses, Outage::Hangs, Outage::Gateway];
@@ -126,10 +122,11 @@ impl Setting {
         let ends = at.plus(chance.widely(Span::from_seconds(20), Span::from_hours(14)));
         let who = usize::from(self.instances > 1 && chance.hits(500));
         let pair = |on: Common, off: Common| vec![(at, on), (ends, off)];
+        let away = |what| pair(Common::Outage(what, true), Common::Outage(what, false));
         let planned = match hazard {
-            Hazard::PspOutage | Hazard::ShopOutage | Hazard::StoreOutage => {
-                pair(Common::Outage(hazard, true), Common::Outage(hazard, false))
-            }
+            Hazard::PspOutage => away(Away::Outside(Side::Psp)),
+            Hazard::ShopOutage => away(Away::Outside(Side::Shop)),
+            Hazard::StoreOutage => away(Away::Store),
             Hazard::Crash => vec![(at, Common::Crash(who))],
             Hazard::Pause => {
                 let span = chance.widely(Span::from_seconds(1), Span::from_minutes(10));
@@ -161,9 +158,12 @@ impl Setting {
             Hazard::ShopRestored => pair(Common::Backup, Common::Restore),
             Hazard::ShopForgets => pair(Common::Forgets(true), Common::Forgets(false)),
             Hazard::SecretRotated => {
-                let secrets = [Common::WebhookSecret, Common::ShopSecret, Common::ApiKey];
+                let secrets = [Secret::Webhook, Secret::Shop, Secret::Api];
                 let secret = chance.one_of(&secrets).copied();
-                pair(secret.unwrap_or(Common::ApiKey), Common::Reload)
+                pair(
+                    Common::Rotate(secret.unwrap_or(Secret::Api)),
+                    Common::Reload,
+                )
             }
             Hazard::DeliveryLost
             | Hazard::DeliveryDoubled
@@ -208,6 +208,8 @@ fn policy(luck: &Luck, chance: &mut Chance) -> Policy {
         underpayment: back(chance.hits(500)),
         unreferenced: back(chance.hits(500)),
         auto_refund_limit: eur(100_000_000),
+        confirm_patience: Span::from_hours(2),
+        outage_patience: Span::from_hours(6),
         ..Policy::default()
     };
     if chance.hits(300) {

@@ -46,8 +46,15 @@ pub struct Carried {
     pub confirmed: Option<String>,
     /// The payment that was voided by it, if one was.
     pub voided: Option<String>,
-    /// In one line.
-    pub line: String,
+    /// What was asked, in words.
+    pub what: String,
+}
+
+impl Carried {
+    /// What was asked and answered, in one line.
+    pub fn line(&self) -> String {
+        format!("{} -> {}", self.what, told(&self.served))
+    }
 }
 
 /// What an answer that was heard means to an observer.
@@ -212,7 +219,10 @@ impl Stage {
             Act::Fail(_) => (psp.fail(payment, now).is_ok(), None),
             Act::Process(_) => (psp.process(payment, now).is_ok(), None),
             Act::Capture(_) => (psp.capture(payment, now).is_ok(), None),
-            Act::CaptureAgain(_) => (psp.capture_again(payment, now).is_ok(), None),
+            Act::CaptureAgain(_) => {
+                let is_done = psp.capture_again(payment, now).is_ok();
+                (is_done, Some(Touch::TakenTwice))
+            }
             Act::Expire(_) => (psp.expire(payment, now).is_ok(), None),
             Act::TellAgain(_) => (psp.tell_again(payment, now).is_ok(), None),
             Act::SlipIn(_) => {
@@ -229,8 +239,8 @@ impl Stage {
             }
             Act::Dispute(_) => (psp.dispute(payment, now).is_ok(), Some(Touch::Disputed)),
             Act::CloseDispute(_, is_won) => {
-                let disputes = psp.records().disputes.values();
-                let found = disputes.filter(|one| one.intent == payment).last();
+                let mut disputes = psp.records().disputes.values();
+                let found = disputes.rfind(|one| one.intent == payment);
                 let found = found.map(|one| one.id.clone());
                 let closed = found.map(|id| psp.close_dispute(&id, *is_won, now));
                 (
@@ -239,10 +249,9 @@ impl Stage {
                 )
             }
             Act::FailRefund(_) => {
-                let refunds = psp.records().refunds.values();
+                let mut refunds = psp.records().refunds.values();
                 let found = refunds
-                    .filter(|one| one.intent == payment && one.status != RefundStatus::Failed)
-                    .last();
+                    .rfind(|one| one.intent == payment && one.status != RefundStatus::Failed);
                 let found = found.map(|one| one.id.clone());
                 let failed = found.map(|id| psp.fail_refund_later(&id, now));
                 (
@@ -304,7 +313,25 @@ impl Stage {
                 let shop = &mut self.world.shop;
                 shop.change(reference, |order| order.not_yet = *count);
             }
-            _ => {}
+            Act::Cancel { .. } | Act::ConfirmItself(_) | Act::Reprice(_) | Act::Ship => {}
+            Act::Open(_)
+            | Act::Pay(_)
+            | Act::PayUnnamed(_)
+            | Act::PayInOtherMode(_)
+            | Act::Authorise(_)
+            | Act::Succeed(_)
+            | Act::Fail(_)
+            | Act::Process(_)
+            | Act::Capture(_)
+            | Act::CaptureAgain(_)
+            | Act::Expire(_)
+            | Act::SlipIn(_)
+            | Act::StaffRefund(..)
+            | Act::Dispute(_)
+            | Act::CloseDispute(..)
+            | Act::FailRefund(_)
+            | Act::Hide(..)
+            | Act::TellAgain(_) => {}
         }
     }
 
@@ -500,11 +527,7 @@ impl Stage {
             self.note_taken(&payment.clone(), now);
         }
         Carried {
-            line: format!(
-                "{kind:?} {} {key} -> {}",
-                subject.unwrap_or_default(),
-                told(&served)
-            ),
+            what: format!("{kind:?} {} {key}", subject.unwrap_or_default()),
             served,
             note: if is_read {
                 Note::Read(named, now)
@@ -563,7 +586,7 @@ impl Stage {
             self.ledger.touch(&reference, Touch::LateConfirm);
         }
         Carried {
-            line: format!("{via:?} {reference} -> {}", told(&served)),
+            what: format!("{via:?} {reference}"),
             served,
             note,
             refund: None,

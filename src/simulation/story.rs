@@ -102,7 +102,10 @@ pub fn tell(number: usize, setting: &Setting, luck: &Luck) -> Story {
     }
 }
 
-impl Tale<'_> {
+/// Adds one trouble to a story.
+type Add<'a> = fn(&mut Tale<'a>);
+
+impl<'a> Tale<'a> {
     /// Time passes: between these two lengths, any order of magnitude.
     fn later(&mut self, least: Span, most: Span) {
         let span = self.chance.widely(least, most);
@@ -151,11 +154,27 @@ impl Tale<'_> {
 
     fn play(&mut self, kind: Kind) {
         match kind {
-            Kind::Plain | Kind::Twice | Kind::NotYet | Kind::ShopConfirms => {
-                self.place();
-                self.soon();
+            Kind::Plain => self.place_and_pay(),
+            Kind::Twice => {
+                self.place_and_pay();
+                self.later(Span::from_millis(1), Span::from_hours(6));
                 self.act(Act::Pay(self.price));
-                self.go_on(kind);
+            }
+            Kind::NotYet => {
+                self.place_and_pay();
+                let count = u32::try_from(self.chance.below(4)).unwrap_or(0);
+                let placed = self.acts.first().map_or(self.at, |(at, _)| *at);
+                let soon = placed.plus(Span::from_micros(1));
+                self.acts.push((soon, Act::NotYet(count.saturating_add(1))));
+            }
+            Kind::ShopConfirms => {
+                self.place_and_pay();
+                let by = match self.chance.below(3) {
+                    0 => PaidBy::Nobody,
+                    _ => PaidBy::Payment(0),
+                };
+                self.later(Span::from_millis(1), Span::from_hours(1));
+                self.act(Act::ConfirmItself(by));
             }
             Kind::Quiet => {
                 self.place_quietly();
@@ -168,17 +187,84 @@ impl Tale<'_> {
                 self.place();
             }
             Kind::Orphan => self.act(Act::Pay(self.price)),
-            Kind::TooMuch | Kind::TooLittle | Kind::InParts | Kind::TenTimes => {
-                self.play_amounts(kind);
+            Kind::TooMuch => {
+                let more = self.part(1, 40);
+                self.place_and_pay_amount(self.price.saturating_add(more));
+                self.calm_unless(self.setting.policy.overpayment == Overpayment::Hold);
             }
+            Kind::TooLittle => {
+                let part = self.part(20, 99);
+                self.place_and_pay_amount(part);
+                self.calm_unless(true);
+            }
+            Kind::InParts => {
+                let part = self.part(55, 90);
+                self.place_and_pay_amount(part);
+                self.later(Span::from_seconds(1), Span::from_minutes(10));
+                self.act(Act::Pay(self.price.saturating_sub(part)));
+                self.calm_unless(true);
+            }
+            Kind::TenTimes => {
+                self.place_and_pay_amount(self.price.saturating_mul(10));
+                self.calm_unless(true);
+            }
+            Kind::Unnamed
+            | Kind::Captured
+            | Kind::Lapsed
+            | Kind::NoOrderHeld
+            | Kind::SecondAttempt
+            | Kind::Slow
+            | Kind::CancelledBefore
+            | Kind::CapturedTwice
+            | Kind::OtherMode
+            | Kind::PaidOtherwise => self.play_seldom(kind),
+        }
+    }
+
+    fn play_seldom(&mut self, kind: Kind) {
+        match kind {
+            Kind::Plain
+            | Kind::Twice
+            | Kind::NotYet
+            | Kind::ShopConfirms
+            | Kind::Quiet
+            | Kind::PaidFirst
+            | Kind::Orphan
+            | Kind::TooMuch
+            | Kind::TooLittle
+            | Kind::InParts
+            | Kind::TenTimes => {}
             Kind::Unnamed => self.play_unnamed(),
-            Kind::Captured | Kind::Lapsed | Kind::NoOrderHeld => self.play_authorised(kind),
-            Kind::SecondAttempt | Kind::Slow => self.play_attempts(kind),
-            Kind::CancelledBefore => self.play_cancelled(),
-            Kind::CapturedTwice => {
+            Kind::Captured | Kind::Lapsed => {
                 self.place();
                 self.soon();
-                self.act(Act::Pay(self.price));
+                self.act(Act::Authorise(self.price));
+                self.later(Span::from_seconds(1), Span::from_hours(12));
+                let is_captured = matches!(kind, Kind::Captured);
+                self.act(if is_captured {
+                    Act::Capture(0)
+                } else {
+                    Act::Expire(0)
+                });
+            }
+            Kind::NoOrderHeld => {
+                self.act(Act::Authorise(self.price));
+                if self.chance.hits(300) {
+                    self.act(Act::SlipIn(0));
+                }
+            }
+            Kind::SecondAttempt => {
+                self.place();
+                self.act(Act::Open(self.price));
+                self.soon();
+                self.act(Act::Fail(0));
+                self.soon();
+                self.act(Act::Succeed(0));
+            }
+            Kind::Slow => self.play_slow(),
+            Kind::CancelledBefore => self.play_cancelled(),
+            Kind::CapturedTwice => {
+                self.place_and_pay();
                 self.later(Span::from_seconds(1), Span::from_hours(2));
                 self.act(Act::CaptureAgain(0));
                 self.calm_unless(self.setting.policy.overpayment == Overpayment::Hold);
@@ -197,63 +283,19 @@ impl Tale<'_> {
         }
     }
 
-    fn go_on(&mut self, kind: Kind) {
-        match kind {
-            Kind::Twice => {
-                self.later(Span::from_millis(1), Span::from_hours(6));
-                self.act(Act::Pay(self.price));
-            }
-            Kind::NotYet => {
-                let count = u32::try_from(self.chance.below(4)).unwrap_or(0);
-                let placed = self.acts.first().map_or(self.at, |(at, _)| *at);
-                self.acts.push((
-                    placed.plus(Span::from_micros(1)),
-                    Act::NotYet(count.saturating_add(1)),
-                ));
-            }
-            Kind::ShopConfirms => {
-                let by = match self.chance.below(3) {
-                    0 => PaidBy::Nobody,
-                    _ => PaidBy::Payment(0),
-                };
-                self.later(Span::from_millis(1), Span::from_hours(1));
-                self.act(Act::ConfirmItself(by));
-            }
-            _ => {}
-        }
+    fn place_and_pay(&mut self) {
+        self.place_and_pay_amount(self.price);
+    }
+
+    fn place_and_pay_amount(&mut self, minor: i64) {
+        self.place();
+        self.soon();
+        self.act(Act::Pay(minor));
     }
 
     fn calm_unless(&mut self, is_wild: bool) {
         if is_wild {
             self.expects = Expects::Anything;
-        }
-    }
-
-    fn play_amounts(&mut self, kind: Kind) {
-        self.place();
-        self.soon();
-        match kind {
-            Kind::TooMuch => {
-                let more = self.part(1, 40);
-                self.act(Act::Pay(self.price.saturating_add(more)));
-                self.calm_unless(self.setting.policy.overpayment == Overpayment::Hold);
-            }
-            Kind::InParts => {
-                let part = self.part(55, 90);
-                self.act(Act::Pay(part));
-                self.later(Span::from_seconds(1), Span::from_minutes(10));
-                self.act(Act::Pay(self.price.saturating_sub(part)));
-                self.calm_unless(true);
-            }
-            Kind::TenTimes => {
-                self.act(Act::Pay(self.price.saturating_mul(10)));
-                self.calm_unless(true);
-            }
-            _ => {
-                let part = self.part(20, 99);
-                self.act(Act::Pay(part));
-                self.calm_unless(true);
-            }
         }
     }
 
@@ -270,43 +312,18 @@ impl Tale<'_> {
         self.calm_unless(true);
     }
 
-    fn play_authorised(&mut self, kind: Kind) {
-        if let Kind::NoOrderHeld = kind {
-            self.act(Act::Authorise(self.price));
-            if self.chance.hits(300) {
-                self.act(Act::SlipIn(0));
-            }
-            return;
-        }
-        self.place();
-        self.soon();
-        self.act(Act::Authorise(self.price));
-        self.later(Span::from_seconds(1), Span::from_hours(12));
-        if let Kind::Captured = kind {
-            self.act(Act::Capture(0));
-        } else {
-            self.act(Act::Expire(0));
-        }
-    }
-
-    fn play_attempts(&mut self, kind: Kind) {
+    fn play_slow(&mut self) {
         self.place();
         self.act(Act::Open(self.price));
-        if let Kind::SecondAttempt = kind {
-            self.soon();
-            self.act(Act::Fail(0));
-            self.soon();
-            self.act(Act::Succeed(0));
-            return;
-        }
         self.soon();
         self.act(Act::Process(0));
         self.later(Span::from_minutes(1), Span::from_days(3));
-        if self.chance.hits(700) {
-            self.act(Act::Succeed(0));
+        let is_paid = self.chance.hits(700);
+        self.act(if is_paid {
+            Act::Succeed(0)
         } else {
-            self.act(Act::Fail(0));
-        }
+            Act::Fail(0)
+        });
     }
 
     fn play_cancelled(&mut self) {
@@ -325,33 +342,27 @@ impl Tale<'_> {
 
     /// What staff, banks and payers add, where this run has such trouble.
     fn add_trouble(&mut self, luck: &Luck, name: &str) {
-        for hazard in [
-            Hazard::StaffRefund,
-            Hazard::ShopStaff,
-            Hazard::Dispute,
-            Hazard::RefundFails,
-        ] {
+        let troubles: [(Hazard, Add<'a>); 4] = [
+            (Hazard::StaffRefund, |tale| {
+                let part = tale.chance.hits(400).then(|| tale.part(5, 95));
+                tale.act(Act::StaffRefund(0, part));
+            }),
+            (Hazard::ShopStaff, Tale::staff_in_the_shop),
+            (Hazard::Dispute, |tale| {
+                tale.act(Act::Dispute(0));
+                tale.later(Span::from_minutes(1), Span::from_days(2));
+                let is_won = tale.chance.hits(500);
+                tale.act(Act::CloseDispute(0, is_won));
+            }),
+            (Hazard::RefundFails, |tale| tale.act(Act::FailRefund(0))),
+        ];
+        for (hazard, add) in troubles {
             let per_mille = luck.weight(hazard).saturating_mul(2);
-            if !luck.strikes_at(hazard, &["story", name], per_mille) {
-                continue;
-            }
-            self.expects = Expects::Anything;
-            let paid = self.acts.last().map_or(self.at, |(at, _)| *at);
-            self.at = paid;
-            self.later(Span::from_millis(10), Span::from_days(2));
-            match hazard {
-                Hazard::StaffRefund => {
-                    let part = self.chance.hits(400).then(|| self.part(5, 95));
-                    self.act(Act::StaffRefund(0, part));
-                }
-                Hazard::Dispute => {
-                    self.act(Act::Dispute(0));
-                    self.later(Span::from_minutes(1), Span::from_days(2));
-                    let is_won = self.chance.hits(500);
-                    self.act(Act::CloseDispute(0, is_won));
-                }
-                Hazard::RefundFails => self.act(Act::FailRefund(0)),
-                _ => self.staff_in_the_shop(),
+            if luck.strikes_at(hazard, &["story", name], per_mille) {
+                self.expects = Expects::Anything;
+                self.at = self.acts.last().map_or(self.at, |(at, _)| *at);
+                self.later(Span::from_millis(10), Span::from_days(2));
+                add(self);
             }
         }
     }
