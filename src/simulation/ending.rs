@@ -140,7 +140,13 @@ fn troubles(stage: &Stage, setting: &Setting) -> BTreeMap<String, (Judgement, bo
                 Touch::Restored,
             ],
             Judgement::ConfirmedTwice => {
-                &[Touch::ConfirmedItself, Touch::Restored, Touch::LateConfirm]
+                // A shop that takes back what it confirmed, and may revive it, thanks again.
+                &[
+                    Touch::ConfirmedItself,
+                    Touch::CancelledAfterConfirm,
+                    Touch::Restored,
+                    Touch::LateConfirm,
+                ]
             }
         };
         let is_excused = stage.ledger.was_touched(&name, excuses);

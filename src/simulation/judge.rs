@@ -181,9 +181,12 @@ fn without_reason(
     let ledger = &stage.ledger;
     let policy = &setting.policy;
     let mut broken = Vec::new();
+    let taken = ledger.taken.get(payment).copied().unwrap_or(now);
     let released = ledger.heard(customer).find(|said| {
+        // Named in the question, or there already when the order as a whole was given up.
+        let is_meant = said.named.iter().any(|one| one == payment) || said.at >= taken;
         said.via == ShopCall::Release
-            && said.named.iter().any(|one| one == payment)
+            && is_meant
             && (said.status == "cancelled" || said.status == "unknown")
     });
     let has_stood = ledger
@@ -192,7 +195,7 @@ fn without_reason(
         || ledger.was_touched(customer, &[Touch::ConfirmedItself]);
     let since = match (released, has_stood) {
         (Some(said), _) => said.at,
-        (None, true) => ledger.taken.get(payment).copied().unwrap_or(now),
+        (None, true) => taken,
         (None, false) => {
             broken.push((
                 "no_reason",

@@ -117,8 +117,10 @@ pub struct Ledger {
     pub epoch: Option<u64>,
     /// When a smaller one was heard, until an operator lets refunds go on.
     pub epoch_back_at: Option<Time>,
-    /// Payments of the books that belong to nobody here.
+    /// Payments of the books that name no order, and that no order names that was told of.
     pub strangers: BTreeSet<String>,
+    /// Payments that an order names, until its event is acknowledged.
+    pub claims: BTreeMap<String, Vec<String>>,
     /// Broken promises, the first first.
     pub failures: Vec<Failure>,
 }
@@ -134,6 +136,14 @@ impl Ledger {
     pub fn was_touched(&self, customer: &str, by: &[Touch]) -> bool {
         let touches = self.touches.get(customer);
         touches.is_some_and(|touches| by.iter().any(|touch| touches.contains(touch)))
+    }
+
+    /// An event about this order was acknowledged: what it names is the daemon's to know.
+    pub fn told_of(&mut self, reference: &str) {
+        for payment in self.claims.remove(reference).unwrap_or_default() {
+            self.strangers.remove(&payment);
+            self.owners.insert(payment, reference.to_owned());
+        }
     }
 
     /// Notes a broken promise.

@@ -428,7 +428,7 @@ impl Play {
         let Some(back) = fate.back else { return };
         let at = now.plus(back).plus(carried.served.delay);
         let most = call.limits.body_bytes_max;
-        let is_true = fate.fault.is_none();
+        let is_true = fate.fault.is_none() || carried.is_note_robust;
         let note = if is_true { carried.note } else { Note::Nothing };
         let event = match carried.served.reply {
             None => Event::Fails(Box::new((call, CallError::Unclear("reset")))),

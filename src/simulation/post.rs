@@ -175,6 +175,9 @@ impl Play {
                 .ledger
                 .fail(now, "acknowledged", &letter.about, detail);
         }
+        if is_taken && letter.side == Side::Shop {
+            self.stage.ledger.told_of(&letter.about);
+        }
         if !is_taken {
             self.try_again(letter);
         }

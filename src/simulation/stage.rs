@@ -9,7 +9,7 @@ use super::ledger::{Ledger, Said, Touch};
 use super::network::{Call, Side};
 use crate::core::money::{Currency, Money};
 use crate::core::time::{Span, Time};
-use crate::sandbox::fault::{Aim, Fault, Served, Times};
+use crate::sandbox::fault::{Aim, Fault, Served, Symptom, Times};
 use crate::sandbox::outbox::Delivery;
 use crate::sandbox::psp::{PspCall, PspSetup, RefundStatus, SandboxPsp};
 use crate::sandbox::shop::{SandboxShop, ShopCall, ShopOrder, Standing};
@@ -40,6 +40,8 @@ pub struct Carried {
     pub served: Served,
     /// What must be noted when that answer is heard unchanged.
     pub note: Note,
+    /// True when the note holds even though words of the answer were changed.
+    pub is_note_robust: bool,
     /// Which refund was booked by it, if one was, under which key.
     pub refund: Option<(String, String)>,
     /// The order that was confirmed by it, if one was.
@@ -363,10 +365,9 @@ impl Stage {
         if let Some(span) = expires_in {
             shop.change(reference, |order| order.expires_at = Some(now.plus(span)));
         }
-        for (_, payment) in named {
-            self.ledger.strangers.remove(&payment);
-            self.ledger.owners.insert(payment, reference.to_owned());
-        }
+        let claimed = named.into_iter().map(|(_, payment)| payment);
+        let claims = self.ledger.claims.entry(reference.to_owned());
+        claims.or_default().extend(claimed);
         let amounts = self.ledger.amounts.entry(reference.to_owned());
         amounts.or_default().push(story.price);
         let expects = self.ledger.expects.entry(reference.to_owned());
@@ -534,6 +535,7 @@ impl Stage {
             } else {
                 Note::Nothing
             },
+            is_note_robust: is_read && fault.is_some_and(|one| one.symptom == Symptom::UnknownWord),
             refund,
             confirmed: None,
             voided,
@@ -589,6 +591,7 @@ impl Stage {
             what: format!("{via:?} {reference}"),
             served,
             note,
+            is_note_robust: false,
             refund: None,
             confirmed,
             voided: None,
