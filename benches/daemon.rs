@@ -40,14 +40,17 @@ const RUNS: usize = 3;
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
+    if let Some([word, address, path]) = words.get(..3)
+        && word == raw::WORD
+    {
+        runtime().block_on(raw::serve(address, path));
+        return;
+    }
     if !words.iter().any(|word| word == "--bench") {
         println!("nothing measured: run it with `cargo bench --bench daemon`");
         return;
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = runtime();
     let wanted = |name: &str| {
         let named = words
             .iter()
@@ -69,38 +72,66 @@ fn main() {
     }
 }
 
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+}
+
 fn median(mut figures: Vec<f64>) -> f64 {
     figures.sort_by(f64::total_cmp);
     figures[figures.len() / 2]
 }
 
+/// One side of a run: how fast, and what a delivery cost the process that took it in.
+struct Side {
+    rates: Vec<f64>,
+    costs: Vec<f64>,
+}
+
+impl Side {
+    fn new() -> Side {
+        Side {
+            rates: Vec::new(),
+            costs: Vec::new(),
+        }
+    }
+
+    fn add(&mut self, name: &str, ran: &load::Ran, used: Duration, rest: &str) {
+        let cost = used.as_secs_f64() * 1e6 / INTAKE_COUNT as f64;
+        println!("{name} {}, CPU {cost:.1} µs each{rest}", ran.line());
+        self.rates.push(ran.per_second());
+        self.costs.push(cost);
+    }
+}
+
 /// Durable intake beside the raw group commit, alternating.
 async fn intake() {
-    let mut ours = Vec::new();
-    let mut bare = Vec::new();
+    let (mut ours, mut bare) = (Side::new(), Side::new());
     for run in 0..RUNS {
         let requests: Vec<Vec<u8>> = (0..INTAKE_COUNT)
             .map(|n| signed_event(&event(&format!("i{run}"), n)))
             .collect();
         let yardstick = raw::Raw::start().await;
-        let result = load::run(yardstick.address, &requests, SENDERS).await;
-        println!("raw group commit    {}", result.line());
-        bare.push(result.per_second());
-        yardstick.stop().await;
+        let before = yardstick.cpu();
+        let ran = load::run(yardstick.address, &requests, SENDERS).await;
+        bare.add("raw group commit", &ran, yardstick.cpu() - before, "");
+        yardstick.stop();
         let subject = Subject::start(0).await;
-        let result = load::run(subject.public, &requests, SENDERS).await;
-        println!(
-            "durable intake      {}  RSS {} MiB",
-            result.line(),
-            subject.rss_mib()
-        );
-        ours.push(result.per_second());
+        let before = subject.cpu();
+        let ran = load::run(subject.public, &requests, SENDERS).await;
+        let used = subject.cpu() - before;
+        let rest = format!(", RSS {} MiB", subject.rss_mib());
+        ours.add("durable intake  ", &ran, used, &rest);
         subject.stop().await;
     }
-    let (ours, bare) = (median(ours), median(bare));
+    let (rate, bare_rate) = (median(ours.rates), median(bare.rates));
+    let (cost, bare_cost) = (median(ours.costs), median(bare.costs));
     println!(
-        "intake: {ours:.0}/s, raw group commit: {bare:.0}/s, ratio {:.2} (medians of {RUNS})",
-        ours / bare
+        "intake: {rate:.0}/s, raw group commit: {bare_rate:.0}/s, ratio {:.2}; \
+         CPU {cost:.1} and {bare_cost:.1} µs each (medians of {RUNS})",
+        rate / bare_rate
     );
 }
 
@@ -118,13 +149,14 @@ async fn settle() {
         let events: Vec<Vec<u8>> = (0..SETTLE_COUNT)
             .map(|n| signed_event(&event(&name, n)))
             .collect();
-        let begun = Instant::now();
+        let (begun, before) = (Instant::now(), subject.cpu());
         let result = load::run(subject.public, &events, SENDERS).await;
         subject.until_settled(SETTLE_COUNT).await;
-        let took = begun.elapsed();
+        let (took, used) = (begun.elapsed(), subject.cpu() - before);
         let rate = SETTLE_COUNT as f64 / took.as_secs_f64();
+        let cost = used.as_secs_f64() * 1e6 / SETTLE_COUNT as f64;
         println!(
-            "settled {SETTLE_COUNT} in {:.2} s: {rate:.0}/s (intake {}; RSS {} MiB)",
+            "settled {SETTLE_COUNT} in {:.2} s: {rate:.0}/s, CPU {cost:.0} µs each (intake {}; RSS {} MiB)",
             took.as_secs_f64(),
             result.line(),
             subject.rss_mib()

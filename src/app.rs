@@ -2,6 +2,7 @@
 //!
 //! Starts what must run, in the order in which it may stop. Knows no rule of the trade.
 
+mod origin;
 mod parts;
 mod rooms;
 
@@ -83,6 +84,8 @@ pub async fn serve(path: &Path, config: Config, inherited: Sockets) -> anyhow::R
             "attempts that nobody saw the end of are read back"
         );
     }
+    let origin = origin::note(&config, store.as_ref(), clock.now()).await;
+    let origin = origin.context("cannot note this start in the store")?;
     let roster = roster_of(&config, store.as_ref(), clock.now()).await?;
     let telemetry = Telemetry::new(env!("CARGO_PKG_VERSION"));
     telemetry.config_loaded(&config.fingerprint());
@@ -97,6 +100,7 @@ pub async fn serve(path: &Path, config: Config, inherited: Sockets) -> anyhow::R
         telemetry,
         lifecycle,
         reload_note: ReloadNote::default(),
+        origin,
     };
     daemon.run(&config, inherited, reloads).await
 }
@@ -110,6 +114,7 @@ struct Daemon {
     telemetry: Telemetry,
     lifecycle: Lifecycle,
     reload_note: ReloadNote,
+    origin: origin::Origin,
 }
 
 /// The channels and pulses between the loops.
@@ -149,6 +154,7 @@ impl Daemon {
             roster: self.roster.clone(),
             intake: intake.clone(),
             quarantine,
+            unsigned: Default::default(),
             counters: counters.clone(),
             clock: self.clock.clone(),
             store: self.store.clone(),

@@ -10,6 +10,7 @@ pub mod ids;
 pub mod invariants;
 pub mod lattice;
 pub mod matching;
+pub mod means;
 pub mod money;
 pub mod order;
 pub mod payment;

@@ -38,6 +38,16 @@ pub trait Desk: Send + Sync + 'static {
     /// Releases a shop's brake and lets its held refunds go on under the policy.
     async fn release_brake(&self, shop: &ShopId, by: &str, note: &str) -> Result<u64, DeskError>;
 
+    /// Asks the shop again about every order of it that settled at or after `since`; their number.
+    /// What the shop no longer knows is offered to it again and then held by name.
+    async fn recheck(
+        &self,
+        shop: &ShopId,
+        since: crate::core::time::Time,
+        by: &str,
+        note: &str,
+    ) -> Result<u64, DeskError>;
+
     /// Starts a sweep of one account, or of all; the number of accounts that will be swept.
     async fn sweep(
         &self,

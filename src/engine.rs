@@ -15,10 +15,15 @@ pub use desk::{EngineDesk, SweepWish};
 pub use units::Outcome;
 
 use crate::clock::Clock;
+use crate::core::fact::BrakeCause;
 use crate::core::ids::ShopId;
+use crate::core::plan::Reason;
 use crate::core::policy::Policy;
+use crate::core::time::Time;
 use crate::roster::Roster;
-use crate::store::{CommitUnit, Committed, Disposition, Store, StoreError, TallyKind, Wanted};
+use crate::store::{
+    CommitUnit, Committed, Disposition, Sender, Store, StoreError, TallyKind, Wanted,
+};
 use crate::telemetry::Telemetry;
 use arc_swap::ArcSwap;
 use input::Input;
@@ -152,8 +157,10 @@ impl Engine {
         if units.is_empty() {
             return Ok(outcomes);
         }
+        self.brake_wrong_scales(&units, now).await?;
         let committed = self.store.commit(&units).await?;
         self.count(&units, &committed);
+        self.hear(inputs, &roster);
         let members = members.into_iter().zip(units);
         for (((group, group_outcomes), unit), result) in members.zip(committed) {
             match result {
@@ -169,11 +176,41 @@ impl Engine {
 }
 
 impl Engine {
+    /// Deliveries of PSPs show that their webhooks reach us, whatever they say.
+    fn hear(&self, inputs: &[&Input], roster: &Roster) {
+        for input in inputs {
+            if let Input::Delivery(row) = input
+                && let Sender::Psp(account) = &row.delivery.sender
+                && let Some(entry) = roster.accounts.get(account)
+            {
+                self.telemetry.heard(&entry.shop);
+            }
+        }
+    }
+
     fn count_captures(&self, unit: &CommitUnit, learned_by: &'static str) {
         let captures = unit.tallies.iter();
         for tally in captures.filter(|one| one.kind == TallyKind::Capture) {
             self.telemetry.captured(&tally.shop, learned_by);
         }
+    }
+
+    /// An amount that is off by a power of ten is a bug of ours or of the shop's, and the next
+    /// payments have it too: the shop's refunds stop before the first such hold is committed.
+    async fn brake_wrong_scales(&self, units: &[CommitUnit], now: Time) -> Result<(), StoreError> {
+        let rows = units.iter().flat_map(|unit| &unit.checkouts);
+        let fresh = rows
+            .map(|one| &one.row)
+            .filter(|row| row.reason == Reason::AmountOffByPowerOfTen && row.since == now);
+        for row in fresh {
+            if self.store.shop(&row.shop).await?.brake.is_none() {
+                let cause = BrakeCause::AmountScale;
+                tracing::error!(shop = %row.shop, checkout.id = %row.id, cause = cause.code(),
+                    "the guard stopped this shop's refunds");
+                self.store.set_brake(&row.shop, Some((cause, now))).await?;
+            }
+        }
+        Ok(())
     }
 
     fn count(&self, units: &[CommitUnit], committed: &[Committed]) {

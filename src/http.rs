@@ -20,6 +20,7 @@ pub mod replay;
 pub mod shop_events;
 pub mod status;
 pub mod timeline;
+pub mod unsigned;
 pub mod view;
 pub mod webhook;
 pub mod words;

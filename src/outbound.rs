@@ -29,6 +29,9 @@ const FIELDS_BYTES_MAX: usize = 32 * 1024;
 /// Room made for a body before its size is known.
 const FIRST_BYTES: usize = 4 * 1024;
 
+/// Said of a call that was never made because its time was up before it began.
+pub(crate) const NO_TIME_LEFT: &str = "no_time_left";
+
 const USER_AGENT: &str = concat!("reconciled/", env!("CARGO_PKG_VERSION"));
 
 /// How the client behaves towards everyone.
@@ -134,7 +137,7 @@ impl Outbound {
     /// while the connection is still being made is unclear too.
     pub async fn call(&self, request: Request, limits: CallLimits) -> Reply {
         if limits.deadline.is_zero() {
-            return Err(CallError::NotSent("no_time_left"));
+            return Err(CallError::NotSent(NO_TIME_LEFT));
         }
         match &self.way {
             Way::Network(client) => over_network(client, request, limits).await,

@@ -74,6 +74,15 @@ pub enum PspAsk {
         /// Why.
         why: Reason,
     },
+    /// Cancel a refund that still waits.
+    CancelRefund {
+        /// Of which payment.
+        payment: ExternalRef,
+        /// The PSP's id of the refund.
+        refund: ExternalRef,
+        /// The decision's key.
+        key: ActionKey,
+    },
     /// One page of payments in a window of the PSP's clock.
     List {
         /// Which listing; an adapter numbers its ways of listing from 0 (by creation, by money).

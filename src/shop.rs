@@ -27,6 +27,8 @@ pub enum ShopAsk {
         amount: Money,
         /// True if the order had expired or was cancelled.
         late: bool,
+        /// The decision's number: a confirm below that of a handled release is stale.
+        decision: u32,
     },
     /// Say how the order stands.
     LookUp {
@@ -39,6 +41,10 @@ pub enum ShopAsk {
         reference: Reference,
         /// The payments about to be refunded.
         payments: Vec<PaidPart>,
+        /// The decision's number.
+        decision: u32,
+        /// What other means cover, as far as the shop has said: it gives that back itself.
+        paid_otherwise: Option<Money>,
     },
     /// Tell the customer.
     Notify {

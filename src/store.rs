@@ -24,12 +24,13 @@ pub use units::{
     LeaseRequest, Leased, LoadedCheckout, Wanted,
 };
 pub use watch::{
-    Backlog, CheckoutFilter, Retention, ShopRow, SweepMark, Tally, TallyKind, TallySums,
+    Backlog, CheckoutFilter, Retention, ShopRow, Stamp, SweepMark, Tally, TallyKind, TallySums,
     VerdictCount,
 };
 
 use crate::core::fact::BrakeCause;
-use crate::core::ids::{AccountId, ActionKey, CheckoutId, ShopId};
+use crate::core::ids::{AccountId, ActionKey, CheckoutId, Reference, ShopId};
+use crate::core::plan::{Reason, Verdict};
 use crate::core::time::{Span, Time};
 use async_trait::async_trait;
 
@@ -144,7 +145,8 @@ pub trait Store: Send + Sync + 'static {
         judge: &RefundJudge<'_>,
     ) -> Result<Result<(), BrakeCause>, StoreError>;
 
-    /// Sets or clears a shop's brake.
+    /// Sets or clears a shop's brake. Clearing it forgets what counted towards the guard's limits,
+    /// or the next refund would pull it again at once.
     async fn set_brake(
         &self,
         shop: &ShopId,
@@ -168,6 +170,19 @@ pub trait Store: Send + Sync + 'static {
 
     /// Checkouts by filter, oldest trouble first.
     async fn checkouts(&self, filter: &CheckoutFilter) -> Result<Vec<LoadedCheckout>, StoreError>;
+
+    /// The order of a shop that came to stand so last, but not after `before`: the newest of those
+    /// with this verdict and reason that have a reference.
+    async fn newest_order(
+        &self,
+        shop: &ShopId,
+        standing: (Verdict, Reason),
+        before: Time,
+    ) -> Result<Option<(Time, Reference)>, StoreError>;
+
+    /// Notes that a daemon starts on this store at `home`, a word that is the same at every start
+    /// in the same place; counts the start and tells where the one before was.
+    async fn stamp(&self, home: &str, now: Time) -> Result<Stamp, StoreError>;
 
     /// A checkout's journal, oldest first, after a position.
     async fn journal(

@@ -13,8 +13,8 @@ use crate::core::plan::{ActionKind, Destination, Reason, Verdict};
 use crate::core::time::Span;
 use labels::{
     AccountLabel, ActionLabels, BuildLabels, CaptureLabels, CodeLabel, ConfigLabels,
-    DecisionLabels, DestinationLabel, KindLabel, RefundLabels, ResultLabel, SweepLabels, kind_word,
-    outcome_word,
+    DecisionLabels, DestinationLabel, KindLabel, RefundLabels, ResultLabel, ShopLabel, SweepLabels,
+    kind_word, outcome_word,
 };
 use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::metrics::counter::Counter;
@@ -23,7 +23,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// Prefix of every name.
@@ -33,6 +34,9 @@ pub const PREFIX: &str = "reconciled";
 const ACTION_SECONDS: [f64; 10] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 /// Upper bounds of the batch histogram in checkouts.
 const BATCH_UNITS: [f64; 8] = [1.0, 2.0, 4.0, 8.0, 16.0, 64.0, 256.0, 1024.0];
+
+/// Payments in a row that only sweeps told of, from which on the webhooks count as silent.
+pub const UNHEARD_CAPTURES_MIN: u64 = 3;
 
 type ActionSeconds = Family<KindLabel, Histogram, fn() -> Histogram>;
 
@@ -50,6 +54,8 @@ struct Shared {
     units: Family<ResultLabel, Counter>,
     decisions: Family<DecisionLabels, Counter>,
     captures: Family<CaptureLabels, Counter>,
+    unheard: Family<ShopLabel, Gauge>,
+    unheard_now: Mutex<BTreeMap<ShopId, u64>>,
     refunds: Family<RefundLabels, Counter>,
     refunded: Family<RefundLabels, Counter>,
     sweeps: Family<SweepLabels, Counter>,
@@ -71,6 +77,8 @@ impl Telemetry {
             units: Family::default(),
             decisions: Family::default(),
             captures: Family::default(),
+            unheard: Family::default(),
+            unheard_now: Mutex::default(),
             refunds: Family::default(),
             refunded: Family::default(),
             sweeps: Family::default(),
@@ -132,6 +140,18 @@ impl Telemetry {
         self.shared.decisions.get_or_create(&labels).inc();
     }
 
+    /// How often payments of the other mode (test at a live account, or live at a test account)
+    /// were told of for this shop, since the start.
+    pub fn wrong_mode(&self, shop: &ShopId) -> u64 {
+        let labels = DecisionLabels {
+            shop: shop.to_string(),
+            verdict: Verdict::Foreign.code(),
+            reason: Reason::WrongMode.code(),
+        };
+        let counted = self.shared.decisions.get(&labels);
+        counted.map_or(0, |counter| counter.get())
+    }
+
     /// Payments of this shop turned out to be captured; `learned_by` says who told first. Where
     /// sweeps tell nearly always, webhooks do not arrive.
     pub fn captured(&self, shop: &ShopId, learned_by: &'static str) {
@@ -140,6 +160,46 @@ impl Telemetry {
             learned_by,
         };
         self.shared.captures.get_or_create(&labels).inc();
+        if learned_by != "sweep" {
+            return;
+        }
+        let unheard = self.change_unheard(shop, |count| count.saturating_add(1));
+        if unheard == UNHEARD_CAPTURES_MIN {
+            tracing::warn!(
+                %shop,
+                unheard,
+                "payments of {shop} are found by sweeps alone: no webhook of its PSP arrives"
+            );
+        }
+    }
+
+    /// A signed delivery of this shop's PSP came in: its webhooks reach us.
+    pub fn heard(&self, shop: &ShopId) {
+        self.change_unheard(shop, |_| 0);
+    }
+
+    /// Shops whose payments only sweeps have told of since the PSP's last delivery: how many in a
+    /// row, where that is no chance any more.
+    pub fn unheard(&self) -> Vec<(ShopId, u64)> {
+        let counts = &self.shared.unheard_now;
+        let counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let silent = counts
+            .iter()
+            .filter(|(_, count)| **count >= UNHEARD_CAPTURES_MIN);
+        silent.map(|(shop, count)| (shop.clone(), *count)).collect()
+    }
+
+    fn change_unheard(&self, shop: &ShopId, change: impl FnOnce(u64) -> u64) -> u64 {
+        let counts = &self.shared.unheard_now;
+        let mut counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(shop.clone()).or_default();
+        *count = change(*count);
+        let label = ShopLabel {
+            shop: shop.to_string(),
+        };
+        let shown = i64::try_from(*count).unwrap_or(i64::MAX);
+        self.shared.unheard.get_or_create(&label).set(shown);
+        *count
     }
 
     /// A PSP accepted a refund of ours.
@@ -270,6 +330,11 @@ impl Shared {
             self.captures.clone(),
         );
         registry.register(
+            "captures_unheard",
+            "Captured payments in a row that only sweeps told of, since the PSP's last delivery",
+            self.unheard.clone(),
+        );
+        registry.register(
             "sweeps",
             "Sweeps that ended, by account and whether the list was read whole",
             self.sweeps.clone(),
@@ -318,6 +383,22 @@ mod tests {
 
     fn encoded(telemetry: &Telemetry) -> String {
         telemetry.encode(&Registry::with_prefix(PREFIX)).unwrap()
+    }
+
+    #[test]
+    fn webhooks_count_as_silent_after_three_sweeps_in_a_row_and_not_after_a_delivery() {
+        let telemetry = Telemetry::new("1.2.3");
+        telemetry.captured(&shop(), "sweep");
+        telemetry.captured(&shop(), "sweep");
+        telemetry.captured(&shop(), "delivery");
+        telemetry.captured(&shop(), "read");
+        assert_eq!(telemetry.unheard(), []);
+        telemetry.captured(&shop(), "sweep");
+        assert_eq!(telemetry.unheard(), [(shop(), 3)]);
+        let line = r#"reconciled_captures_unheard{shop="klompen"} 3"#;
+        assert!(encoded(&telemetry).contains(line));
+        telemetry.heard(&shop());
+        assert_eq!(telemetry.unheard(), []);
     }
 
     #[test]

@@ -237,6 +237,14 @@ pub enum Failure {
         /// How long, by the other side's word or our default.
         wait: Span,
     },
+    /// Declined for now, and not for good: the same is taken later. Some PSPs refuse what looks
+    /// like a repetition for a while, so it may also mean that it was done already.
+    Postponed {
+        /// The other side's own stable word.
+        code: String,
+        /// How long, by the other side's word or its documentation.
+        wait: Span,
+    },
     /// Our credentials were not accepted; says nothing about the subject.
     Unauthorized(String),
     /// Not an answer in the agreed shape.
@@ -253,7 +261,8 @@ impl Failure {
             | Failure::Unclear(code)
             | Failure::Unauthorized(code)
             | Failure::Malformed(code)
-            | Failure::Refused(code) => code,
+            | Failure::Refused(code)
+            | Failure::Postponed { code, .. } => code,
             Failure::Throttled { .. } => "throttled",
         }
     }

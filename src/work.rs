@@ -6,6 +6,7 @@
 
 mod admission;
 pub mod attempt;
+mod canary;
 pub mod decide;
 pub mod dispatch;
 pub mod sweep;

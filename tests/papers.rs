@@ -518,3 +518,96 @@ fn the_smallest_configuration_is_the_one_that_is_checked() {
     let readme = text("README.md");
     assert!(readme.contains(text("fixtures/config/minimal.toml").trim()));
 }
+
+/// The tests whose names begin with a letter and a number of so many digits: number, name, file.
+fn numbered(letter: char, digits: usize) -> BTreeSet<[String; 3]> {
+    let mut found = BTreeSet::new();
+    for file in files("src", ".rs").into_iter().chain(files("tests", ".rs")) {
+        let source = text(&file);
+        let mut lines = source.lines().map(str::trim);
+        while let Some(line) = lines.next() {
+            let is_test = line == "#[test]" || line.starts_with("#[tokio::test");
+            // A story of the table of stories and PSPs has no attribute of its own.
+            let is_story =
+                file.starts_with("tests/it/stories") && line.starts_with("pub(crate) async fn ");
+            let mut after = lines.clone().filter(|line| !line.starts_with("#["));
+            let signature = if is_story {
+                Some(line)
+            } else {
+                after.next().filter(|_| is_test)
+            };
+            let name = signature.and_then(|line| line.split_once("fn ")?.1.split_once('('));
+            let Some((name, _)) = name else { continue };
+            let number = name
+                .strip_prefix(letter)
+                .and_then(|rest| rest.split_once('_'));
+            let number = number.filter(|(number, _)| {
+                number.len() == digits && number.bytes().all(|byte| byte.is_ascii_digit())
+            });
+            if let Some((number, _)) = number {
+                found.insert([number.to_owned(), name.to_owned(), file.clone()]);
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn the_tests_paper_lists_every_numbered_scenario() {
+    let paper = text("tests/README.md");
+    let bare = |cell: &String| cell.replace('`', "");
+    let told: BTreeSet<[String; 3]> = rows(section(&paper, "## Scenarios by number"))
+        .iter()
+        .filter(|cells| cells[1].starts_with("`s"))
+        .map(|cells| {
+            [
+                format!("{:0>3}", cells[0]),
+                bare(&cells[1]),
+                bare(&cells[2]),
+            ]
+        })
+        .collect();
+    let known = numbered('s', 3);
+    assert!(known.len() > 150, "only {} were found", known.len());
+    let missing: Vec<_> = known.difference(&told).collect();
+    let gone: Vec<_> = told.difference(&known).collect();
+    assert!(
+        missing.is_empty() && gone.is_empty(),
+        "missing {missing:#?}\nno longer there {gone:#?}"
+    );
+}
+
+#[test]
+fn the_race_table_has_a_test_for_every_cell() {
+    let paper = text("tests/README.md");
+    let part = section(&paper, "## The race table");
+    let bare = |cell: &String| cell.replace('`', "");
+    let told: BTreeSet<[String; 3]> = rows(part)
+        .iter()
+        .filter(|cells| cells.len() == 3 && cells[1].starts_with("`r"))
+        .map(|cells| [cells[0][1..].to_owned(), bare(&cells[1]), bare(&cells[2])])
+        .collect();
+    assert_eq!(told, numbered('r', 2));
+    let in_core: BTreeSet<&str> = told
+        .iter()
+        .filter(|[_, _, file]| file.starts_with("src/core/"))
+        .map(|[cell, _, _]| cell.as_str())
+        .collect();
+    let cells = (1..=5).flat_map(|row| (1..=7).map(move |column| format!("{row}{column}")));
+    let cells: Vec<String> = cells.collect();
+    let untested: Vec<&String> = cells
+        .iter()
+        .filter(|cell| !in_core.contains(cell.as_str()))
+        .collect();
+    assert!(untested.is_empty(), "{untested:?}");
+    let drawn: BTreeSet<String> = rows(part)
+        .into_iter()
+        .filter(|cells| cells.len() == 8)
+        .flatten()
+        .collect();
+    let undrawn: Vec<&String> = cells
+        .iter()
+        .filter(|cell| !drawn.contains(&format!("r{cell}")))
+        .collect();
+    assert!(undrawn.is_empty(), "{undrawn:?}");
+}

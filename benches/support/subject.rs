@@ -131,20 +131,18 @@ sweep_every = "1h"
             shop,
             directory,
         };
-        let begun = Instant::now();
-        while TcpStream::connect(admin).await.is_err() {
-            assert!(
-                begun.elapsed() < Duration::from_secs(10),
-                "the daemon did not start"
-            );
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        until_it_listens(admin).await;
         subject
     }
 
     /// Confirm calls that the shop has received.
     pub(crate) fn confirms(&self) -> usize {
         self.confirms.load(Ordering::SeqCst)
+    }
+
+    /// Processor time used so far.
+    pub(crate) fn cpu(&self) -> Duration {
+        cpu(self.child.id())
     }
 
     pub(crate) fn rss_mib(&self) -> u64 {
@@ -229,7 +227,31 @@ sweep_every = "1h"
     }
 }
 
-async fn free_port() -> SocketAddr {
+/// Processor time, user and system, that a process has used so far, in steps of a clock tick
+/// (10 ms).
+pub(crate) fn cpu(process: u32) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+    let (_, fields) = stat.rsplit_once(')').unwrap();
+    let ticks = |nth: usize| -> u64 {
+        let field = fields.split_whitespace().nth(nth).unwrap();
+        field.parse().unwrap()
+    };
+    Duration::from_millis(10 * (ticks(11) + ticks(12)))
+}
+
+/// Waits until someone listens there.
+pub(crate) async fn until_it_listens(address: SocketAddr) {
+    let begun = Instant::now();
+    while TcpStream::connect(address).await.is_err() {
+        assert!(
+            begun.elapsed() < Duration::from_secs(10),
+            "it did not start"
+        );
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+pub(crate) async fn free_port() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0")
         .await
         .unwrap()

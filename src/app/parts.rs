@@ -24,6 +24,7 @@ pub(super) fn readiness(daemon: &Daemon, config: &Config, intake: Intake) -> Rea
         }),
         Box::new(IntakeQueue(intake)),
         Box::new(daemon.reload_note.clone()),
+        Box::new(daemon.origin.clone()),
     ];
     match &config.store {
         StoreUrl::Sqlite { path } => {

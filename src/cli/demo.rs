@@ -11,11 +11,13 @@ mod stage;
 use crate::clock::Clock;
 use crate::core::time::Time;
 use crate::sandbox::books;
+use crate::sandbox::psp::{KINDS, Kind};
 use crate::sandbox::rig::{Rig, Scratch, Setup};
 use anyhow::Context;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use scenes::{Outcome, TABLE};
+use scenes::Outcome;
 use stage::Stage;
 use std::future::Future;
 use std::io::Write;
@@ -39,9 +41,19 @@ pub struct Args {
     /// Stay up after the last scene, with the status page to look at, until Ctrl-C
     #[arg(long)]
     pub keep: bool,
+    /// The PSP that the sandbox speaks for
+    #[arg(long, value_name = "NAME", default_value = "stripe", value_parser = kinds())]
+    pub psp: &'static Kind,
     /// Choose order numbers and amounts; the same seed gives the same ones
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
+}
+
+/// Reads the word of a PSP; refuses another with the list of them.
+fn kinds() -> impl TypedValueParser<Value = &'static Kind> {
+    let words = KINDS.iter().map(|kind| kind.word);
+    PossibleValuesParser::new(words)
+        .try_map(|word| Kind::find(&word).ok_or("the sandbox does not speak for it"))
 }
 
 /// Plays the demo in a runtime of its own. Exit 0 when every scene ended as it should, 1 when
@@ -112,8 +124,8 @@ async fn performance<W: Write>(
 ) -> anyhow::Result<(Rig, bool)> {
     let started = Clock::System.now();
     let program = std::env::current_exe().context("finding this program's own file")?;
-    let setup = Setup::short(program, scratch.path().to_owned());
-    stage.opening(args.seed)?;
+    let setup = Setup::short(program, scratch.path().to_owned()).at(args.psp);
+    stage.opening(args.psp.name, args.seed)?;
     stage.progress("starting the daemon")?;
     let raised = Rig::raise(setup).await;
     stage.clear()?;
@@ -143,7 +155,7 @@ async fn scenes<W: Write>(
     };
     rig.set_patience(left(started));
     let mut running: FuturesUnordered<Playing<'_>> = FuturesUnordered::new();
-    for (number, scene) in TABLE.iter().enumerate() {
+    for (number, scene) in scenes::table(rig.kind()).enumerate() {
         running.push(Box::pin(scenes::play(scene, seed, number, rig)));
     }
     running.push(Box::pin(scenes::forged(seed, rig)));

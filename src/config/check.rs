@@ -4,7 +4,7 @@
 
 use super::Config;
 use super::problem::Problem;
-use super::psp::{AccountConfig, CLAIMS, PspKind};
+use super::psp::{AccountConfig, CLAIMS};
 use super::secret::Secret;
 use super::server::ROLES;
 use super::shop::{HOLD_OR_REFUND, KINDS, LATE_PAYMENT, MODES, OVERPAYMENT, ShopConfig};
@@ -163,8 +163,12 @@ fn policy_rows(policy: &Policy) -> Rows {
         ("order_grace", span(policy.order_grace)),
         ("second_look", span(policy.second_look)),
         ("refund_delay", span(policy.refund_delay)),
+        ("reversal_wait", span(policy.reversal_wait)),
+        ("refund_within", span(policy.refund_within)),
         ("confirm_patience", span(policy.confirm_patience)),
         ("outage_patience", span(policy.outage_patience)),
+        ("confirm_check", span(policy.confirm_check)),
+        ("refund_patience", span(policy.refund_patience)),
         (
             "late_payment",
             written_word(LATE_PAYMENT, &policy.late_payment).into(),
@@ -182,6 +186,7 @@ fn policy_rows(policy: &Policy) -> Rows {
             written_word(HOLD_OR_REFUND, &policy.unreferenced).into(),
         ),
         ("tolerance", money(policy.tolerance)),
+        ("canary", policy.canary.into()),
         ("auto_refund_limit", money(policy.auto_refund_limit)),
         ("max_refunds_per_hour", guard.max_refunds_per_hour.into()),
         (
@@ -199,16 +204,7 @@ fn account_rows(id: &AccountId, account: &AccountConfig) -> Rows {
     let pattern = account.reference_pattern.as_ref();
     let paths = account.reference_paths.iter().map(String::as_str);
     let mut rows = vec![("webhooks", Value::from(format!("POST /webhooks/{id}")))];
-    match &account.kind {
-        PspKind::Stripe(stripe) => rows.extend([
-            ("api_base", stripe.api_base.as_str().into()),
-            ("api_key", secret(&stripe.api_key)),
-            (
-                "webhook_secrets",
-                stripe.webhook_secrets.iter().map(secret).collect(),
-            ),
-        ]),
-    }
+    rows.extend(account.kind.rows());
     rows.extend([
         ("reference", paths.collect()),
         (
@@ -229,7 +225,7 @@ fn account_rows(id: &AccountId, account: &AccountConfig) -> Rows {
     rows
 }
 
-fn secret(secret: &Secret) -> Value {
+pub(super) fn secret(secret: &Secret) -> Value {
     secret.to_string().into()
 }
 

@@ -1,6 +1,6 @@
 //! `[psp.NAME]`: the PSP accounts, what all kinds have in common, and the table of kinds.
 //!
-//! Adding a kind is one file under `psp/`, one line in `KINDS` and one variant of `PspKind`.
+//! Adding a kind is one file under `psp/` that implements `OwnKeys`, and one line in `kinds!`.
 //! Knows no PSP's own keys.
 
 pub mod stripe;
@@ -15,6 +15,7 @@ use crate::core::ids::{AccountId, ShopId};
 use crate::core::time::{Span, Time};
 use crate::psp::rules::{AccountRules, Claims};
 use regex::{Regex, RegexBuilder};
+use serde_json::Value;
 use std::ops::Range;
 use stripe::StripeConfig;
 
@@ -43,7 +44,7 @@ pub(super) const CLAIMS: &[(&str, Claims)] =
 #[derive(Clone, Copy)]
 pub(super) struct Kind {
     /// Its own keys.
-    keys: &'static [&'static str],
+    pub(super) keys: &'static [&'static str],
     /// Where its references are found when nothing is said.
     reference: &'static [&'static str],
     /// Reads its own keys.
@@ -58,30 +59,75 @@ pub(super) struct Asked<'a> {
     surroundings: &'a Surroundings,
 }
 
-/// The kinds of this release.
-const KINDS: &[(&str, Kind)] = &[(stripe::WORD, stripe::KIND)];
+/// The keys that only accounts of one kind have.
+pub(super) trait OwnKeys: Sized {
+    /// The word of `kind`.
+    const WORD: &'static str;
+    /// The keys, beside those that all kinds have.
+    const KEYS: &'static [&'static str];
+    /// Where references are found when nothing is said.
+    const REFERENCE: &'static [&'static str];
 
-/// An account's kind, with that kind's own keys.
-#[derive(Clone, Debug)]
-pub enum PspKind {
-    /// Stripe.
-    Stripe(StripeConfig),
+    /// Reads them.
+    fn read(section: &Section<'_>, asked: &Asked<'_>, out: &mut Findings<'_>) -> Option<Self>;
+
+    /// What names the account at its PSP.
+    fn credentials(&self) -> &Secret;
+
+    /// As `check` shows them; of a secret only where it comes from.
+    fn rows(&self) -> Vec<(&'static str, Value)>;
 }
 
-impl PspKind {
-    /// The configuration's word.
-    pub fn word(&self) -> &'static str {
-        match self {
-            PspKind::Stripe(_) => stripe::WORD,
-        }
-    }
+/// Makes the enum of kinds and their table from one line each.
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $Kind:ident($Keys:ident),)*) => {
+        /// The kinds of this release.
+        pub(super) const KINDS: &[(&str, Kind)] = &[$((
+            $Keys::WORD,
+            Kind {
+                keys: $Keys::KEYS,
+                reference: $Keys::REFERENCE,
+                read: |section, asked, out| {
+                    $Keys::read(section, asked, out).map(PspKind::$Kind)
+                },
+            },
+        ),)*];
 
-    /// What names the account at its PSP: two accounts with the same one are the same account.
-    pub fn credentials(&self) -> &Secret {
-        match self {
-            PspKind::Stripe(stripe) => &stripe.api_key,
+        /// An account's kind, with that kind's own keys.
+        #[derive(Clone, Debug)]
+        pub enum PspKind {
+            $($(#[$doc])* $Kind($Keys),)*
         }
-    }
+
+        impl PspKind {
+            /// The configuration's word.
+            pub fn word(&self) -> &'static str {
+                match self {
+                    $(PspKind::$Kind(_) => $Keys::WORD,)*
+                }
+            }
+
+            /// What names the account at its PSP: two accounts with the same one are the same
+            /// account.
+            pub fn credentials(&self) -> &Secret {
+                match self {
+                    $(PspKind::$Kind(own) => own.credentials(),)*
+                }
+            }
+
+            /// The kind's own keys as `check` shows them.
+            pub(super) fn rows(&self) -> Vec<(&'static str, Value)> {
+                match self {
+                    $(PspKind::$Kind(own) => own.rows(),)*
+                }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// Stripe.
+    Stripe(StripeConfig),
 }
 
 /// A configured PSP account.

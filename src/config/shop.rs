@@ -146,8 +146,12 @@ fn read_policy(field: &Field<'_>, title: String, out: &mut Findings<'_>) -> Opti
         order_grace: section.read_or("order_grace", base.order_grace, out, value::duration),
         second_look: section.read_or("second_look", base.second_look, out, positive),
         refund_delay: section.read_or("refund_delay", base.refund_delay, out, value::duration),
+        reversal_wait: section.read_or("reversal_wait", base.reversal_wait, out, value::duration),
+        refund_within: section.read_or("refund_within", base.refund_within, out, positive),
         confirm_patience: section.read_or("confirm_patience", base.confirm_patience, out, positive),
         outage_patience: section.read_or("outage_patience", base.outage_patience, out, positive),
+        confirm_check: section.read_or("confirm_check", base.confirm_check, out, positive),
+        refund_patience: section.read_or("refund_patience", base.refund_patience, out, positive),
         late_payment: section.read_or("late_payment", base.late_payment, out, |field, out| {
             value::word(field, LATE_PAYMENT, out)
         }),
@@ -157,6 +161,7 @@ fn read_policy(field: &Field<'_>, title: String, out: &mut Findings<'_>) -> Opti
         underpayment: section.read_or("underpayment", base.underpayment, out, hold_or_refund),
         unreferenced: section.read_or("unreferenced", base.unreferenced, out, hold_or_refund),
         tolerance: section.read_or("tolerance", base.tolerance, out, value::money),
+        canary: section.read_or("canary", base.canary, out, value::truth),
         auto_refund_limit: section.read_or(
             "auto_refund_limit",
             base.auto_refund_limit,

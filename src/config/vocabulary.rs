@@ -1,8 +1,12 @@
 //! Every key of the configuration, section by section, and which word is nearest to a wrong one.
 //!
-//! Adding a key begins here. Knows nothing of values, except the words that choose.
+//! Adding a key begins here; those of one kind of PSP stand in that kind's file. Knows nothing of
+//! values, except the words that choose.
+
+use super::psp;
 
 /// A section and the keys it may hold.
+#[derive(Clone, Copy)]
 pub(super) struct Section {
     /// How people write it; `NAME` stands for a name of their choice.
     pub(super) title: &'static str,
@@ -37,13 +41,18 @@ pub(super) const POLICY: &[&str] = &[
     "order_grace",
     "second_look",
     "refund_delay",
+    "reversal_wait",
+    "refund_within",
     "confirm_patience",
     "outage_patience",
+    "confirm_check",
+    "refund_patience",
     "late_payment",
     "overpayment",
     "underpayment",
     "unreferenced",
     "tolerance",
+    "canary",
     "auto_refund_limit",
     "max_refunds_per_hour",
     "max_refund_sum_per_hour",
@@ -64,8 +73,6 @@ pub(super) const ACCOUNT: &[&str] = &[
     "calls_at_once",
     "calls_per_second",
 ];
-/// `[psp.NAME]` of kind `stripe`, beside those.
-pub(super) const STRIPE: &[&str] = &["api_key", "webhook_secrets"];
 /// Where a secret comes from.
 pub(super) const SECRET: &[&str] = &["credential", "file", "env", "value"];
 /// An amount.
@@ -80,8 +87,14 @@ const SECTIONS: &[Section] = &[
     section("[shop.NAME]", SHOP),
     section("[shop.NAME.policy]", POLICY),
     section("[psp.NAME]", ACCOUNT),
-    section("[psp.NAME]", STRIPE),
 ];
+
+/// All sections; each kind of PSP has keys of its own in `[psp.NAME]`.
+fn sections() -> impl Iterator<Item = Section> {
+    let own = psp::KINDS.iter();
+    let own = own.map(|(_, kind)| section("[psp.NAME]", kind.keys));
+    SECTIONS.iter().copied().chain(own)
+}
 
 const fn section(title: &'static str, keys: &'static [&'static str]) -> Section {
     Section { title, keys }
@@ -89,19 +102,17 @@ const fn section(title: &'static str, keys: &'static [&'static str]) -> Section 
 
 /// True for a key of the configuration.
 pub(super) fn knows(word: &str) -> bool {
-    let sections = SECTIONS.iter().map(|section| section.keys);
-    sections
+    sections()
+        .map(|section| section.keys)
         .chain([ROOT, SECRET, MONEY])
         .any(|keys| keys.contains(&word))
 }
 
 /// The section in which an unknown key would be known; none when there is none or several.
 pub(super) fn home(key: &str) -> Option<&'static str> {
-    let mut homes = SECTIONS
-        .iter()
-        .filter(|section| section.keys.contains(&key));
-    let home = homes.next()?;
-    homes.next().is_none().then_some(home.title)
+    let mut homes = sections().filter(|section| section.keys.contains(&key));
+    let home = homes.next()?.title;
+    homes.all(|other| other.title == home).then_some(home)
 }
 
 /// The candidate nearest to a wrong word, if any is near enough to be meant.
@@ -153,7 +164,7 @@ mod tests {
     #[test]
     fn the_nearest_word_is_the_one_that_was_meant() {
         assert_eq!(
-            nearest("webhook_secret", STRIPE.iter().copied()),
+            nearest("webhook_secret", ["api_key", "webhook_secrets"]),
             Some("webhook_secrets")
         );
         assert_eq!(

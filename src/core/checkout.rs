@@ -280,7 +280,11 @@ impl Checkout {
 fn is_shop_silence(kind: ActionKind, outcome: &Outcome) -> bool {
     let asks_shop = match kind {
         ActionKind::Confirm | ActionKind::LookUp | ActionKind::Release => true,
-        ActionKind::Fetch | ActionKind::Refund | ActionKind::Void | ActionKind::Notify => false,
+        ActionKind::Fetch
+        | ActionKind::Refund
+        | ActionKind::Void
+        | ActionKind::CancelRefund
+        | ActionKind::Notify => false,
     };
     asks_shop && *outcome != Outcome::Done
 }

@@ -115,6 +115,14 @@ pub enum Outcome {
         /// Not before this.
         until: Time,
     },
+    /// The other side declines it for now: what looks like a repetition is refused for a while.
+    /// It may mean that it was done already, so read back, and ask again when the block is over.
+    Postponed {
+        /// The other side's own stable word.
+        code: String,
+        /// Not before this.
+        until: Time,
+    },
     /// The other side did not accept our credentials. Says nothing about the subject.
     Unauthorized {
         /// A stable word.
@@ -142,7 +150,8 @@ impl Outcome {
             | Outcome::NotSent { code }
             | Outcome::Unauthorized { code }
             | Outcome::Malformed { code }
-            | Outcome::Refused { code } => Some(code),
+            | Outcome::Refused { code }
+            | Outcome::Postponed { code, .. } => Some(code),
             Outcome::Throttled { .. } => Some("throttled"),
             Outcome::Done => None,
         }
@@ -152,7 +161,10 @@ impl Outcome {
     /// lost its backend's answer may ask for patience too, so that is no proof either.
     pub fn is_unclear(&self) -> bool {
         match self {
-            Outcome::Unclear { .. } | Outcome::Malformed { .. } | Outcome::Throttled { .. } => true,
+            Outcome::Unclear { .. }
+            | Outcome::Malformed { .. }
+            | Outcome::Throttled { .. }
+            | Outcome::Postponed { .. } => true,
             Outcome::NotSent { .. }
             | Outcome::Unauthorized { .. }
             | Outcome::Refused { .. }
@@ -175,16 +187,29 @@ pub enum BrakeCause {
     UnknownRunaway,
     /// The shop's epoch went backwards: it was restored from a backup.
     EpochWentBack,
+    /// An amount was off by exactly 10, 100 or 1000: a bug that will hit every payment.
+    AmountScale,
+    /// The shop calls an order unknown that it had confirmed.
+    CanaryLost,
+    /// No order is known yet by which the shop could show that it finds any; stands for one
+    /// checkout and is tried anew by itself.
+    CanaryMissing,
+    /// The store was started somewhere else before: it was moved, or copied.
+    StoreMoved,
 }
 
 impl BrakeCause {
     /// All causes.
-    pub const ALL: [BrakeCause; 5] = [
+    pub const ALL: [BrakeCause; 9] = [
         BrakeCause::RefundCount,
         BrakeCause::RefundSum,
         BrakeCause::RefundShare,
         BrakeCause::UnknownRunaway,
         BrakeCause::EpochWentBack,
+        BrakeCause::AmountScale,
+        BrakeCause::CanaryLost,
+        BrakeCause::CanaryMissing,
+        BrakeCause::StoreMoved,
     ];
 
     /// Reads the word back.
@@ -202,6 +227,10 @@ impl BrakeCause {
             BrakeCause::RefundShare => "max_refund_share",
             BrakeCause::UnknownRunaway => "unknown_runaway",
             BrakeCause::EpochWentBack => "shop_epoch_went_back",
+            BrakeCause::AmountScale => "amount_off_by_power_of_ten",
+            BrakeCause::CanaryLost => "canary_lost",
+            BrakeCause::CanaryMissing => "canary_missing",
+            BrakeCause::StoreMoved => "store_moved",
         }
     }
 }

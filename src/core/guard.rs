@@ -54,7 +54,8 @@ pub fn judge(
     standing.map_or(Ok(()), |(cause, _)| Err(cause))
 }
 
-fn is_unknown_runaway(hour: &LastHour) -> bool {
+/// True when too many of the shop's answers were `unknown` for another of them to count.
+pub fn is_unknown_runaway(hour: &LastHour) -> bool {
     let unknown = hour.orders_unknown.saturating_mul(1_000_000);
     let bound = hour
         .orders_answered

@@ -5,10 +5,10 @@
 
 use super::checkout::{Ask, Checkout};
 use super::fact::RulingKind;
-use super::ids::{ActionKey, PaymentRef};
+use super::ids::{ActionKey, ExternalRef, PaymentRef};
 use super::money::{Money, MoneyError};
 use super::order::{OrderStatus, Via};
-use super::payment::Payment;
+use super::payment::{Payment, RefundState};
 use super::plan::{Action, ActionKind, Plan, Planned, Verdict};
 use super::policy::{Mode, Policy};
 use super::time::Time;
@@ -38,6 +38,9 @@ pub fn check(checkout: &Checkout, plan: &Plan, now: Time, policy: &Policy) -> Re
                 was_read_before(checkout, payment, policy)?;
             }
             Action::Void { payment, .. } => nobody_confirms(checkout, plan, payment)?,
+            Action::CancelRefund {
+                payment, refund, ..
+            } => takes_back_our_own(checkout, plan, payment, refund)?,
             Action::Confirm {
                 payments, amount, ..
             } => {
@@ -72,9 +75,11 @@ fn keeps_to_mode(plan: &Plan, policy: &Policy) -> Result<(), Breach> {
     let changes_too_much = |kind: ActionKind| match kind {
         ActionKind::Fetch | ActionKind::LookUp => false,
         ActionKind::Confirm => policy.mode < Mode::Confirm,
-        ActionKind::Release | ActionKind::Refund | ActionKind::Void | ActionKind::Notify => {
-            policy.mode < Mode::Full
-        }
+        ActionKind::Release
+        | ActionKind::Refund
+        | ActionKind::Void
+        | ActionKind::CancelRefund
+        | ActionKind::Notify => policy.mode < Mode::Full,
     };
     match plan
         .actions
@@ -192,17 +197,22 @@ fn left_after(
     Ok(left)
 }
 
-/// Promise 2(c), and never both in one plan.
-fn nobody_confirms(checkout: &Checkout, plan: &Plan, payment: &PaymentRef) -> Result<(), Breach> {
-    let planned = plan.actions.iter().any(|planned| match &planned.action {
+fn confirms_in(plan: &Plan, payment: &PaymentRef) -> bool {
+    plan.actions.iter().any(|planned| match &planned.action {
         Action::Confirm { payments, .. } => payments.iter().any(|part| part.payment == *payment),
         Action::LookUp { .. }
         | Action::Release { .. }
         | Action::Fetch { .. }
         | Action::Refund { .. }
         | Action::Void { .. }
+        | Action::CancelRefund { .. }
         | Action::Notify { .. } => false,
-    });
+    })
+}
+
+/// Promise 2(c), and never both in one plan.
+fn nobody_confirms(checkout: &Checkout, plan: &Plan, payment: &PaymentRef) -> Result<(), Breach> {
+    let planned = confirms_in(plan, payment);
     let confirms = checkout
         .asks
         .values()
@@ -302,6 +312,35 @@ fn was_read_before(
         );
     }
     Ok(())
+}
+
+/// A refund is taken back only when we asked for it ourselves, it still waits, nothing else goes
+/// back with it, and the shop has an order that wants the money.
+fn takes_back_our_own(
+    checkout: &Checkout,
+    plan: &Plan,
+    payment: &PaymentRef,
+    refund: &ExternalRef,
+) -> Result<(), Breach> {
+    let state = checkout.payments.get(payment);
+    let shown = state.and_then(|state| state.refunds.get(refund));
+    let is_ours = shown.is_some_and(|shown| {
+        let mark = shown.mark.as_ref();
+        let ask = mark.and_then(|mark| checkout.asks.get(mark));
+        ask.is_some_and(|ask| ask.kind == ActionKind::Refund && shown.state == RefundState::Pending)
+    });
+    let also_gives = plan.actions.iter().any(|planned| {
+        planned.action.kind().gives_money_back() && planned.action.payment() == Some(payment)
+    });
+    let also_confirms = confirms_in(plan, payment);
+    let has_order = checkout.order.status().is_some_and(OrderStatus::is_alive);
+    if is_ours && has_order && !also_gives && !also_confirms {
+        return Ok(());
+    }
+    breach(
+        "takes_back_its_own",
+        format!("{refund} of {payment} must go its way"),
+    )
 }
 
 fn confirm_has_money<'a>(

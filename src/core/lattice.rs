@@ -53,6 +53,35 @@ pub fn keep_last<T: Ord + Clone>(mine: &mut BTreeSet<T>, other: &BTreeSet<T>, mo
     }
 }
 
+/// Keeps of each value when it was first and last said, so that saying it again and again pushes
+/// nothing out; of more than `most` values those that were said last.
+pub fn keep_ends<T: Ord + Clone>(
+    mine: &mut BTreeSet<Stamped<T>>,
+    other: &BTreeSet<Stamped<T>>,
+    most: usize,
+) {
+    let mut ends: BTreeMap<T, (Time, Time)> = BTreeMap::new();
+    for said in mine.iter().chain(other) {
+        let known = ends.entry(said.value.clone());
+        let known = known.or_insert((said.as_of, said.as_of));
+        *known = (known.0.min(said.as_of), known.1.max(said.as_of));
+    }
+    let mut by_last: Vec<(Time, T)> = ends
+        .iter()
+        .map(|(value, (_, last))| (*last, value.clone()))
+        .collect();
+    by_last.sort();
+    let surplus = by_last.len().saturating_sub(most);
+    for (_, value) in by_last.into_iter().take(surplus) {
+        ends.remove(&value);
+    }
+    *mine = ends
+        .into_iter()
+        .flat_map(|(value, (first, last))| [(first, value.clone()), (last, value)])
+        .map(|(as_of, value)| Stamped::new(as_of, value))
+        .collect();
+}
+
 /// Joins key by key.
 pub fn join_maps<K: Ord + Clone, V: Join + Clone>(
     mine: &mut BTreeMap<K, V>,

@@ -73,10 +73,13 @@ pub fn match_money(
     }
     let first_at = kept.iter().map(|one| one.money_at()).min();
     let first_at = first_at.unwrap_or_default();
-    let Some(owed) = order.amount_at(first_at) else {
+    let Some(agreed) = order.amount_at(first_at) else {
         result.kept = kept.iter().map(|one| one.part()).collect();
         return Ok(result);
     };
+    // What a gift card or points cover is nobody's to pay here.
+    let covered = order.covered().unwrap_or(Money::zero(agreed.currency()));
+    let owed = agreed.minus(covered)?;
     if !owed.is_positive() && !kept.is_empty() {
         // Money for an order that costs nothing.
         result.kept = kept.iter().map(|one| one.part()).collect();
@@ -89,8 +92,26 @@ pub fn match_money(
         return Ok(result);
     }
     let slack = slack(policy, owed);
-    result.cover(&kept, owed, slack)?;
+    let is_confirmed = order.status() == Some(OrderStatus::Confirmed);
+    let share = order.share_to_return().filter(|_| is_confirmed);
+    let share = share.unwrap_or(Money::zero(owed.currency()));
+    if share >= owed {
+        // All of it is no share: the shop must cancel such an order.
+        result.kept = kept.iter().map(|one| one.part()).collect();
+        result.anomaly = Some(Reason::AmountSuspicious);
+        return Ok(result);
+    }
+    result.cover(&kept, owed.minus(share)?, slack)?;
     result.find_anomaly(order, owed)?;
+    // What went back of these payments already is taken for the share first.
+    let mut open = share;
+    for one in &kept {
+        let gone = one.captured.minus(one.net)?.minus(one.charged_back)?;
+        open = open.minus(gone)?;
+    }
+    if open.is_positive() {
+        result.name_the_share(open)?;
+    }
     Ok(result)
 }
 
@@ -146,30 +167,78 @@ impl Match {
     ) -> Result<(), MoneyError> {
         let least = owed.minus(slack)?;
         let most = owed.plus(slack)?;
-        let exact = kept
-            .iter()
-            .position(|one| one.net >= least && one.net <= most);
-        let mut sum = Money::zero(owed.currency());
-        for (index, one) in kept.iter().enumerate() {
+        let worths = kept.iter().map(|one| one.worth());
+        let worths = worths.collect::<Result<Vec<_>, _>>()?;
+        let fits = |worth: &Money| *worth >= least && *worth <= most;
+        let exact = worths.iter().position(fits);
+        let zero = Money::zero(owed.currency());
+        let (mut sum, mut taken) = (zero, zero);
+        for (index, (one, worth)) in kept.iter().zip(&worths).enumerate() {
             let takes = match exact {
                 Some(exact) => index == exact,
                 None => sum < least || sum.is_zero(),
             };
             if takes {
-                sum = sum.plus(one.net)?;
-                self.kept.push(one.part());
+                // What is still to be captured counts as far as it is needed, and no further.
+                let needed = owed.minus(sum)?.min(*worth).max(one.net);
+                sum = sum.plus(*worth)?;
+                taken = taken.plus(one.net)?;
+                self.kept
+                    .push(one.part_of(if fits(worth) { *worth } else { needed }));
             } else {
                 self.set_aside(one, one.net, Reason::Duplicate);
             }
         }
         self.is_short = sum < least;
-        if sum > most
-            && let (Some(last), Some(part)) = (kept_last(kept, &self.kept), self.kept.last_mut())
-        {
-            let excess = sum.minus(owed)?;
-            part.amount = part.amount.minus(excess)?;
-            self.set_aside(last, excess, Reason::Overpaid);
+        if taken > most {
+            self.take_off(kept, taken.minus(owed)?)?;
         }
+        Ok(())
+    }
+
+    /// Takes what is too much off the payments that came last.
+    fn take_off(&mut self, kept: &[&Position<'_>], excess: Money) -> Result<(), MoneyError> {
+        let mut left = excess;
+        let mut off = Vec::new();
+        for part in self.kept.iter_mut().rev() {
+            let holder = kept.iter().find(|one| one.payment == part.payment);
+            let Some(holder) = holder.filter(|_| left.is_positive()) else {
+                continue;
+            };
+            let amount = left.min(holder.net);
+            part.amount = part.amount.minus(amount)?;
+            left = left.minus(amount)?;
+            off.push((*holder, amount));
+        }
+        for (holder, amount) in off {
+            self.set_aside(holder, amount, Reason::Overpaid);
+        }
+        self.kept.retain(|part| part.amount.is_positive());
+        Ok(())
+    }
+
+    /// Of what is too much, so much goes back because the shop says so, whatever the policy says of
+    /// the rest.
+    fn name_the_share(&mut self, share: Money) -> Result<(), MoneyError> {
+        let mut left = share;
+        let mut rest = Vec::new();
+        for one in &mut self.excess {
+            if one.why != Reason::Overpaid || !left.is_positive() {
+                continue;
+            }
+            let named = left.min(one.amount);
+            left = left.minus(named)?;
+            let over = one.amount.minus(named)?;
+            if over.is_positive() {
+                rest.push(Excess {
+                    amount: over,
+                    ..one.clone()
+                });
+            }
+            one.amount = named;
+            one.why = Reason::PartNotDelivered;
+        }
+        self.excess.extend(rest);
         Ok(())
     }
 
@@ -178,6 +247,7 @@ impl Match {
         let Some(sum) = self.kept_sum()? else {
             return Ok(());
         };
+        // Judged before the shop's share is named, so that all that is too much counts.
         let overpaid = self.excess.iter().filter(|one| one.why == Reason::Overpaid);
         let paid = overpaid.map(|one| one.amount).try_fold(sum, Money::plus)?;
         let differs_by = |factor: i64| {
@@ -198,9 +268,4 @@ impl Match {
         }
         Ok(())
     }
-}
-
-fn kept_last<'a, 'b>(kept: &[&'a Position<'b>], parts: &[PaidPart]) -> Option<&'a Position<'b>> {
-    let last = parts.last()?;
-    kept.iter().find(|one| one.payment == last.payment).copied()
 }

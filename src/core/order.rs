@@ -4,7 +4,7 @@
 //! last ones are kept. Nothing here knows payments beyond their names, or decisions.
 
 use super::ids::{PaymentRef, Reference};
-use super::lattice::{Join, Stamped, keep_last, keep_max, keep_min};
+use super::lattice::{Join, Stamped, keep_ends, keep_last, keep_max, keep_min};
 use super::money::Money;
 use super::time::{Span, Time};
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 /// Statements kept per order and per way in which they came, so that many answers of one kind
 /// never push out the few of another; the latest ones decide, older ones are in the journal.
 pub const STATEMENTS_MAX: usize = 16;
-/// Amounts kept per order, latest first in importance.
+/// Different amounts kept per order, each with when it was first and last said.
 pub const AMOUNTS_MAX: usize = 16;
 /// Payments a shop may name as started for one order.
 pub const CLAIMS_MAX: usize = 64;
@@ -87,6 +87,17 @@ pub struct Statement {
     pub retry_after: Option<Span>,
 }
 
+/// What a shop says of an order's money beyond what is owed. Absent means "not said".
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Terms {
+    /// What means cover that no PSP account here sees: a gift card, points, cash.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paid_otherwise: Option<Money>,
+    /// What of a confirmed order cannot be delivered, in all: its money goes back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub give_back: Option<Money>,
+}
+
 /// What one message or answer of the shop says about one order. Absent means "not said".
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderSnapshot {
@@ -102,9 +113,15 @@ pub struct OrderSnapshot {
     /// What is owed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub amount: Option<Money>,
+    /// What else is said of its money.
+    #[serde(default)]
+    pub terms: Terms,
     /// When the shop gives it up if unpaid.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Time>,
+    /// When the shop made the order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_at: Option<Time>,
     /// Payments the shop started for it.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub claims: BTreeSet<PaymentRef>,
@@ -120,8 +137,18 @@ pub struct Order {
     pub statements: BTreeSet<Statement>,
     /// Amounts owed, by the moment they were said.
     pub amounts: BTreeSet<Stamped<Money>>,
+    /// What means cover that no PSP account here sees, as last said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paid_otherwise: Option<Stamped<Money>>,
+    /// What cannot be delivered, in all, by the moment it was said.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub give_back: BTreeSet<Stamped<Money>>,
     /// When the shop gives it up if unpaid.
     pub expires_at: Option<Stamped<Time>>,
+    /// When the shop made the order, by its latest word: after a migration the same number may
+    /// name another order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_at: Option<Stamped<Time>>,
     /// Payments the shop started for it.
     pub claims: BTreeSet<PaymentRef>,
     /// The customer's language.
@@ -159,7 +186,15 @@ impl Order {
                 .iter()
                 .map(|amount| Stamped::new(at, *amount))
                 .collect(),
+            paid_otherwise: snapshot.terms.paid_otherwise.map(|it| Stamped::new(at, it)),
+            give_back: snapshot
+                .terms
+                .give_back
+                .map(|it| Stamped::new(at, it))
+                .into_iter()
+                .collect(),
             expires_at: snapshot.expires_at.map(|value| Stamped::new(at, value)),
+            created_at: snapshot.created_at.map(|value| Stamped::new(at, value)),
             claims: snapshot.claims.clone(),
             locale: snapshot.locale.clone().map(|value| Stamped::new(at, value)),
             last_answer_at: answered.then_some(snapshot.observed_at),
@@ -220,6 +255,29 @@ impl Order {
             .map(|said| said.value)
     }
 
+    /// What other means cover, by the latest word; none when nothing does.
+    pub fn covered(&self) -> Option<Money> {
+        let said = self.paid_otherwise.as_ref().map(|said| said.value);
+        said.filter(|money| money.is_positive())
+    }
+
+    /// What the shop wants to go back of a confirmed order, by its latest word; none for nothing.
+    pub fn share_to_return(&self) -> Option<Money> {
+        let said = self.give_back.last().map(|said| said.value);
+        said.filter(|money| money.is_positive())
+    }
+
+    /// Since when the shop has wanted that share back.
+    pub fn share_named_at(&self) -> Option<Time> {
+        let latest = self.give_back.last()?.value;
+        let others = self.give_back.iter().rev();
+        let changed = others.clone().find(|said| said.value != latest);
+        let same = self.give_back.iter().filter(|said| said.value == latest);
+        let mut since = same.map(|said| said.as_of);
+        let since = since.find(|at| Some(*at) >= changed.map(|said| said.as_of));
+        since.or(changed.map(|said| said.as_of))
+    }
+
     /// The latest amount.
     pub fn amount(&self) -> Option<Money> {
         self.amounts.last().map(|said| said.value)
@@ -234,8 +292,11 @@ impl Order {
 impl Join for Order {
     fn join(&mut self, other: &Order) {
         self.join_statements(&other.statements);
-        keep_last(&mut self.amounts, &other.amounts, AMOUNTS_MAX);
+        keep_ends(&mut self.amounts, &other.amounts, AMOUNTS_MAX);
+        keep_max(&mut self.paid_otherwise, &other.paid_otherwise);
+        keep_ends(&mut self.give_back, &other.give_back, AMOUNTS_MAX);
         keep_max(&mut self.expires_at, &other.expires_at);
+        keep_max(&mut self.created_at, &other.created_at);
         keep_last(&mut self.claims, &other.claims, CLAIMS_MAX);
         keep_max(&mut self.locale, &other.locale);
         keep_max(&mut self.last_answer_at, &other.last_answer_at);

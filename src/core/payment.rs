@@ -4,8 +4,11 @@
 //! Amounts taken only grow, "money taken" outranks "failed", refunds are a lattice of their own.
 //! Nothing here knows orders, shops or decisions.
 
+mod doubt;
+mod join;
+
 use super::ids::{ActionKey, ExternalRef, PaymentRef, Reference};
-use super::lattice::{Join, Stamped, join_maps, keep_max, keep_min};
+use super::lattice::Stamped;
 use super::money::{Currency, Money, MoneyError};
 use super::time::Time;
 use serde::{Deserialize, Serialize};
@@ -21,6 +24,12 @@ pub enum Source {
     Read {
         /// When the request left; what it shows is at least this fresh.
         asked_at: Time,
+    },
+    /// A delivery, or a page of a list, that names the payment and shows nothing of it: the
+    /// payment must be read to learn anything.
+    Named {
+        /// False when anybody may have said so.
+        is_signed: bool,
     },
 }
 
@@ -97,6 +106,9 @@ pub struct Refund {
     /// True while it waits for the shop's balance at the PSP.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waits_for_balance: Option<Stamped<bool>>,
+    /// True while the PSP would still let it be cancelled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub may_be_cancelled: Option<Stamped<bool>>,
     /// Our clock when it was first seen failed; filled in by the payment, not by adapters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed_at: Option<Time>,
@@ -110,6 +122,7 @@ impl Refund {
             state,
             mark,
             waits_for_balance: None,
+            may_be_cancelled: None,
             failed_at: None,
         }
     }
@@ -242,6 +255,14 @@ pub struct Payment {
     pub first_money_at: Option<Time>,
     /// When the last read that we asked for left.
     pub read_at: Option<Time>,
+    /// When a source last named it without showing it; a later read shows what it meant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub named_at: Option<Time>,
+    /// The same by a source that cannot be forged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vouched_at: Option<Time>,
+    /// Whether the last read that spoke of money taken showed any.
+    pub shows_money: Option<Stamped<bool>>,
     /// Ours or not, as last judged.
     pub ownership: Option<Stamped<Ownership>>,
     /// The reference it carries.
@@ -280,9 +301,10 @@ impl Payment {
     /// What one snapshot alone says.
     pub fn from_snapshot(snapshot: &PaymentSnapshot) -> Payment {
         let at = snapshot.as_of;
-        let asked_at = match snapshot.source {
-            Source::Signed => None,
-            Source::Read { asked_at } => Some(asked_at),
+        let (asked_at, named_at, is_vouched) = match snapshot.source {
+            Source::Signed => (None, None, false),
+            Source::Read { asked_at } => (Some(asked_at), None, false),
+            Source::Named { is_signed } => (None, Some(at), is_signed),
         };
         let captured: BTreeMap<Currency, i64> = snapshot
             .captured
@@ -296,6 +318,11 @@ impl Payment {
             first_seen_at: Some(snapshot.observed_at),
             first_money_at: has_money.then_some(snapshot.observed_at),
             read_at: asked_at,
+            named_at,
+            vouched_at: named_at.filter(|_| is_vouched),
+            shows_money: asked_at
+                .zip(snapshot.captured)
+                .map(|(at, captured)| Stamped::new(at, captured.is_positive())),
             ownership: snapshot.ownership.map(|value| Stamped::new(at, value)),
             reference: snapshot
                 .reference
@@ -340,6 +367,9 @@ impl Payment {
         Payment {
             first_seen_at: None,
             read_at: None,
+            named_at: None,
+            vouched_at: None,
+            shows_money: undated(&self.shows_money),
             refunds_listed_at: None,
             ownership: undated(&self.ownership),
             reference: undated(&self.reference),
@@ -355,12 +385,23 @@ impl Payment {
         }
     }
 
+    /// True while all that is known of it is its name, and that from somebody who proved nothing.
+    pub fn is_hearsay(&self) -> bool {
+        let named_only = Payment {
+            first_seen_at: self.first_seen_at,
+            named_at: self.named_at,
+            ..Payment::default()
+        };
+        self.named_at.is_some() && *self == named_only
+    }
+
     /// How far it is, all statements taken together.
     pub fn status(&self) -> PaymentStatus {
         if !self.captured.is_empty() {
             return PaymentStatus::Captured;
         }
-        if self.died_at.is_some() {
+        let asks_for_nothing = self.requested.as_ref().is_some_and(|it| it.value.is_zero());
+        if self.died_at.is_some() || asks_for_nothing {
             return PaymentStatus::Failed;
         }
         match self.progress.as_ref().map(|stamped| stamped.value) {
@@ -448,51 +489,5 @@ impl Payment {
             .filter(|dispute| dispute.state == DisputeState::Lost);
         lost.map(|dispute| dispute.amount)
             .try_fold(Money::zero(currency), Money::plus)
-    }
-}
-
-impl Join for Refund {
-    fn join(&mut self, other: &Refund) {
-        // A refund's amount does not change; should a source say otherwise, the greater one
-        // counts, because it leaves less to pay out.
-        self.amount = self.amount.max(other.amount);
-        self.state = self.state.max(other.state);
-        keep_max(&mut self.mark, &other.mark);
-        keep_max(&mut self.waits_for_balance, &other.waits_for_balance);
-        keep_min(&mut self.failed_at, &other.failed_at);
-    }
-}
-
-impl Join for Dispute {
-    fn join(&mut self, other: &Dispute) {
-        self.amount = self.amount.max(other.amount);
-        self.state = self.state.max(other.state);
-    }
-}
-
-impl Join for Payment {
-    fn join(&mut self, other: &Payment) {
-        keep_min(&mut self.first_seen_at, &other.first_seen_at);
-        keep_min(&mut self.first_money_at, &other.first_money_at);
-        keep_max(&mut self.read_at, &other.read_at);
-        keep_max(&mut self.ownership, &other.ownership);
-        keep_max(&mut self.reference, &other.reference);
-        keep_min(&mut self.created_at, &other.created_at);
-        keep_max(&mut self.method, &other.method);
-        keep_max(&mut self.progress, &other.progress);
-        keep_min(&mut self.died_at, &other.died_at);
-        keep_max(&mut self.requested, &other.requested);
-        keep_max(&mut self.authorised, &other.authorised);
-        keep_max(&mut self.authorised_until, &other.authorised_until);
-        for (currency, minor) in &other.captured {
-            let known = self.captured.entry(*currency).or_insert(*minor);
-            *known = (*known).max(*minor);
-        }
-        keep_max(&mut self.refunded, &other.refunded);
-        join_maps(&mut self.refunds, &other.refunds);
-        keep_max(&mut self.refunds_listed_at, &other.refunds_listed_at);
-        join_maps(&mut self.disputes, &other.disputes);
-        keep_max(&mut self.is_disputed, &other.is_disputed);
-        keep_max(&mut self.is_refundable, &other.is_refundable);
     }
 }

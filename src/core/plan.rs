@@ -7,7 +7,7 @@ mod reason;
 
 pub use reason::Reason;
 
-use super::ids::{AccountId, ActionKey, PaymentRef, Reference, ShopId};
+use super::ids::{AccountId, ActionKey, ExternalRef, PaymentRef, Reference, ShopId};
 use super::money::Money;
 use super::time::Time;
 use serde::{Deserialize, Serialize};
@@ -132,19 +132,22 @@ pub enum ActionKind {
     Refund,
     /// Release an authorisation.
     Void,
+    /// Cancel a refund of ours that still waits.
+    CancelRefund,
     /// Tell the shop something; only a 2xx is needed.
     Notify,
 }
 
 impl ActionKind {
     /// All kinds.
-    pub const ALL: [ActionKind; 7] = [
+    pub const ALL: [ActionKind; 8] = [
         ActionKind::Confirm,
         ActionKind::LookUp,
         ActionKind::Release,
         ActionKind::Fetch,
         ActionKind::Refund,
         ActionKind::Void,
+        ActionKind::CancelRefund,
         ActionKind::Notify,
     ];
 
@@ -157,6 +160,7 @@ impl ActionKind {
             ActionKind::Fetch => "fetch",
             ActionKind::Refund => "refund",
             ActionKind::Void => "void",
+            ActionKind::CancelRefund => "cancel_refund",
             ActionKind::Notify => "notify",
         }
     }
@@ -174,6 +178,7 @@ impl ActionKind {
             | ActionKind::LookUp
             | ActionKind::Release
             | ActionKind::Fetch
+            | ActionKind::CancelRefund
             | ActionKind::Notify => false,
         }
     }
@@ -205,6 +210,9 @@ pub enum Action {
         amount: Money,
         /// True if the order had expired or was cancelled.
         late: bool,
+        /// The decision's number among those about this order; a later decision has a greater one.
+        #[serde(default)]
+        decision: u32,
     },
     /// `order.lookup` at the shop.
     LookUp {
@@ -217,6 +225,12 @@ pub enum Action {
         reference: Reference,
         /// The payments about to be refunded.
         payments: Vec<PaidPart>,
+        /// The decision's number among those about this order; a later decision has a greater one.
+        #[serde(default)]
+        decision: u32,
+        /// What other means cover by the shop's latest word: the shop gives it back itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        paid_otherwise: Option<Money>,
     },
     /// Read one payment, with its refunds and disputes, at the PSP.
     Fetch {
@@ -236,6 +250,17 @@ pub enum Action {
     Void {
         /// Which payment.
         payment: PaymentRef,
+        /// Why.
+        why: Reason,
+    },
+    /// Cancel a refund at the PSP.
+    CancelRefund {
+        /// Of which payment.
+        payment: PaymentRef,
+        /// The PSP's own id of the refund.
+        refund: ExternalRef,
+        /// How much stays then.
+        amount: Money,
         /// Why.
         why: Reason,
     },
@@ -276,6 +301,7 @@ impl Action {
             Action::Fetch { .. } => ActionKind::Fetch,
             Action::Refund { .. } => ActionKind::Refund,
             Action::Void { .. } => ActionKind::Void,
+            Action::CancelRefund { .. } => ActionKind::CancelRefund,
             Action::Notify { .. } => ActionKind::Notify,
         }
     }
@@ -286,6 +312,7 @@ impl Action {
             Action::Fetch { payment }
             | Action::Refund { payment, .. }
             | Action::Void { payment, .. }
+            | Action::CancelRefund { payment, .. }
             | Action::Notify { payment, .. } => Some(payment),
             Action::Confirm { .. } | Action::LookUp { .. } | Action::Release { .. } => None,
         }
@@ -296,6 +323,7 @@ impl Action {
         match self {
             Action::Confirm { amount, .. }
             | Action::Refund { amount, .. }
+            | Action::CancelRefund { amount, .. }
             | Action::Notify { amount, .. } => Some(*amount),
             Action::LookUp { .. }
             | Action::Release { .. }
@@ -309,7 +337,8 @@ impl Action {
         match self {
             Action::Fetch { payment }
             | Action::Refund { payment, .. }
-            | Action::Void { payment, .. } => Destination::Psp(payment.account.clone()),
+            | Action::Void { payment, .. }
+            | Action::CancelRefund { payment, .. } => Destination::Psp(payment.account.clone()),
             Action::Confirm { .. }
             | Action::LookUp { .. }
             | Action::Release { .. }

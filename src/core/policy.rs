@@ -80,6 +80,8 @@ pub struct AccountTraits {
     pub can_read: bool,
     /// Refunds of a payment can be listed.
     pub can_list_refunds: bool,
+    /// A refund that the PSP has not begun to pay out can be cancelled there.
+    pub cancels_refunds: bool,
     /// How long the PSP remembers an idempotency key at least.
     pub key_lifetime: Span,
 }
@@ -95,10 +97,20 @@ pub struct Policy {
     pub second_look: Span,
     /// A decided refund waits this long.
     pub refund_delay: Span,
+    /// Money taken by direct debit is not refunded before it is this old: the payer's bank may
+    /// still pull it back by itself.
+    pub reversal_wait: Span,
+    /// An older payment is not refunded through the PSP: accounts and cards may be closed by then.
+    pub refund_within: Span,
     /// A reachable shop that will not say yes or no gets this long.
     pub confirm_patience: Span,
     /// An unreachable shop gets this long.
     pub outage_patience: Span,
+    /// A confirmed order is looked at once more after this long: the shop may have answered and
+    /// then lost what it had written.
+    pub confirm_check: Span,
+    /// A refund that the PSP accepted and does not finish gets this long.
+    pub refund_patience: Span,
     /// Money for an expired or cancelled order.
     pub late_payment: LatePayment,
     /// Money above the order's amount.
@@ -109,6 +121,8 @@ pub struct Policy {
     pub unreferenced: HoldOrRefund,
     /// Difference still taken as equal; counts only in its own currency.
     pub tolerance: Money,
+    /// Before an `unknown` counts, the shop must find an order that it is known to have.
+    pub canary: bool,
     /// Above it a refund is held for an operator; a refund in another currency counts as above.
     pub auto_refund_limit: Money,
     /// The guard's limits.
@@ -126,13 +140,18 @@ impl Default for Policy {
             order_grace: Span::from_minutes(15),
             second_look: Span::from_minutes(2),
             refund_delay: Span::from_minutes(10),
+            reversal_wait: Span::from_days(7),
+            refund_within: Span::from_days(180),
             confirm_patience: Span::from_hours(24),
             outage_patience: Span::from_hours(72),
+            confirm_check: Span::from_minutes(5),
+            refund_patience: Span::from_days(14),
             late_payment: LatePayment::Offer,
             overpayment: Overpayment::RefundExcess,
             underpayment: HoldOrRefund::Hold,
             unreferenced: HoldOrRefund::Hold,
             tolerance: eur(0),
+            canary: true,
             auto_refund_limit: eur(50_000),
             guard: GuardLimits {
                 max_refunds_per_hour: 20,

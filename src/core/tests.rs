@@ -10,13 +10,18 @@
 )]
 
 mod arbitrary;
+mod cancelling;
 mod confirming;
 mod fitting;
+mod guarded;
 mod laws;
+mod naming;
+mod race_table;
 mod races;
 mod refunding;
 mod rules;
 mod rulings;
+mod tender;
 mod waiting;
 mod world;
 mod worlds;

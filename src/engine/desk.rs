@@ -5,17 +5,17 @@
 
 use super::input::{Input, Ruled};
 use crate::clock::Clock;
-use crate::core::fact::{Fact, Ruling};
+use crate::core::fact::{Fact, Ruling, RulingKind};
 use crate::core::ids::{AccountId, CheckoutId, ShopId};
 use crate::core::plan::{Reason, Verdict};
-use crate::core::time::Time;
+use crate::core::time::{Span, Time};
 use crate::desk::{Desk, DeskError};
 use crate::store::{CheckoutFilter, LoadedCheckout, Store, StoreError};
 use async_trait::async_trait;
 use std::sync::Arc;
 use tokio::sync::{Notify, mpsc, oneshot};
 
-/// Checkouts read in one step when a brake is released.
+/// Checkouts read in one step when a brake is released or orders are asked about again.
 const RELEASE_PAGE: u32 = 200;
 
 /// A sweep asked for by a person.
@@ -48,6 +48,35 @@ fn stopped<T>(_: T) -> DeskError {
     DeskError::Store(StoreError::Unavailable("the engine is stopping".to_owned()))
 }
 
+impl EngineDesk {
+    /// Tells one fact to every checkout of a list, page by page, that fits; their number.
+    async fn tell_each(
+        &self,
+        mut filter: CheckoutFilter,
+        fits: impl Fn(&LoadedCheckout) -> bool + Send,
+        fact: &Fact,
+    ) -> Result<u64, DeskError> {
+        let mut count = 0_u64;
+        loop {
+            let page = self.store.checkouts(&filter).await;
+            let page = page.map_err(DeskError::Store)?;
+            let Some(last) = page.last() else {
+                return Ok(count);
+            };
+            filter.after = Some((last.row.since, last.row.id.clone()));
+            for one in page.iter().filter(|one| fits(one)) {
+                let told = Input::Told {
+                    checkout: one.row.id.clone(),
+                    facts: vec![fact.clone()],
+                };
+                self.inputs.send(told).await.map_err(stopped)?;
+                self.wake.notify_one();
+                count = count.saturating_add(1);
+            }
+        }
+    }
+}
+
 #[async_trait]
 impl Desk for EngineDesk {
     async fn rule(
@@ -77,34 +106,48 @@ impl Desk for EngineDesk {
             .map_err(DeskError::Store)?;
         let at = self.clock.now();
         tracing::warn!(shop = %shop, by, note, "an operator released the shop's brake");
-        let mut filter = CheckoutFilter {
+        let filter = CheckoutFilter {
             shop: Some(shop.clone()),
             verdicts: vec![Verdict::Held],
             limit: RELEASE_PAGE,
             ..CheckoutFilter::default()
         };
-        let mut count = 0_u64;
-        loop {
-            let page = self
-                .store
-                .checkouts(&filter)
-                .await
-                .map_err(DeskError::Store)?;
-            let Some(last) = page.last() else {
-                return Ok(count);
-            };
-            filter.after = Some((last.row.since, last.row.id.clone()));
-            for held in page.iter().filter(|one| is_braked(one.row.reason)) {
-                let facts = vec![Fact::BrakeReleased { at }];
-                let told = Input::Told {
-                    checkout: held.row.id.clone(),
-                    facts,
-                };
-                self.inputs.send(told).await.map_err(stopped)?;
-                self.wake.notify_one();
-                count = count.saturating_add(1);
-            }
-        }
+        let released = Fact::BrakeReleased { at };
+        self.tell_each(filter, |one| is_braked(one.row.reason), &released)
+            .await
+    }
+
+    async fn recheck(
+        &self,
+        shop: &ShopId,
+        since: Time,
+        by: &str,
+        note: &str,
+    ) -> Result<u64, DeskError> {
+        let at = self.clock.now();
+        tracing::warn!(shop = %shop, by, note, "an operator has settled orders asked about again");
+        // Rows that settle meanwhile stand behind `at` and are not walked into.
+        let filter = CheckoutFilter {
+            shop: Some(shop.clone()),
+            verdicts: vec![Verdict::Settled],
+            since_before: Some(at),
+            after: Some((
+                since.minus(Span::from_micros(1)),
+                CheckoutId::made(u64::MAX, &[u8::MAX; 10]),
+            )),
+            limit: RELEASE_PAGE,
+            ..CheckoutFilter::default()
+        };
+        let ruling = Ruling {
+            at,
+            ruling: RulingKind::Retry,
+            by: by.to_owned(),
+            note: note.to_owned(),
+            overrides: std::collections::BTreeSet::new(),
+        };
+        let asks = |one: &LoadedCheckout| one.row.reference.is_some();
+        self.tell_each(filter, asks, &Fact::RulingMade(ruling))
+            .await
     }
 
     async fn sweep(
@@ -127,7 +170,14 @@ impl Desk for EngineDesk {
 }
 
 fn is_braked(reason: Reason) -> bool {
-    reason == Reason::GuardRefunds
-        || reason == Reason::GuardUnknownRunaway
-        || reason == Reason::GuardEpochWentBack
+    [
+        Reason::GuardRefunds,
+        Reason::GuardUnknownRunaway,
+        Reason::GuardEpochWentBack,
+        Reason::GuardAmountScale,
+        Reason::GuardCanaryLost,
+        Reason::GuardCanaryMissing,
+        Reason::GuardStoreMoved,
+    ]
+    .contains(&reason)
 }

@@ -5,13 +5,13 @@
 
 use super::input::Input;
 use crate::core::fact::Fact;
-use crate::core::ids::{CheckoutId, OrderRef, PaymentRef, ShopId};
+use crate::core::ids::{AccountId, CheckoutId, ExternalRef, OrderRef, PaymentRef, ShopId};
 use crate::core::order::OrderSnapshot;
 use crate::core::payment::{PaymentSnapshot, Source};
 use crate::core::time::Time;
 use crate::psp::Reading;
 use crate::roster::Roster;
-use crate::store::{Delivery, Disposition, Sender, Wanted};
+use crate::store::{Delivery, Disposition, NewDelivery, Sender, Wanted};
 
 /// One thing learned, and what it is about.
 #[derive(Clone, Debug)]
@@ -64,7 +64,8 @@ pub(super) fn read(input: &Input, roster: &Roster, now: Time) -> Taught {
             let Some(entry) = roster.accounts.get(&swept.account) else {
                 return only(Vec::new());
             };
-            let hinted = swept.hints.iter().map(|id| hint(&swept.account, id, now));
+            let named = |id| hint(&swept.account, id, now, true);
+            let hinted = swept.hints.iter().map(named);
             let seen = swept.payments.iter().cloned().chain(hinted);
             only(
                 seen.map(|one| Lesson::Listed(entry.shop.clone(), Box::new(one)))
@@ -82,16 +83,38 @@ fn only(lessons: Vec<Lesson>) -> Taught {
 }
 
 /// A payment that is only named: it will be read at the PSP.
-fn hint(
-    account: &crate::core::ids::AccountId,
-    id: &crate::core::ids::ExternalRef,
-    now: Time,
-) -> PaymentSnapshot {
+fn hint(account: &AccountId, id: &ExternalRef, at: Time, is_signed: bool) -> PaymentSnapshot {
     let payment = PaymentRef {
         account: account.clone(),
         id: id.clone(),
     };
-    PaymentSnapshot::new(payment, now, now, Source::Signed)
+    PaymentSnapshot::new(payment, at, at, Source::Named { is_signed })
+}
+
+/// What a delivery teaches about payments. An unsigned one only names them, whatever it says; and
+/// since others of the same second were dropped as its repetitions, it counts from that second's
+/// end, so that the read shows what any of them meant.
+fn statements(account: &AccountId, delivery: &NewDelivery, reading: Reading) -> Taken {
+    let (payments, hints) = match reading {
+        Reading::Seen { payments, hints } => (payments, hints),
+        Reading::Ignored { .. } => return Taken::Ignored,
+    };
+    let received = delivery.received_at;
+    if delivery.is_signed {
+        let named = |id| hint(account, id, received, true);
+        let hinted: Vec<PaymentSnapshot> = hints.iter().map(named).collect();
+        return Taken::Seen(payments.into_iter().chain(hinted).collect());
+    }
+    let end = Time::from_seconds(received.seconds().saturating_add(1));
+    let shown = payments.into_iter().map(|one| one.payment.id);
+    let all = hints.into_iter().chain(shown);
+    Taken::Seen(all.map(|id| hint(account, &id, end, false)).collect())
+}
+
+/// What was made of a delivery.
+enum Taken {
+    Seen(Vec<PaymentSnapshot>),
+    Ignored,
 }
 
 fn read_delivery(row: &Delivery, roster: &Roster) -> Taught {
@@ -106,21 +129,18 @@ fn read_delivery(row: &Delivery, roster: &Roster) -> Taught {
             let Some(entry) = roster.accounts.get(account) else {
                 return parked(format!("account_not_configured: {account}"));
             };
-            match entry
+            let read = entry
                 .adapter
-                .read(&delivery.body, delivery.is_signed, received)
-            {
-                Ok(Reading::Seen { payments, hints }) => {
-                    let hinted = hints.iter().map(|id| hint(account, id, received));
-                    let seen = payments.into_iter().chain(hinted);
-                    Taught {
-                        lessons: seen
-                            .map(|one| Lesson::Payment(entry.shop.clone(), Box::new(one)))
-                            .collect(),
-                        delivery: Some((row.id, Disposition::Taken)),
-                    }
-                }
-                Ok(Reading::Ignored { .. }) => Taught {
+                .read(&delivery.body, delivery.is_signed, received);
+            match read.map(|reading| statements(account, delivery, reading)) {
+                Ok(Taken::Seen(payments)) => Taught {
+                    lessons: payments
+                        .into_iter()
+                        .map(|one| Lesson::Payment(entry.shop.clone(), Box::new(one)))
+                        .collect(),
+                    delivery: Some((row.id, Disposition::Taken)),
+                },
+                Ok(Taken::Ignored) => Taught {
                     lessons: Vec::new(),
                     delivery: Some((row.id, Disposition::Ignored)),
                 },
@@ -175,5 +195,55 @@ impl Lesson {
                 wanted.payments.extend(snapshot.claims.iter().cloned());
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::money::{Currency, Money};
+
+    const SECOND: i64 = 1_795_200_000;
+
+    fn taught(is_signed: bool) -> Vec<PaymentSnapshot> {
+        let account = AccountId::parse("mollie_nl").unwrap();
+        let at = Time::from_micros(SECOND * 1_000_000 + 250_000);
+        let shown = PaymentRef::parse("mollie_nl", "tr_shown").unwrap();
+        let mut shown = PaymentSnapshot::new(shown, at, at, Source::Signed);
+        shown.captured = Some(Money::new(5995, Currency::EUR));
+        let delivery = NewDelivery {
+            sender: Sender::Psp(account.clone()),
+            delivery_id: "tr_named".to_owned(),
+            received_at: at,
+            is_signed,
+            body: Vec::new(),
+        };
+        let reading = Reading::Seen {
+            payments: vec![shown],
+            hints: vec![ExternalRef::parse("tr_named").unwrap()],
+        };
+        match statements(&account, &delivery, reading) {
+            Taken::Seen(seen) => seen,
+            Taken::Ignored => panic!("it was seen"),
+        }
+    }
+
+    #[test]
+    fn an_unsigned_delivery_names_payments_from_the_end_of_its_second_on_and_says_no_more() {
+        let seen = taught(false);
+        assert_eq!(seen.len(), 2);
+        for one in seen {
+            assert_eq!(one.source, Source::Named { is_signed: false });
+            assert_eq!(one.as_of, Time::from_seconds(SECOND + 1));
+            assert_eq!(one.captured, None);
+        }
+    }
+
+    #[test]
+    fn a_signed_delivery_says_what_it_shows_and_names_the_rest() {
+        let seen = taught(true);
+        assert_eq!(seen[0].captured, Some(Money::new(5995, Currency::EUR)));
+        assert_eq!(seen[1].source, Source::Named { is_signed: true });
+        assert!(seen[1].as_of < Time::from_seconds(SECOND + 1));
     }
 }

@@ -94,6 +94,11 @@ pub fn routes() -> Vec<(&'static str, &'static str, MethodRouter<AdminState>)> {
             "/api/v1/shops/{shop}/resume",
             post(api::acts::resume),
         ),
+        (
+            "post",
+            "/api/v1/shops/{shop}/recheck",
+            post(api::acts::recheck),
+        ),
         ("post", "/api/v1/sweeps", post(api::acts::sweep)),
         ("get", "/api/v1/parked", get(api::deliveries::parked)),
         (

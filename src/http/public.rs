@@ -7,6 +7,7 @@ use super::counters::{IntakeCounters, Outcome, SenderKind};
 use super::intake::{Intake, NotTaken};
 use super::problem::{Code, Problem};
 use super::quarantine::{Quarantine, seal};
+use super::unsigned::UnsignedBudget;
 use super::{orders, shop_events, webhook};
 use crate::clock::Clock;
 use crate::core::time::Time;
@@ -49,6 +50,8 @@ pub struct Public {
     pub intake: Intake,
     /// The way into quarantine.
     pub quarantine: Quarantine,
+    /// How many unsigned deliveries are taken.
+    pub unsigned: UnsignedBudget,
     /// What is counted.
     pub counters: Arc<IntakeCounters>,
     /// The time.
@@ -139,6 +142,12 @@ pub(super) fn delivery_id(named: Option<&str>, body: &[u8]) -> String {
         Some(id) => format!("id-sha256:{}", hex::encode(Sha256::digest(id))),
         None => format!("sha256:{}", hex::encode(Sha256::digest(body))),
     }
+}
+
+/// The id of a delivery whose scheme has no signature: those that name the same within one second
+/// are one. Longer would lose what happened after the first was read.
+pub(super) fn unsigned_id(named: &str, at: Time) -> String {
+    format!("{named}@{}", at.seconds())
 }
 
 /// The work that verifying would have been, for senders that do not exist: how long an answer

@@ -2,7 +2,7 @@
 //!
 //! An operator's act. It skips no check but the age of what is authentic.
 
-use super::public::delivery_id;
+use super::public::{delivery_id, unsigned_id};
 use super::quarantine::open;
 use crate::core::time::{Span, Time};
 use crate::psp::{RawDelivery, Rejection, Verification};
@@ -130,7 +130,9 @@ impl Came<'_> {
         }
         match verification {
             Verification::Signed { delivery_id } => Ok((delivery_id, true)),
-            Verification::Unsigned { delivery_id } => Ok((Some(delivery_id), false)),
+            Verification::Unsigned { delivery_id } => {
+                Ok((Some(unsigned_id(&delivery_id, arrived)), false))
+            }
             Verification::Rejected(rejection) => Err(ReplayRefused::StillRejected(rejection)),
         }
     }

@@ -96,6 +96,7 @@ async fn gather(state: &AdminState) -> Result<Seen, StoreError> {
         shops: seen_shops(state, &roster).await?,
         accounts: seen_accounts(&roster),
         parts: state.readiness.report().await,
+        unheard: state.telemetry.unheard(),
     })
 }
 
@@ -106,6 +107,7 @@ async fn seen_shops(state: &AdminState, roster: &Roster) -> Result<Vec<SeenShop>
             row: state.store.shop(key).await?,
             name: printable(&entry.name),
             mode: entry.policy.mode,
+            wrong_mode: state.telemetry.wrong_mode(key),
         });
     }
     Ok(shops)

@@ -4,8 +4,9 @@
 //! verification changes nothing and its sender learns nothing.
 
 use super::counters::{Outcome, SenderKind};
+use super::intake::NotTaken;
 use super::problem::{Code, Problem};
-use super::public::{Arrived, Public, come_again, delivery_id, verify_for_nobody};
+use super::public::{Arrived, Public, come_again, delivery_id, unsigned_id, verify_for_nobody};
 use crate::core::ids::AccountId;
 use crate::psp::{Acknowledgement, Verification};
 use crate::store::{Appended, NewDelivery, Sender};
@@ -71,7 +72,13 @@ fn examine(
     let sender = Sender::Psp(account.clone());
     let (named, is_signed) = match adapter.verify(&arrived.raw(), arrived.at) {
         Verification::Signed { delivery_id } => (delivery_id, true),
-        Verification::Unsigned { delivery_id } => (Some(delivery_id), false),
+        Verification::Unsigned { delivery_id } => {
+            if !public.unsigned.takes(account, entry.pace, arrived.at) {
+                public.counters.count(SenderKind::Psp, Outcome::QueueFull);
+                return Err(come_again(NotTaken::QueueFull));
+            }
+            (Some(unsigned_id(&delivery_id, arrived.at)), false)
+        }
         Verification::Rejected(rejection) => {
             let is_kept = |name: &str| adapter.is_signature_field(name);
             return Err(public.reject(&sender, arrived, rejection, is_kept));

@@ -5,7 +5,7 @@
 //! becomes of an action; what it does not let through now stays due.
 
 use crate::core::time::{Span, Time};
-use crate::wire::Reply;
+use crate::wire::{CallError, Reply};
 
 /// Failures in a row that open the breaker. One poisonous order that is retried among others
 /// does not reach it; a destination that is down reaches it at once.
@@ -121,10 +121,19 @@ pub fn is_alive(reply: &Reply) -> bool {
     reply.as_ref().is_ok_and(|response| response.status < 500)
 }
 
+/// What the replies of an attempt say of their destination; none when no call was made for want
+/// of time, which is our own fault and nobody else's.
+pub fn sign_of_life(replies: &[&Reply]) -> Option<bool> {
+    let was_made = |reply: &Reply| *reply != Err(CallError::NotSent(super::NO_TIME_LEFT));
+    let mut made = replies.iter().filter(|reply| was_made(reply)).peekable();
+    made.peek()?;
+    Some(made.all(|reply| is_alive(reply)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::{CallError, Headers, Response};
+    use crate::wire::{Headers, Response};
 
     const ANY: u32 = u32::MAX;
 
@@ -258,6 +267,22 @@ mod tests {
             breaker.record(at(0), false);
         }
         assert_eq!(breaker.room(at(0).minus(Span::from_hours(1))), 1);
+    }
+
+    #[test]
+    fn a_call_that_found_no_time_left_says_nothing_of_its_destination() {
+        let none: Reply = Err(CallError::NotSent("no_time_left"));
+        let refused: Reply = Err(CallError::NotSent("connection_refused"));
+        let good = Reply::Ok(Response {
+            status: 200,
+            headers: Headers::new(),
+            body: Vec::new(),
+        });
+        assert_eq!(sign_of_life(&[]), None);
+        assert_eq!(sign_of_life(&[&none]), None);
+        assert_eq!(sign_of_life(&[&good, &none]), Some(true));
+        assert_eq!(sign_of_life(&[&refused, &none]), Some(false));
+        assert_eq!(sign_of_life(&[&good, &refused]), Some(false));
     }
 
     #[test]

@@ -81,6 +81,7 @@ impl Psp for Stripe {
         AccountTraits {
             can_read: true,
             can_list_refunds: true,
+            cancels_refunds: false,
             key_lifetime: KEY_LIFETIME,
         }
     }

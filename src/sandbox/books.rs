@@ -195,33 +195,36 @@ pub fn compare(psp: &SandboxPsp, shop: &SandboxShop) -> BTreeMap<String, Custome
     }
     let records = psp.records();
     let live = |is_live: bool| is_live == psp.setup().is_live;
-    for intent in records
-        .intents
+    for payment in records
+        .payments
         .values()
-        .filter(|intent| live(intent.is_live))
+        .filter(|payment| live(payment.is_live))
     {
-        let named = records.reference_of(&intent.id);
+        let named = records.reference_of(&payment.id);
         let customer = customers
-            .entry(named.unwrap_or_else(|| intent.id.clone()))
+            .entry(named.unwrap_or_else(|| payment.id.clone()))
             .or_default();
-        let received = records.received(&intent.id);
-        if received > 0 || intent.capturable > 0 {
-            customer.note_currency(intent.currency);
+        let received = records.received(&payment.id);
+        if received > 0 || payment.held > 0 {
+            customer.note_currency(payment.currency);
         }
         add(&mut customer.charged, received);
-        add(&mut customer.authorised, intent.capturable);
+        add(&mut customer.authorised, payment.held);
         customer.payments = customer.payments.saturating_add(u32::from(received > 0));
-        for charge in records.charges_of(&intent.id) {
-            for refund in records.refunds_of(&charge.id) {
-                match refund.status {
-                    RefundStatus::Succeeded => add(&mut customer.refunded, refund.amount),
-                    RefundStatus::Pending => add(&mut customer.returning, refund.amount),
-                    RefundStatus::Failed => continue,
+        for refund in records.refunds_for(&payment.id) {
+            match refund.status {
+                RefundStatus::Succeeded => add(&mut customer.refunded, refund.amount),
+                RefundStatus::Pending | RefundStatus::Waiting => {
+                    add(&mut customer.returning, refund.amount);
                 }
-                customer.refunds = customer.refunds.saturating_add(1);
+                RefundStatus::Failed | RefundStatus::Cancelled | RefundStatus::Reversed => continue,
             }
+            customer.refunds = customer.refunds.saturating_add(1);
         }
-        let disputes = records.disputes.values().filter(|d| d.intent == intent.id);
+        let disputes = records
+            .disputes
+            .values()
+            .filter(|d| d.payment == payment.id);
         for dispute in disputes.filter(|d| d.status != DisputeStatus::Won) {
             add(&mut customer.charged_back, dispute.amount);
         }

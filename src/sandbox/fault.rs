@@ -16,6 +16,8 @@ pub const HUGE_BYTES: usize = 1_500_000;
 pub enum Symptom {
     /// The connection closes without an answer.
     Close,
+    /// As `Close`; the call waits in a proxy until it is let through. The shop's side alone.
+    Queue,
     /// This status, with a body of no use.
     Status {
         /// The code.
@@ -198,6 +200,7 @@ pub fn serve(fault: Option<&Fault>, effect: impl FnOnce() -> Response) -> Served
         Symptom::Delay(span) => (*span, Some(effect())),
         Symptom::UnknownWord => (Span::ZERO, Some(with_unknown_word(effect()))),
         Symptom::Close
+        | Symptom::Queue
         | Symptom::Status { .. }
         | Symptom::Html
         | Symptom::Empty
@@ -216,7 +219,7 @@ pub fn serve(fault: Option<&Fault>, effect: impl FnOnce() -> Response) -> Served
 /// What stands in the place of the true answer; none when nothing does.
 fn shown(symptom: &Symptom) -> Option<Response> {
     match symptom {
-        Symptom::Close | Symptom::Delay(_) | Symptom::UnknownWord => None,
+        Symptom::Close | Symptom::Queue | Symptom::Delay(_) | Symptom::UnknownWord => None,
         Symptom::Status {
             code,
             retry_after_s,

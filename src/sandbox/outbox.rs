@@ -5,7 +5,7 @@
 
 use super::fault::{Aim, Faults, Times};
 use crate::core::time::{Span, Time};
-use crate::wire::Headers;
+use crate::wire::{Headers, Method};
 
 /// Attempts before the sender gives a delivery up.
 pub const ATTEMPTS_MAX: u32 = 12;
@@ -46,6 +46,38 @@ pub struct Sealing {
     pub is_secret_wrong: bool,
 }
 
+/// A message as it is sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sealed {
+    /// `POST`, or `GET` where a PSP delivers so.
+    pub method: Method,
+    /// The query string without `?`; empty for none.
+    pub query: String,
+    /// Signature and content type.
+    pub headers: Headers,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl Sealed {
+    /// A posted JSON body with these header fields.
+    pub fn json(headers: Headers, body: &[u8]) -> Sealed {
+        Sealed {
+            method: Method::Post,
+            query: String::new(),
+            headers: headers.with("content-type", "application/json"),
+            body: body.to_vec(),
+        }
+    }
+}
+
+/// Changes the last digit in a text, if it has one.
+pub fn flip_digit(text: &mut [u8]) {
+    if let Some(byte) = text.iter_mut().rev().find(|byte| byte.is_ascii_digit()) {
+        *byte = if *byte == b'7' { b'8' } else { b'7' };
+    }
+}
+
 /// One attempt to deliver.
 #[derive(Clone, Debug)]
 pub struct Delivery {
@@ -57,12 +89,27 @@ pub struct Delivery {
     pub reference: Option<String>,
     /// Which attempt this is, from 1.
     pub attempt: u32,
+    /// How it is sent.
+    pub method: Method,
+    /// The query string without `?`; empty for none.
+    pub query: String,
     /// Signature and content type.
     pub headers: Headers,
     /// The body.
     pub body: Vec<u8>,
     trick: Option<DeliveryFault>,
-    signed: Vec<u8>,
+    message: Vec<u8>,
+}
+
+impl Delivery {
+    /// This path with the delivery's query.
+    pub fn target(&self, path: &str) -> String {
+        if self.query.is_empty() {
+            path.to_owned()
+        } else {
+            format!("{path}?{}", self.query)
+        }
+    }
 }
 
 /// How an attempt ended.
@@ -161,11 +208,13 @@ impl Outbox {
         self.waiting.push(waiting);
     }
 
-    /// Takes what is due, signed for now, in the order it was queued.
+    /// Takes what is due, signed for now by `seal`, in the order it was queued; `corrupt` changes
+    /// what is to be spoilt after signing.
     pub fn take(
         &mut self,
         now: Time,
-        seal: impl Fn(&str, &[u8], Sealing) -> Headers,
+        seal: impl Fn(&str, &[u8], Sealing) -> Sealed,
+        corrupt: impl Fn(&mut Sealed),
     ) -> Vec<Delivery> {
         let mut due: Vec<Waiting> = Vec::new();
         self.waiting.retain(|waiting| {
@@ -177,20 +226,25 @@ impl Outbox {
         });
         due.sort_by_key(|waiting| waiting.due);
         due.into_iter()
-            .map(|waiting| sealed(waiting, now, &seal))
+            .map(|waiting| {
+                let mut sealed = seal(&waiting.id, &waiting.body, sealing(waiting.trick, now));
+                if waiting.trick == Some(DeliveryFault::Corrupt) {
+                    corrupt(&mut sealed);
+                }
+                attempt(waiting, sealed)
+            })
             .collect()
     }
 
-    /// Notes how an attempt ended; without a 2xx it is tried again later.
-    pub fn answered(&mut self, delivery: Delivery, status: Option<u16>, now: Time) {
+    /// Notes how an attempt ended; what was not taken is tried again later.
+    pub fn answered(&mut self, delivery: Delivery, status: Option<u16>, is_taken: bool, now: Time) {
         self.answers.push(Answered {
             id: delivery.id.clone(),
             what: delivery.what.clone(),
             reference: delivery.reference.clone(),
             status,
         });
-        let is_done = status.is_some_and(|code| (200..300).contains(&code));
-        if is_done || delivery.attempt >= ATTEMPTS_MAX {
+        if is_taken || delivery.attempt >= ATTEMPTS_MAX {
             return;
         }
         let doublings = delivery.attempt.saturating_sub(1).min(10);
@@ -203,7 +257,7 @@ impl Outbox {
             id: delivery.id,
             what: delivery.what,
             reference: delivery.reference,
-            body: delivery.signed,
+            body: delivery.message,
             due: now.plus(Span::from_micros(wait)),
             attempt: delivery.attempt.saturating_add(1),
             trick: delivery.trick,
@@ -211,12 +265,8 @@ impl Outbox {
     }
 }
 
-fn sealed(
-    waiting: Waiting,
-    now: Time,
-    seal: &impl Fn(&str, &[u8], Sealing) -> Headers,
-) -> Delivery {
-    let at = match waiting.trick {
+fn sealing(trick: Option<DeliveryFault>, now: Time) -> Sealing {
+    let at = match trick {
         Some(DeliveryFault::OldTimestamp(span)) => now.minus(span),
         Some(DeliveryFault::FutureTimestamp(span)) => now.plus(span),
         None
@@ -229,29 +279,24 @@ fn sealed(
             | DeliveryFault::WrongSecret,
         ) => now,
     };
-    let is_secret_wrong = waiting.trick == Some(DeliveryFault::WrongSecret);
-    let sealing = Sealing {
+    Sealing {
         at,
-        is_secret_wrong,
-    };
-    let headers =
-        seal(&waiting.id, &waiting.body, sealing).with("content-type", "application/json");
-    let signed = waiting.body.clone();
-    let mut body = waiting.body;
-    if waiting.trick == Some(DeliveryFault::Corrupt)
-        && let Some(byte) = body.iter_mut().rev().find(|byte| byte.is_ascii_digit())
-    {
-        *byte = if *byte == b'7' { b'8' } else { b'7' };
+        is_secret_wrong: trick == Some(DeliveryFault::WrongSecret),
     }
+}
+
+fn attempt(waiting: Waiting, sealed: Sealed) -> Delivery {
     Delivery {
         id: waiting.id,
         what: waiting.what,
         reference: waiting.reference,
         attempt: waiting.attempt,
-        headers,
-        body,
+        method: sealed.method,
+        query: sealed.query,
+        headers: sealed.headers,
+        body: sealed.body,
         trick: waiting.trick,
-        signed,
+        message: waiting.body,
     }
 }
 
@@ -263,10 +308,15 @@ mod tests {
         Time::from_seconds(0).plus(Span::from_millis(millis))
     }
 
-    fn seal(_: &str, _: &[u8], sealing: Sealing) -> Headers {
-        Headers::new()
+    fn seal(_: &str, body: &[u8], sealing: Sealing) -> Sealed {
+        let headers = Headers::new()
             .with("at", &sealing.at.micros().to_string())
-            .with("wrong", &sealing.is_secret_wrong.to_string())
+            .with("wrong", &sealing.is_secret_wrong.to_string());
+        Sealed::json(headers, body)
+    }
+
+    fn take(outbox: &mut Outbox, now: Time) -> Vec<Delivery> {
+        outbox.take(now, seal, |sealed| flip_digit(&mut sealed.body))
     }
 
     fn push(outbox: &mut Outbox, id: &str, now: Time) {
@@ -274,7 +324,7 @@ mod tests {
     }
 
     fn ids(outbox: &mut Outbox, now: Time) -> Vec<String> {
-        let taken = outbox.take(now, seal);
+        let taken = take(outbox, now);
         taken.into_iter().map(|delivery| delivery.id).collect()
     }
 
@@ -320,7 +370,7 @@ mod tests {
             outbox.spoil(None, Times::Next(1), fault);
             push(&mut outbox, "event", at(20_000));
         }
-        let taken = outbox.take(at(20_000), seal);
+        let taken = take(&mut outbox, at(20_000));
         assert_eq!(taken[0].body, br#"{"amount":107}"#);
         assert_eq!(taken[1].headers.single("wrong"), Some("true"));
         assert_eq!(taken[1].body, br#"{"amount":100}"#);
@@ -330,24 +380,24 @@ mod tests {
     }
 
     #[test]
-    fn an_attempt_without_a_2xx_is_tried_again_later_and_not_for_ever() {
+    fn an_attempt_that_was_not_taken_is_tried_again_later_and_not_for_ever() {
         let mut outbox = Outbox::default();
         push(&mut outbox, "event", at(0));
         let mut now = at(0);
         let mut attempts = 0;
         while !outbox.is_empty() {
-            for delivery in outbox.take(now, seal) {
+            for delivery in take(&mut outbox, now) {
                 attempts += 1;
                 assert_eq!(delivery.attempt, attempts);
-                outbox.answered(delivery, Some(503), now);
-                assert!(outbox.take(now, seal).is_empty());
+                outbox.answered(delivery, Some(503), false, now);
+                assert!(take(&mut outbox, now).is_empty());
             }
             now = now.plus(RETRY_MAX);
         }
         assert_eq!(attempts, ATTEMPTS_MAX);
         push(&mut outbox, "fine", now);
-        let delivery = outbox.take(now, seal).remove(0);
-        outbox.answered(delivery, Some(200), now);
+        let delivery = take(&mut outbox, now).remove(0);
+        outbox.answered(delivery, Some(200), true, now);
         assert!(outbox.is_empty());
         assert_eq!(outbox.answers().last().unwrap().status, Some(200));
     }

@@ -1,67 +1,34 @@
-//! A PSP in a box: Stripe's API over bytes, its own books, and stories to play in them.
+//! A PSP in a box: one set of books and verbs for stories, spoken in the dialect of a chosen PSP.
 //!
 //! A pure state machine: time is an argument, nothing is random, deliveries are handed out to
-//! whoever carries them. Facts: Stripe's API reference and SDK sources. Knows no socket.
+//! whoever carries them. `ledger` keeps the books, `verbs` are what happens by itself, `kind` is
+//! the table of PSPs, and each dialect is a file beside them. Knows no socket.
 
+pub mod dialect;
 mod form;
-mod listing;
+pub mod keys;
+pub mod kind;
+pub mod ledger;
+mod means;
 mod records;
-mod refusal;
-mod render;
-mod routes;
+pub mod stripe;
 mod verbs;
 
+pub use dialect::{Dialect, Nature, PspCall};
+pub use kind::{Ability, KINDS, Kind};
+pub use ledger::Told;
 pub use records::{
-    Charge, Dispute, DisputeStatus, Event, Intent, IntentStatus, Records, Refund, RefundStatus,
+    Capture, Charge, Dispute, DisputeStatus, Event, ORDER_REFERENCE, Payment, PaymentStatus,
+    Records, Refund, RefundStatus,
 };
-pub use render::API_VERSION;
 pub use verbs::Impossible;
 
-use super::fault::{Aim, Fault, Faults, Served, Symptom, Times, response, serve};
-use super::outbox::{Answered, Delivery, DeliveryFault, Outbox};
-use super::sign::stripe_signature;
-use crate::core::time::{Span, Time};
-use crate::wire::{Headers, Method, Request, Response};
-use form::Form;
-use refusal::Refusal;
-use routes::Route;
-use std::collections::{BTreeMap, BTreeSet};
-
-/// How long an idempotency key is remembered.
-pub const KEY_LIFETIME: Span = Span::from_hours(24);
-/// Longest idempotency key, in characters.
-const KEY_CHARS_MAX: usize = 255;
-
-/// The kinds of calls that faults tell apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PspCall {
-    /// Read one payment intent.
-    FetchIntent,
-    /// List payment intents.
-    ListIntents,
-    /// Make a payment intent.
-    CreateIntent,
-    /// Cancel a payment intent.
-    Cancel,
-    /// Capture a payment intent.
-    Capture,
-    /// Read one charge.
-    FetchCharge,
-    /// List charges.
-    ListCharges,
-    /// Make a refund.
-    CreateRefund,
-    /// Read one refund.
-    FetchRefund,
-    /// List refunds.
-    ListRefunds,
-    /// Read or list disputes.
-    Disputes,
-    /// Read or list events.
-    Events,
-    /// Anything else.
-    Other,
-}
+use super::fault::{Aim, Fault, Faults, Served, Times, serve};
+use super::outbox::{Answered, Delivery, DeliveryFault};
+use crate::core::time::Time;
+use crate::wire::{Request, Response};
+use dialect::Letter;
+use ledger::Ledger;
 
 /// What the account is set up with.
 #[derive(Clone)]
@@ -74,68 +41,67 @@ pub struct PspSetup {
     pub is_live: bool,
 }
 
-#[derive(Clone, Debug)]
-struct Remembered {
-    fingerprint: String,
-    reply: Response,
-    at: Time,
-    busy_until: Time,
-}
-
 /// The PSP.
-#[derive(Clone)]
 pub struct SandboxPsp {
-    setup: PspSetup,
-    records: Records,
-    keys: BTreeMap<String, Remembered>,
+    ledger: Ledger,
+    dialect: Box<dyn Dialect>,
     faults: Faults<PspCall, Fault>,
-    outbox: Outbox,
-    is_balance_low: bool,
-    are_refunds_slow: bool,
-    hidden: BTreeSet<String>,
-    slips_in: BTreeSet<String>,
-    answered: u64,
     asked: Vec<(PspCall, Option<String>)>,
     carried: Vec<(PspCall, Option<String>, String)>,
 }
 
-impl SandboxPsp {
-    /// An account with empty books.
-    pub fn new(setup: PspSetup) -> SandboxPsp {
+impl Clone for SandboxPsp {
+    fn clone(&self) -> SandboxPsp {
         SandboxPsp {
-            setup,
-            records: Records::default(),
-            keys: BTreeMap::new(),
+            ledger: self.ledger.clone(),
+            dialect: self.dialect.copied(),
+            faults: self.faults.clone(),
+            asked: self.asked.clone(),
+            carried: self.carried.clone(),
+        }
+    }
+}
+
+impl SandboxPsp {
+    /// An account at Stripe with empty books.
+    pub fn new(setup: PspSetup) -> SandboxPsp {
+        SandboxPsp::at(&stripe::KIND, setup)
+    }
+
+    /// An account at this PSP with empty books.
+    pub fn at(kind: &'static Kind, setup: PspSetup) -> SandboxPsp {
+        SandboxPsp {
+            ledger: Ledger::new(kind, setup),
+            dialect: (kind.dialect)(),
             faults: Faults::default(),
-            outbox: Outbox::default(),
-            is_balance_low: false,
-            are_refunds_slow: false,
-            hidden: BTreeSet::new(),
-            slips_in: BTreeSet::new(),
-            answered: 0,
             asked: Vec::new(),
             carried: Vec::new(),
         }
     }
 
+    /// Which PSP it is.
+    pub fn kind(&self) -> &'static Kind {
+        self.ledger.kind
+    }
+
     /// The books.
     pub fn records(&self) -> &Records {
-        &self.records
+        self.ledger.records()
     }
 
     /// What the account is set up with.
     pub fn setup(&self) -> &PspSetup {
-        &self.setup
+        self.ledger.setup()
     }
 
     /// From now on the account answers to this key alone.
     pub fn change_api_key(&mut self, api_key: &str) {
-        api_key.clone_into(&mut self.setup.api_key);
+        api_key.clone_into(&mut self.ledger.setup.api_key);
     }
 
     /// From now on deliveries are signed with this secret alone.
     pub fn change_webhook_secret(&mut self, secret: &str) {
-        secret.clone_into(&mut self.setup.webhook_secret);
+        secret.clone_into(&mut self.ledger.setup.webhook_secret);
     }
 
     /// Lays a fault in the way of calls.
@@ -145,19 +111,19 @@ impl SandboxPsp {
 
     /// Spoils deliveries (about one order, if one is named).
     pub fn spoil(&mut self, reference: Option<&str>, times: Times, fault: DeliveryFault) {
-        self.outbox.spoil(reference, times, fault);
+        self.ledger.outbox.spoil(reference, times, fault);
     }
 
     /// Takes all faults away.
     pub fn heal(&mut self) {
         self.faults.clear();
-        self.outbox.heal();
+        self.ledger.outbox.heal();
     }
 
     /// How often a fault has struck a call or a delivery about this order.
     pub fn strikes_about(&self, reference: &str) -> usize {
         let calls = self.faults.strikes_about(reference);
-        calls.saturating_add(self.outbox.strikes_about(reference))
+        calls.saturating_add(self.ledger.outbox.strikes_about(reference))
     }
 
     /// Every call that reached the account, oldest first, with the order it was about.
@@ -173,182 +139,60 @@ impl SandboxPsp {
 
     /// The deliveries that are due, signed for now.
     pub fn take_deliveries(&mut self, now: Time) -> Vec<Delivery> {
-        let secret = &self.setup.webhook_secret;
-        self.outbox.take(now, |_, body, sealing| {
-            let secret = if sealing.is_secret_wrong {
-                "whsec_that_nobody_shares"
-            } else {
-                secret
-            };
-            let signature = stripe_signature(secret, sealing.at, body);
-            Headers::new().with("stripe-signature", &signature)
-        })
+        let Ledger { outbox, setup, .. } = &mut self.ledger;
+        let dialect = &self.dialect;
+        outbox.take(
+            now,
+            |id, body, sealing| dialect.seal(setup, Letter { id, body }, sealing),
+            |sealed| dialect.corrupt(sealed),
+        )
     }
 
-    /// Notes how a delivery ended; without a 2xx it is tried again later.
-    pub fn delivered(&mut self, delivery: Delivery, status: Option<u16>, now: Time) {
-        self.outbox.answered(delivery, status, now);
+    /// Notes how a delivery ended; what the PSP does not take for an acknowledgement is tried
+    /// again later.
+    pub fn delivered(&mut self, delivery: Delivery, answer: Option<&Response>, now: Time) {
+        let is_taken = answer.is_some_and(|answer| self.dialect.is_acknowledged(answer));
+        let status = answer.map(|answer| answer.status);
+        self.ledger.outbox.answered(delivery, status, is_taken, now);
     }
 
     /// How past deliveries ended, oldest first.
     pub fn deliveries(&self) -> &[Answered] {
-        self.outbox.answers()
+        self.ledger.outbox.answers()
     }
 
     /// True when no delivery waits.
     pub fn is_quiet(&self) -> bool {
-        self.outbox.is_empty()
+        self.ledger.outbox.is_empty()
     }
 
     /// Answers a call, under the faults that were laid.
     pub fn serve(&mut self, request: &Request, now: Time) -> Served {
-        let (kind, reference) = self.nature(request);
-        self.asked.push((kind, reference.clone()));
-        let fault = self.faults.strike(kind, reference.as_deref());
-        let key = request.headers.single("idempotency-key").map(str::to_owned);
+        let Nature { call, about, key } = self.dialect.nature(&self.ledger, request);
+        self.asked.push((call, about.clone()));
+        let fault = self.faults.strike(call, about.as_deref());
         if let Some(key) = &key {
-            self.carried.push((kind, reference.clone(), key.clone()));
+            self.carried.push((call, about, key.clone()));
         }
         let served = serve(fault.as_ref(), || self.handle(request, now));
-        let remembered = key.and_then(|key| self.keys.get_mut(&key));
-        if let (Some(fault), Some(remembered)) = (fault, remembered) {
-            remember_fault(&fault, remembered, served.reply.as_ref(), now);
+        if let (Some(fault), Some(key)) = (fault, key) {
+            self.dialect
+                .struck(&key, &fault, served.reply.as_ref(), now);
         }
         served
     }
 
     /// Answers a call as the API would, faults aside.
     pub fn handle(&mut self, request: &Request, now: Time) -> Response {
-        self.answered = self.answered.saturating_add(1);
-        let key = request.headers.single("idempotency-key").map(str::to_owned);
-        let key = key.filter(|_| request.method == Method::Post);
-        let (mut reply, is_kept) = match self.admitted(request, key.as_deref(), now) {
-            Ok(Some(replayed)) => return replayed,
-            Ok(None) => self.execute(request, now),
-            Err(refusal) => (self.refused(&refusal), false),
-        };
-        reply
-            .headers
-            .push("request-id", format!("req_sandbox{:010}", self.answered));
-        if let (Some(key), true) = (key, is_kept) {
-            let remembered = Remembered {
-                fingerprint: fingerprint(request),
-                reply: reply.clone(),
-                at: now,
-                busy_until: now,
-            };
-            self.keys.insert(key, remembered);
-        }
+        let reply = self.dialect.answer(&mut self.ledger, request, now);
+        self.tell(now);
         reply
     }
 
-    /// Checks the key of the account and the key of the request; gives the remembered answer
-    /// when there is one.
-    fn admitted(
-        &mut self,
-        request: &Request,
-        key: Option<&str>,
-        now: Time,
-    ) -> Result<Option<Response>, Refusal> {
-        let expected = format!("Bearer {}", self.setup.api_key);
-        if request.headers.single("authorization") != Some(expected.as_str()) {
-            return Err(Refusal::wrong_key());
-        }
-        let Some(key) = key else { return Ok(None) };
-        if key.chars().count() > KEY_CHARS_MAX {
-            return Err(Refusal::long_key());
-        }
-        self.keys
-            .retain(|_, known| now.since(known.at) < KEY_LIFETIME);
-        let Some(known) = self.keys.get(key) else {
-            return Ok(None);
-        };
-        if known.fingerprint != fingerprint(request) {
-            return Err(Refusal::key_reused());
-        }
-        if known.busy_until > now {
-            return Err(Refusal::key_in_use());
-        }
-        let mut replayed = known.reply.clone();
-        replayed.headers.push("idempotent-replayed", "true");
-        Ok(Some(replayed))
-    }
-
-    /// Carries out a call; says whether its answer is remembered under its key.
-    fn execute(&mut self, request: &Request, now: Time) -> (Response, bool) {
-        match self.route(request, now) {
-            Ok(shown) => (json_response(200, &shown), true),
-            Err(refusal) => (self.refused(&refusal), refusal.is_kept),
+    /// Lets the dialect tell of what was booked.
+    fn tell(&mut self, now: Time) {
+        for change in std::mem::take(&mut self.ledger.changes) {
+            self.dialect.tell(&mut self.ledger, &change, now);
         }
     }
-
-    fn refused(&self, refusal: &Refusal) -> Response {
-        let body = refusal.body(|id| {
-            let intent = self.records.intents.get(id)?;
-            Some(self.records.show_intent(intent, &render::Expand::default()))
-        });
-        json_response(refusal.status, &body)
-    }
-
-    /// What kind of call it is and which order it is about.
-    fn nature(&self, request: &Request) -> (PspCall, Option<String>) {
-        let (path, query) = split_url(&request.url);
-        let Some(route) = Route::parse(request.method, path) else {
-            return (PspCall::Other, None);
-        };
-        let body = String::from_utf8_lossy(&request.body);
-        let named = route.subject().map(str::to_owned).or_else(|| {
-            let form = Form::parse(if request.body.is_empty() {
-                query
-            } else {
-                &body
-            })?;
-            let field = form.one("payment_intent").or_else(|| form.one("charge"));
-            // A page of a list is named by what it continues after.
-            let field = field.or_else(|| form.one("starting_after"));
-            let created = form.one("metadata[order_reference]");
-            match (field, created) {
-                (Some(id), _) => Some(id.to_owned()),
-                (None, created) => created.map(str::to_owned),
-            }
-        });
-        let reference = named.map(|id| match self.records.intent_of(&id) {
-            Some(intent) => self.records.reference_of(&intent).unwrap_or(intent),
-            None => id,
-        });
-        (route.kind(), reference)
-    }
 }
-
-/// A call that takes long keeps its key busy; a 500 after the effect is what the key remembers.
-fn remember_fault(fault: &Fault, known: &mut Remembered, shown: Option<&Response>, now: Time) {
-    if let Symptom::Delay(span) = fault.symptom {
-        known.busy_until = known.busy_until.max(now.plus(span));
-    }
-    let is_own_500 = matches!(fault.symptom, Symptom::Status { code: 500, .. });
-    if let (true, true, Some(shown)) = (is_own_500, fault.is_applied, shown) {
-        known.reply = shown.clone();
-    }
-}
-
-fn fingerprint(request: &Request) -> String {
-    let (path, query) = split_url(&request.url);
-    let body = String::from_utf8_lossy(&request.body);
-    format!("{path}?{query} {body}")
-}
-
-/// Path and query of an address, absolute or not.
-fn split_url(url: &str) -> (&str, &str) {
-    let path = match url.split_once("://") {
-        Some((_, rest)) => rest.find('/').and_then(|at| rest.get(at..)).unwrap_or("/"),
-        None => url,
-    };
-    path.split_once('?').unwrap_or((path, ""))
-}
-
-fn json_response(status: u16, body: &serde_json::Value) -> Response {
-    response(status, "application/json", body.to_string().as_bytes())
-}
-
-#[cfg(test)]
-mod tests;

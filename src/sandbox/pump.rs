@@ -7,7 +7,6 @@ use super::client;
 use super::outbox::Delivery;
 use super::server::Side;
 use super::world::SharedWorld;
-use crate::wire::Method;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -59,21 +58,18 @@ pub fn start(world: SharedWorld, to: Destination, tracker: &TaskTracker, stop: C
 }
 
 async fn carry(side: Side, world: &SharedWorld, to: &Destination, delivery: Delivery) {
-    let path = match side {
+    let path = delivery.target(match side {
         Side::Psp => &to.psp_path,
         Side::Shop => &to.shop_path,
-    };
-    let answer = client::call(
-        to.public,
-        Method::Post,
-        path,
-        &delivery.headers,
-        &delivery.body,
-    )
-    .await;
-    let status = answer.ok().map(|answer| answer.status);
+    });
+    let (headers, body) = (&delivery.headers, &delivery.body);
+    let answer = client::call(to.public, delivery.method, &path, headers, body).await;
+    let answer = answer.ok();
     world.with(|world, now| match side {
-        Side::Psp => world.psp.delivered(delivery, status, now),
-        Side::Shop => world.shop.delivered(delivery, status, now),
+        Side::Psp => world.psp.delivered(delivery, answer.as_ref(), now),
+        Side::Shop => {
+            let status = answer.map(|answer| answer.status);
+            world.shop.delivered(delivery, status, now);
+        }
     });
 }

@@ -17,7 +17,7 @@ pub use view::{View, ViewPayment};
 
 use super::books::Customer;
 use super::client::{self, ClientError};
-use super::psp::SandboxPsp;
+use super::psp::{Impossible, Kind, SandboxPsp};
 use super::pump::{self, Destination};
 use super::server::{self, Side};
 use super::shop::{Paid, SandboxShop};
@@ -79,6 +79,9 @@ pub enum RigError {
         /// The log's last lines.
         tail: String,
     },
+    /// The story cannot go on like this.
+    #[error(transparent)]
+    Impossible(#[from] Impossible),
     /// The admin listener did not answer.
     #[error(transparent)]
     Client(#[from] ClientError),
@@ -127,7 +130,8 @@ impl Rig {
 
     /// As `raise`, with the daemon yet to be started by `restart`.
     pub async fn prepare(setup: Setup) -> Result<Rig, RigError> {
-        let world = SharedWorld::new(World::new(), Clock::System);
+        let kind = setup.kind;
+        let world = SharedWorld::new(World::with(kind), Clock::System);
         let tracker = TaskTracker::new();
         let stop = CancellationToken::new();
         let serve = |side| server::start(side, world.clone(), &tracker, stop.clone());
@@ -146,7 +150,7 @@ impl Rig {
         };
         let to = Destination {
             public,
-            psp_path: format!("/webhooks/{ACCOUNT}"),
+            psp_path: format!("/webhooks/{}", kind.account),
             shop_path: format!("/shops/{SHOP}/events"),
         };
         pump::start(world.clone(), to, &tracker, stop.clone());
@@ -159,6 +163,9 @@ impl Rig {
             stop,
             patience: Duration::from_secs(30),
         };
+        for (name, contents) in (kind.files)() {
+            scratch::write_private(&rig.setup.dir.join(name), &contents)?;
+        }
         rig.write_config()?;
         Ok(rig)
     }
@@ -178,7 +185,7 @@ impl Rig {
         let text = self
             .world
             .with(|world, _| self.setup.toml(&self.addresses, world));
-        scratch::write_private(&self.config_path(), &text)
+        scratch::write_private(&self.config_path(), text.as_bytes())
     }
 
     /// Where the configuration is.
@@ -301,9 +308,25 @@ impl Rig {
         act(&mut self.world.lock().shop)
     }
 
+    /// The PSP that the account is at.
+    pub fn kind(&self) -> &'static Kind {
+        self.setup.kind
+    }
+
+    /// Where the PSP's deliveries go, on the public listener.
+    pub fn webhook_path(&self) -> String {
+        format!("/webhooks/{}", self.setup.kind.account)
+    }
+
+    /// An account at the same PSP that knows all that ours knows and has booked nothing: what it
+    /// tells is not true here.
+    pub fn forger(&self) -> SandboxPsp {
+        SandboxPsp::at(self.setup.kind, self.setup.kind.setup())
+    }
+
     /// A payment as the shop protocol names it.
     pub fn paid(&self, id: &str) -> Paid {
-        (ACCOUNT.to_owned(), id.to_owned())
+        (self.setup.kind.account.to_owned(), id.to_owned())
     }
 
     /// What both books say about one customer.

@@ -6,8 +6,8 @@
 
 mod protocol;
 
-use super::fault::{Aim, Fault, Faults, Served, Times, serve};
-use super::outbox::{Answered, Delivery, DeliveryFault, Outbox};
+use super::fault::{Aim, Fault, Faults, Served, Symptom, Times, serve};
+use super::outbox::{Answered, Delivery, DeliveryFault, Outbox, Sealed, Sealing, flip_digit};
 use super::sign::StandardSecret;
 use crate::core::money::Money;
 use crate::core::time::Time;
@@ -77,6 +77,8 @@ pub struct ShopOrder {
     pub not_yet: u32,
     /// When the shop gives it up if unpaid.
     pub expires_at: Option<Time>,
+    /// When the order was made, where the shop says so.
+    pub created_at: Option<Time>,
 }
 
 /// A notice the shop got for its customer.
@@ -107,6 +109,10 @@ pub struct SandboxShop {
     secret: StandardSecret,
     orders: BTreeMap<String, ShopOrder>,
     released: BTreeSet<(String, Paid)>,
+    /// The number of the latest decision to give each order up.
+    given_up: BTreeMap<String, u64>,
+    /// Calls that wait in a proxy.
+    queued: Vec<Request>,
     known_ids: BTreeSet<String>,
     heard: Vec<Heard>,
     notices: Vec<Notice>,
@@ -118,6 +124,7 @@ pub struct SandboxShop {
     tolerance_minor: i64,
     knows_nothing: bool,
     is_careless: bool,
+    is_heedless: bool,
 }
 
 impl SandboxShop {
@@ -127,6 +134,8 @@ impl SandboxShop {
             secret,
             orders: BTreeMap::new(),
             released: BTreeSet::new(),
+            given_up: BTreeMap::new(),
+            queued: Vec::new(),
             known_ids: BTreeSet::new(),
             heard: Vec::new(),
             notices: Vec::new(),
@@ -138,6 +147,7 @@ impl SandboxShop {
             tolerance_minor: 0,
             knows_nothing: false,
             is_careless: false,
+            is_heedless: false,
         }
     }
 
@@ -229,6 +239,7 @@ impl SandboxShop {
             is_revivable: false,
             not_yet: 0,
             expires_at: None,
+            created_at: None,
         };
         self.orders.insert(reference.to_owned(), order);
     }
@@ -291,6 +302,21 @@ impl SandboxShop {
         self.is_careless = is_careless;
     }
 
+    /// A heedless shop looks neither at a confirm's expiry nor at its number, and keeps no promise
+    /// that it made to a release.
+    pub fn set_heedless(&mut self, is_heedless: bool) {
+        self.is_heedless = is_heedless;
+    }
+
+    /// What the proxy kept reaches the shop now; how many calls that were.
+    pub fn let_through(&mut self, now: Time) -> usize {
+        let queued = std::mem::take(&mut self.queued);
+        for request in &queued {
+            self.handle(request, now);
+        }
+        queued.len()
+    }
+
     /// What the shop still takes as the full amount, in minor units below it.
     pub fn set_tolerance(&mut self, minor: i64) {
         self.tolerance_minor = minor;
@@ -312,19 +338,22 @@ impl SandboxShop {
     pub fn take_deliveries(&mut self, now: Time) -> Vec<Delivery> {
         let secret = &self.secret;
         let nobodys = StandardSecret::from_key(b"a key that nobody shares");
-        self.outbox.take(now, |id, body, sealing| {
+        let seal = |id: &str, body: &[u8], sealing: Sealing| {
             let secret = if sealing.is_secret_wrong {
                 &nobodys
             } else {
                 secret
             };
-            secret.headers(id, sealing.at, body)
-        })
+            Sealed::json(secret.headers(id, sealing.at, body), body)
+        };
+        let corrupt = |sealed: &mut Sealed| flip_digit(&mut sealed.body);
+        self.outbox.take(now, seal, corrupt)
     }
 
     /// Notes how a delivery ended; without a 2xx it is tried again later.
     pub fn delivered(&mut self, delivery: Delivery, status: Option<u16>, now: Time) {
-        self.outbox.answered(delivery, status, now);
+        let is_taken = status.is_some_and(|code| (200..300).contains(&code));
+        self.outbox.answered(delivery, status, is_taken, now);
     }
 
     /// How past deliveries ended, oldest first.
@@ -341,6 +370,9 @@ impl SandboxShop {
     pub fn serve(&mut self, request: &Request, now: Time) -> Served {
         let (kind, reference) = protocol::nature(&request.body);
         let fault = self.faults.strike(kind, reference.as_deref());
+        if fault.as_ref().map(|fault| &fault.symptom) == Some(&Symptom::Queue) {
+            self.queued.push(request.clone());
+        }
         serve(fault.as_ref(), || self.handle(request, now))
     }
 
@@ -348,13 +380,14 @@ impl SandboxShop {
     fn book_confirm(&mut self, claim: &Claim) {
         let (reference, payments) = (&claim.reference, &claim.payments);
         let tolerance = self.tolerance_minor;
+        let is_stale = claim.is_expired || Some(&claim.decision) < self.given_up.get(reference);
         let is_released = payments
             .iter()
             .any(|paid| self.has_released(reference, paid));
         let Some(order) = self.orders.get_mut(reference) else {
             return;
         };
-        if is_released {
+        if (is_released || is_stale) && !self.is_heedless {
             return;
         }
         match order.standing {
@@ -390,6 +423,8 @@ impl SandboxShop {
     /// Books an `order.release`: an order that is not confirmed is given up.
     fn book_release(&mut self, claim: &Claim) {
         let reference = &claim.reference;
+        let number = self.given_up.entry(reference.clone()).or_default();
+        *number = claim.decision.max(*number);
         let order = self.orders.get_mut(reference);
         match order.as_ref().map(|order| order.standing) {
             // Confirmed by these very payments: the answer will say so, and nothing is given up.

@@ -4,7 +4,7 @@
 //! socket.
 
 use super::books::{self, Customer};
-use super::psp::{PspSetup, SandboxPsp};
+use super::psp::{Kind, SandboxPsp, stripe};
 use super::shop::SandboxShop;
 use super::sign::StandardSecret;
 use crate::clock::Clock;
@@ -12,10 +12,10 @@ use crate::core::time::Time;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// The key of the sandbox account.
-pub const API_KEY: &str = "sandbox-key-of-the-sandbox-psp";
-/// The secret of the sandbox account's webhooks.
-pub const WEBHOOK_SECRET: &str = "whsec_sandbox_secret_of_the_sandbox_psp";
+/// The key of the sandbox account at Stripe.
+pub const API_KEY: &str = stripe::KIND.api_key;
+/// The secret of the webhooks of the sandbox account at Stripe.
+pub const WEBHOOK_SECRET: &str = stripe::KIND.webhook_secret;
 /// The key of the sandbox shop's secret.
 pub const SHOP_KEY: &[u8; 32] = b"sandbox-key-of-the-sandbox-shop!";
 
@@ -29,14 +29,15 @@ pub struct World {
 }
 
 impl World {
-    /// A world in which nothing has happened yet; the account is of test mode.
+    /// A world in which nothing has happened yet; the account is at Stripe, of test mode.
     pub fn new() -> World {
+        World::with(&stripe::KIND)
+    }
+
+    /// As `new`, with the account at this PSP.
+    pub fn with(kind: &'static Kind) -> World {
         World {
-            psp: SandboxPsp::new(PspSetup {
-                api_key: API_KEY.to_owned(),
-                webhook_secret: WEBHOOK_SECRET.to_owned(),
-                is_live: false,
-            }),
+            psp: SandboxPsp::at(kind, kind.setup()),
             shop: SandboxShop::new(StandardSecret::from_key(SHOP_KEY)),
         }
     }

@@ -19,6 +19,7 @@ use crate::http::counters::IntakeCounters;
 use crate::http::intake::{IntakeLimits, intake};
 use crate::http::public::{self, Public, Unshowable};
 use crate::http::quarantine::quarantine;
+use crate::http::unsigned::UnsignedBudget;
 use crate::http::view;
 use crate::outbound::Outbound;
 use crate::roster::Roster;
@@ -355,6 +356,7 @@ impl Parts {
             counters,
             clock: self.clock.clone(),
             store: self.store.clone(),
+            unsigned: UnsignedBudget::default(),
             show: Arc::new(|loaded| {
                 let view = view::checkout(loaded).map_err(|error| Unshowable(error.to_string()))?;
                 serde_json::to_vec(&view).map_err(|error| Unshowable(error.to_string()))

@@ -19,7 +19,7 @@ use super::setting::Setting;
 use super::stage::Stage;
 use crate::core::policy::HoldOrRefund;
 use crate::core::time::{Span, Time};
-use crate::sandbox::psp::{Records, RefundStatus};
+use crate::sandbox::psp::Records;
 use crate::sandbox::shop::{ShopCall, Standing};
 
 /// A shop may confirm so long after the daemon's last look without anyone's fault: the look is
@@ -53,14 +53,13 @@ struct Sums {
 fn sums(records: &Records, ledger: &Ledger, customer: &str) -> Sums {
     let mut sums = Sums::default();
     let add = |sum: &mut i64, minor: i64| *sum = sum.saturating_add(minor);
-    for intent in records.intents.values().filter(|one| !one.is_live) {
+    for intent in records.payments.values().filter(|one| !one.is_live) {
         if ledger.owner(&intent.id) != customer {
             continue;
         }
         add(&mut sums.charged, records.received(&intent.id));
         let refunds = records.refunds.values();
-        let standing =
-            refunds.filter(|one| one.intent == intent.id && one.status != RefundStatus::Failed);
+        let standing = refunds.filter(|one| one.payment == intent.id && one.status.stands());
         for refund in standing {
             add(&mut sums.refunded, refund.amount);
             if !refund.is_by_staff {
@@ -68,7 +67,7 @@ fn sums(records: &Records, ledger: &Ledger, customer: &str) -> Sums {
             }
         }
         let disputes = records.disputes.values();
-        for dispute in disputes.filter(|one| one.intent == intent.id) {
+        for dispute in disputes.filter(|one| one.payment == intent.id) {
             if dispute.status != crate::sandbox::psp::DisputeStatus::Won {
                 add(&mut sums.disputed, dispute.amount);
             }
@@ -98,7 +97,7 @@ pub fn refund_booked(
     let Some(refund) = records.refunds.get(refund) else {
         return;
     };
-    let (payment, minor) = (refund.intent.clone(), refund.amount);
+    let (payment, minor) = (refund.payment.clone(), refund.amount);
     let customer = stage.ledger.owner(&payment);
     let mut broken: Vec<(&'static str, String)> = Vec::new();
     if key.is_empty() {

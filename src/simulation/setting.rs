@@ -54,7 +54,7 @@ impl Setting {
         let sweeps: &[Span] = if hours > 3 {
             &[Span::from_hours(6), Span::from_hours(3)]
         } else {
-            &[Span::from_minutes(20), Span::from_hours(1)]
+            &[Span::from_minutes(45), Span::from_minutes(90)]
         };
         let sweep_every = chance.one_of(sweeps).copied().unwrap_or(length);
         let outages = [Outage::Refuses, Outage::Hangs, Outage::Gateway];
@@ -221,6 +221,7 @@ fn policy(luck: &Luck, chance: &mut Chance) -> Policy {
     if chance.hits(200) {
         policy.tolerance = eur(5);
     }
+    policy.canary = chance.hits(700);
     policy.guard.max_refunds_per_hour = 1_000;
     policy.guard.max_refund_sum_per_hour = eur(1_000_000_000);
     policy.guard.max_refund_share_millionths = 1_000_000;

@@ -5,14 +5,15 @@
 use super::gate::Gate;
 use super::trace::Trace;
 use crate::core::fact::BrakeCause;
-use crate::core::ids::{AccountId, ActionKey, CheckoutId, ShopId};
+use crate::core::ids::{AccountId, ActionKey, CheckoutId, Reference, ShopId};
+use crate::core::plan::{Reason, Verdict};
 use crate::core::time::Time;
 use crate::store::memory::MemoryStore;
 use crate::store::{
     Appended, Backlog, CheckoutFilter, CheckoutRow, CommitUnit, Committed, Delivery, Found,
     JournalEntry, LeaseRequest, Leased, LoadedCheckout, NewDelivery, ParkedDelivery,
-    QuarantineBounds, Quarantined, RefundJudge, Retention, ShopRow, Store, StoreError, SweepMark,
-    Tally, TallySums, VerdictCount, Wanted,
+    QuarantineBounds, Quarantined, RefundJudge, Retention, ShopRow, Stamp, Store, StoreError,
+    SweepMark, Tally, TallySums, VerdictCount, Wanted,
 };
 use async_trait::async_trait;
 use std::collections::BTreeSet;
@@ -190,6 +191,20 @@ impl Store for Shelf {
 
     async fn shop(&self, shop: &ShopId) -> Result<ShopRow, StoreError> {
         self.gate.read("shop", self.store.shop(shop)).await
+    }
+
+    async fn newest_order(
+        &self,
+        shop: &ShopId,
+        standing: (Verdict, Reason),
+        before: Time,
+    ) -> Result<Option<(Time, Reference)>, StoreError> {
+        let call = self.store.newest_order(shop, standing, before);
+        self.gate.read("newest_order", call).await
+    }
+
+    async fn stamp(&self, home: &str, now: Time) -> Result<Stamp, StoreError> {
+        self.gate.change("stamp", self.store.stamp(home, now)).await
     }
 
     async fn tallies(&self, shop: &ShopId, since: Time) -> Result<TallySums, StoreError> {

@@ -11,7 +11,7 @@ use crate::core::money::{Currency, Money};
 use crate::core::time::{Span, Time};
 use crate::sandbox::fault::{Aim, Fault, Served, Symptom, Times};
 use crate::sandbox::outbox::Delivery;
-use crate::sandbox::psp::{PspCall, PspSetup, RefundStatus, SandboxPsp};
+use crate::sandbox::psp::{PspCall, PspSetup, SandboxPsp};
 use crate::sandbox::shop::{SandboxShop, ShopCall, ShopOrder, Standing};
 use crate::sandbox::world::World;
 use crate::wire::Response;
@@ -152,9 +152,9 @@ impl Stage {
     fn note_taken(&mut self, payment: &str, now: Time) {
         let records = self.world.psp.records();
         let is_held = records
-            .intents
+            .payments
             .get(payment)
-            .is_some_and(|one| one.capturable > 0);
+            .is_some_and(|one| one.held > 0);
         if records.received(payment) > 0 || is_held {
             self.ledger.taken.entry(payment.to_owned()).or_insert(now);
         }
@@ -242,7 +242,7 @@ impl Stage {
             Act::Dispute(_) => (psp.dispute(payment, now).is_ok(), Some(Touch::Disputed)),
             Act::CloseDispute(_, is_won) => {
                 let mut disputes = psp.records().disputes.values();
-                let found = disputes.rfind(|one| one.intent == payment);
+                let found = disputes.rfind(|one| one.payment == payment);
                 let found = found.map(|one| one.id.clone());
                 let closed = found.map(|id| psp.close_dispute(&id, *is_won, now));
                 (
@@ -252,8 +252,7 @@ impl Stage {
             }
             Act::FailRefund(_) => {
                 let mut refunds = psp.records().refunds.values();
-                let found = refunds
-                    .rfind(|one| one.intent == payment && one.status != RefundStatus::Failed);
+                let found = refunds.rfind(|one| one.payment == payment && one.status.stands());
                 let found = found.map(|one| one.id.clone());
                 let failed = found.map(|id| psp.fail_refund_later(&id, now));
                 (
@@ -479,8 +478,7 @@ impl Stage {
         ];
         for act in acts {
             let is_open_dispute = self.world.psp.records().disputes.values().any(|one| {
-                one.intent == payment
-                    && one.status == crate::sandbox::psp::DisputeStatus::NeedsResponse
+                one.payment == payment && one.status == crate::sandbox::psp::DisputeStatus::Open
             });
             if matches!(act, Act::CloseDispute(..)) && !is_open_dispute {
                 continue;
@@ -521,7 +519,7 @@ impl Stage {
             .map(|one| (one.id.clone(), key.clone()));
         let after = holding(psp);
         let voided = held.into_iter().find(|id| !after.contains(id));
-        let is_read = kind == PspCall::FetchIntent;
+        let is_read = kind == PspCall::Fetch;
         let named = call.request.url.rsplit('/').next().unwrap_or_default();
         let named = named.split('?').next().unwrap_or_default().to_owned();
         if let Some(payment) = &voided {
@@ -608,8 +606,8 @@ fn read_answer(reply: &Response) -> Option<ShopAnswered> {
 
 /// Payments that are authorised and not captured.
 fn holding(psp: &SandboxPsp) -> Vec<String> {
-    let intents = psp.records().intents.values();
-    let held = intents.filter(|one| one.capturable > 0);
+    let intents = psp.records().payments.values();
+    let held = intents.filter(|one| one.held > 0);
     held.map(|one| one.id.clone()).collect()
 }
 

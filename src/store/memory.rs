@@ -12,11 +12,12 @@ mod views;
 use super::{
     Appended, Backlog, CheckoutFilter, CheckoutRow, CommitUnit, Committed, Delivery, Found,
     JournalEntry, LeaseRequest, Leased, LoadedCheckout, NewDelivery, ParkedDelivery,
-    QuarantineBounds, Quarantined, RefundJudge, Retention, ShopRow, Store, StoreError, SweepMark,
-    Tally, TallySums, VerdictCount, Wanted,
+    QuarantineBounds, Quarantined, RefundJudge, Retention, ShopRow, Stamp, Store, StoreError,
+    SweepMark, Tally, TallySums, VerdictCount, Wanted,
 };
 use crate::core::fact::BrakeCause;
-use crate::core::ids::{AccountId, ActionKey, CheckoutId, ShopId};
+use crate::core::ids::{AccountId, ActionKey, CheckoutId, Reference, ShopId};
+use crate::core::plan::{Reason, Verdict};
 use crate::core::time::Time;
 use async_trait::async_trait;
 use state::State;
@@ -146,7 +147,12 @@ impl Store for MemoryStore {
         shop: &ShopId,
         brake: Option<(BrakeCause, Time)>,
     ) -> Result<(), StoreError> {
-        self.change(|state| state.shop_mut(shop).brake = brake);
+        self.change(|state| {
+            state.shop_mut(shop).brake = brake;
+            if brake.is_none() {
+                state.tallies.retain(|(of, ..), _| of != shop);
+            }
+        });
         Ok(())
     }
 
@@ -173,6 +179,19 @@ impl Store for MemoryStore {
 
     async fn checkouts(&self, filter: &CheckoutFilter) -> Result<Vec<LoadedCheckout>, StoreError> {
         Ok(self.read(|state| state.list(filter)))
+    }
+
+    async fn newest_order(
+        &self,
+        shop: &ShopId,
+        standing: (Verdict, Reason),
+        before: Time,
+    ) -> Result<Option<(Time, Reference)>, StoreError> {
+        Ok(self.read(|state| state.newest_order(shop, standing, before)))
+    }
+
+    async fn stamp(&self, home: &str, _now: Time) -> Result<Stamp, StoreError> {
+        Ok(self.change(|state| state.stamp(home)))
     }
 
     async fn journal(

@@ -17,11 +17,12 @@ mod views;
 use super::{
     Appended, Backlog, CheckoutFilter, CheckoutRow, CommitUnit, Committed, Delivery, Found,
     JournalEntry, LeaseRequest, Leased, LoadedCheckout, NewDelivery, ParkedDelivery,
-    QuarantineBounds, Quarantined, RefundJudge, Retention, ShopRow, Store, StoreError, SweepMark,
-    Tally, TallySums, VerdictCount, Wanted,
+    QuarantineBounds, Quarantined, RefundJudge, Retention, ShopRow, Stamp, Store, StoreError,
+    SweepMark, Tally, TallySums, VerdictCount, Wanted,
 };
 use crate::core::fact::BrakeCause;
-use crate::core::ids::{AccountId, ActionKey, CheckoutId, ShopId};
+use crate::core::ids::{AccountId, ActionKey, CheckoutId, Reference, ShopId};
+use crate::core::plan::{Reason, Verdict};
 use crate::core::time::Time;
 use async_trait::async_trait;
 use connect::{Checkpointer, Writer, Writing};
@@ -132,7 +133,12 @@ impl Store for SqliteStore {
             return Ok(Vec::new());
         }
         let digests = inbox::digests(batch);
-        let mut writing = self.begin().await?;
+        let packed = inbox::pack(batch, &digests);
+        let mut writing = self.write()?.writer.turn().await;
+        if inbox::append_unknown(&mut writing, batch, packed).await? {
+            return Ok(vec![Appended::New; batch.len()]);
+        }
+        writing.begin().await?;
         let appended = inbox::append(&mut writing, batch, &digests).await;
         writing.end(appended).await
     }
@@ -262,6 +268,21 @@ impl Store for SqliteStore {
 
     async fn checkouts(&self, filter: &CheckoutFilter) -> Result<Vec<LoadedCheckout>, StoreError> {
         views::checkouts(&mut *self.snapshot().await?, filter).await
+    }
+
+    async fn newest_order(
+        &self,
+        shop: &ShopId,
+        standing: (Verdict, Reason),
+        before: Time,
+    ) -> Result<Option<(Time, Reference)>, StoreError> {
+        views::newest_order(&mut *self.readers.acquire().await?, shop, standing, before).await
+    }
+
+    async fn stamp(&self, home: &str, now: Time) -> Result<Stamp, StoreError> {
+        let mut writing = self.begin().await?;
+        let stamped = guard::stamp(writing.connection().await?, home, now).await;
+        writing.end(stamped).await
     }
 
     async fn journal(

@@ -97,6 +97,15 @@ pub struct ShopRow {
     pub brake: Option<(BrakeCause, Time)>,
 }
 
+/// One start of a daemon on a store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    /// Which start of this store it is, from 1.
+    pub generation: u64,
+    /// Where the start before it was; none at the first.
+    pub before: Option<String>,
+}
+
 /// Filter and order of a list of checkouts: those in trouble longest come first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CheckoutFilter {

@@ -75,6 +75,12 @@ pub(super) struct SweepLabels {
     pub(super) result: &'static str,
 }
 
+/// A shop.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ShopLabel {
+    pub(super) shop: String,
+}
+
 /// A PSP account.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct AccountLabel {
@@ -117,6 +123,7 @@ pub(super) fn outcome_word(outcome: &Outcome) -> &'static str {
         Outcome::Unclear { .. } => "unclear",
         Outcome::NotSent { .. } => "not_sent",
         Outcome::Throttled { .. } => "throttled",
+        Outcome::Postponed { .. } => "postponed",
         Outcome::Unauthorized { .. } => "unauthorized",
         Outcome::Malformed { .. } => "malformed",
         Outcome::Refused { .. } => "refused",

@@ -1,42 +1,56 @@
 //! The last gate before money leaves: swept since the start, still wanted, and within the guard.
 //!
-//! Asks the stored checkout and the guard right before a refund or void is sent. Decides nothing
-//! that the core has not decided; it only keeps back.
+//! Asks the stored checkout and the guard right before a refund, a void, a release or the
+//! cancellation of a refund is sent. Decides nothing that the core has not decided; it only keeps
+//! back.
 
 use super::attempt::{Crew, Ended, pull_brake};
+use super::canary;
 use crate::core::checkout::Checkout;
-use crate::core::fact::{Fact, Outcome};
+use crate::core::fact::{BrakeCause, Fact, Outcome};
 use crate::core::guard::{self, LastHour};
 use crate::core::ids::ActionKey;
-use crate::core::plan::Action;
+use crate::core::money::Money;
+use crate::core::order::OrderStatus;
+use crate::core::plan::{Action, ActionKind};
+use crate::core::policy::GuardLimits;
 use crate::core::reconcile::ruling;
 use crate::core::time::{Span, Time};
 use crate::store::{ActionRow, ShopRow, Tally, TallyKind, TallySums, Wanted};
 
 /// Why an attempt to give money back did not leave the house; such an attempt does not count
 /// towards the guard's limits.
-const KEPT_BACK: [&str; 5] = [
+const KEPT_BACK: [&str; 6] = [
     "awaiting_sweep",
     "braked",
+    "canary_unanswered",
     "no_longer_wanted",
     "shop_not_configured",
     "store_unavailable",
 ];
+
 /// The last gate before money leaves: swept since start, still wanted by the stored checkout,
-/// and let through by the guard.
-pub(super) async fn admitted(crew: &Crew, row: &ActionRow, now: Time) -> Result<(), Ended> {
+/// and let through by the guard. What follows from an `unknown`, a release included, must also be
+/// backed by a shop that finds its orders.
+pub(super) async fn admitted(
+    crew: &Crew,
+    row: &ActionRow,
+    until: Time,
+    now: Time,
+) -> Result<(), Ended> {
     let (payment, amount) = match &row.planned.action {
         Action::Refund {
             payment, amount, ..
-        } => (payment, Some(*amount)),
-        Action::Void { payment, .. } => (payment, None),
+        } => (Some(payment), Some(*amount)),
+        Action::Void { payment, .. } => (Some(payment), None),
+        // Nothing leaves, and the PSP's own clock is running: no sweep is waited for.
+        Action::CancelRefund { .. } | Action::Release { .. } => (None, None),
         Action::Confirm { .. }
         | Action::LookUp { .. }
-        | Action::Release { .. }
         | Action::Fetch { .. }
         | Action::Notify { .. } => return Ok(()),
     };
-    if !crew.swept.has(&payment.account) {
+    if payment.is_some_and(|payment| !crew.swept.has(&payment.account)) {
         return Err(Ended::not_sent("awaiting_sweep"));
     }
     let checkout = stored(crew, row).await?;
@@ -45,16 +59,69 @@ pub(super) async fn admitted(crew: &Crew, row: &ActionRow, now: Time) -> Result<
         return Err(Ended::not_sent("shop_not_configured"));
     };
     let plan = checkout.reconcile(now, &shop.policy);
-    if !plan
-        .actions
-        .iter()
-        .any(|one| one.key == row.key && one.action == row.planned.action)
-    {
+    let mut wanted = plan.actions.iter();
+    let is_wanted = wanted.any(|one| one.key == row.key && one.action == row.planned.action);
+    let is_cancellation = row.planned.action.kind() == ActionKind::CancelRefund;
+    if (payment.is_some() || is_cancellation) && !is_wanted {
         return Err(Ended::not_sent("no_longer_wanted"));
     }
-    let Some(amount) = amount else { return Ok(()) };
-    let overridden = |key: &str| ruling::overrides(&checkout, key);
-    let limits = shop.policy.guard;
+    if is_cancellation {
+        return Ok(());
+    }
+    let is_unknown = checkout.order.status() == Some(OrderStatus::Unknown);
+    if let Some(cause) = crowd(crew, &checkout, is_unknown, now).await? {
+        return Err(braked(crew, row, cause, now).await);
+    }
+    if is_unknown {
+        canary::sings(crew, row, &checkout, shop, until).await?;
+    }
+    match amount {
+        Some(amount) => count(crew, row, &checkout, (shop.policy.guard, amount), now).await,
+        None => Ok(()),
+    }
+}
+
+/// What is known of the whole shop and stops a release and a void, too: a store that may have a
+/// twin, and for an `unknown` whatever makes the shop's word doubtful.
+async fn crowd(
+    crew: &Crew,
+    checkout: &Checkout,
+    is_unknown: bool,
+    now: Time,
+) -> Result<Option<BrakeCause>, Ended> {
+    let known = crew.store.shop(&checkout.shop).await;
+    let known = known.map_err(|_| Ended::not_sent("store_unavailable"))?;
+    let since = now.minus(Span::from_minutes(guard::WINDOW_MINUTES));
+    let sums = crew.store.tallies(&checkout.shop, since).await;
+    let sums = sums.map_err(|_| Ended::not_sent("store_unavailable"))?;
+    let standing = known.brake.map(|(cause, _)| cause);
+    let standing = standing.filter(|cause| match cause {
+        BrakeCause::StoreMoved => true,
+        BrakeCause::UnknownRunaway
+        | BrakeCause::EpochWentBack
+        | BrakeCause::CanaryLost
+        | BrakeCause::CanaryMissing => is_unknown,
+        BrakeCause::RefundCount
+        | BrakeCause::RefundSum
+        | BrakeCause::RefundShare
+        | BrakeCause::AmountScale => false,
+    });
+    let runs_away = is_unknown && guard::is_unknown_runaway(&last_hour(&sums));
+    let runaway = runs_away.then_some(BrakeCause::UnknownRunaway);
+    let found = standing.into_iter().chain(runaway);
+    let mut found = found.filter(|cause| !ruling::overrides(checkout, cause.code()));
+    Ok(found.next())
+}
+
+/// Lets the guard judge and count the refund in one transaction.
+async fn count(
+    crew: &Crew,
+    row: &ActionRow,
+    checkout: &Checkout,
+    (limits, amount): (GuardLimits, Money),
+    now: Time,
+) -> Result<(), Ended> {
+    let overridden = |key: &str| ruling::overrides(checkout, key);
     let judge = |known: &ShopRow, sums: &TallySums| match &known.brake {
         Some((cause, _)) if !overridden(cause.code()) => Err(*cause),
         Some(_) | None => guard::judge(&limits, &last_hour(sums), amount, overridden),
@@ -68,21 +135,29 @@ pub(super) async fn admitted(crew: &Crew, row: &ActionRow, now: Time) -> Result<
     let since = now.minus(Span::from_minutes(guard::WINDOW_MINUTES));
     match crew
         .store
-        .admit_refund(&tally, since, leaves_first(&checkout, &row.key), &judge)
+        .admit_refund(&tally, since, leaves_first(checkout, &row.key), &judge)
         .await
     {
         Ok(Ok(())) => Ok(()),
-        Ok(Err(cause)) => {
-            pull_brake(crew, &row.shop, cause, now).await;
-            let mut ended = Ended::not_sent("braked");
-            ended.facts.push(Fact::RefundBraked { at: now, cause });
-            Err(ended)
-        }
+        Ok(Err(cause)) => Err(braked(crew, row, cause, now).await),
         Err(error) => {
             tracing::warn!(%error, "the guard could not be asked; the refund waits");
             Err(Ended::not_sent("store_unavailable"))
         }
     }
+}
+
+/// Kept back, with the shop's brake pulled and the checkout told why.
+pub(super) async fn braked(crew: &Crew, row: &ActionRow, cause: BrakeCause, now: Time) -> Ended {
+    pull_brake(crew, &row.shop, cause, now).await;
+    kept_back(cause, now)
+}
+
+/// Kept back, for this checkout alone.
+pub(super) fn kept_back(cause: BrakeCause, now: Time) -> Ended {
+    let mut ended = Ended::not_sent("braked");
+    ended.facts.push(Fact::RefundBraked { at: now, cause });
+    ended
 }
 
 /// True when no earlier attempt of this decision left the house: this one counts towards the
@@ -97,6 +172,7 @@ fn leaves_first(checkout: &Checkout, key: &ActionKey) -> bool {
         Some(
             Outcome::Unclear { .. }
             | Outcome::Throttled { .. }
+            | Outcome::Postponed { .. }
             | Outcome::Unauthorized { .. }
             | Outcome::Malformed { .. }
             | Outcome::Refused { .. }

@@ -122,7 +122,7 @@ pub async fn carry_out(crew: &Crew, row: ActionRow, destination: &Destination) {
         return;
     };
     let sent_at = row.last_sent_at.unwrap_or(begun);
-    let ended = match admission::admitted(crew, &row, begun).await {
+    let ended = match admission::admitted(crew, &row, lease.until, begun).await {
         Ok(()) => call(crew, &row, sent_at, lease.until).await,
         Err(ended) => ended,
     };
@@ -201,7 +201,7 @@ fn tell_gate(crew: &Crew, destination: &Destination, ended: &Ended, now: Time) {
 
 /// A shop's epoch that goes backwards stops its refunds before anything else is decided on its
 /// answers.
-async fn watch_epoch(crew: &Crew, shop: &ShopId, epoch: u64, now: Time) {
+pub(super) async fn watch_epoch(crew: &Crew, shop: &ShopId, epoch: u64, now: Time) {
     let known = match crew.store.shop(shop).await {
         Ok(row) => row,
         Err(error) => {
@@ -245,7 +245,7 @@ async fn call(crew: &Crew, row: &ActionRow, sent_at: Time, until: Time) -> Ended
 
 /// What one call may take: never longer than the rest of the lease, so that whoever slept past
 /// it sends nothing that others have taken for lost.
-fn time_left(until: Time, now: Time, most: Span) -> Duration {
+pub(super) fn time_left(until: Time, now: Time, most: Span) -> Duration {
     super::duration(until.minus(LEASE_MARGIN).since(now).min(most))
 }
 
@@ -266,7 +266,7 @@ async fn call_shop(
         body_bytes_max: SHOP_BODY_BYTES_MAX,
     };
     let reply = crew.outbound.call(request, limits).await;
-    let is_alive = crate::outbound::breaker::is_alive(&reply);
+    let is_alive = crate::outbound::breaker::sign_of_life(&[&reply]);
     let now = crew.clock.now();
     let mut ended = match shop.answer(&ask, &row.key, sent_at, now, &reply) {
         ShopAnswer::Said { order, epoch } => Ended {
@@ -277,7 +277,7 @@ async fn call_shop(
         ShopAnswer::Accepted => Ended::failed(Outcome::Done),
         ShopAnswer::Failed(failure) => Ended::failed(outcome_of(failure, now)),
     };
-    ended.is_alive = Some(is_alive);
+    ended.is_alive = is_alive;
     ended
 }
 
@@ -288,13 +288,13 @@ pub async fn exchange(
     ask: &PspAsk,
     asked_at: Time,
     until: Time,
-) -> (PspAnswer, bool) {
+) -> (PspAnswer, Option<bool>) {
     let mut replies: Vec<Reply> = Vec::new();
     for _ in 0..EXCHANGE_STEPS_MAX {
         match psp.step(ask, asked_at, &replies) {
             Step::Done(answer) => {
-                let is_alive = replies.iter().all(crate::outbound::breaker::is_alive);
-                return (answer, is_alive);
+                let replies: Vec<&Reply> = replies.iter().collect();
+                return (answer, crate::outbound::breaker::sign_of_life(&replies));
             }
             Step::Send(request) => {
                 let limits = CallLimits {
@@ -307,11 +307,11 @@ pub async fn exchange(
     }
     (
         PspAnswer::Failed(Failure::Unclear("exchange_too_long".to_owned())),
-        true,
+        Some(true),
     )
 }
 
-fn psp_ended((answer, is_alive): (PspAnswer, bool), now: Time) -> Ended {
+fn psp_ended((answer, is_alive): (PspAnswer, Option<bool>), now: Time) -> Ended {
     let mut ended = match answer {
         PspAnswer::Seen(payments) => Ended {
             facts: payments
@@ -325,7 +325,7 @@ fn psp_ended((answer, is_alive): (PspAnswer, bool), now: Time) -> Ended {
         }),
         PspAnswer::Failed(failure) => Ended::failed(outcome_of(failure, now)),
     };
-    ended.is_alive = Some(is_alive);
+    ended.is_alive = is_alive;
     ended
 }
 
@@ -334,6 +334,10 @@ fn outcome_of(failure: Failure, now: Time) -> Outcome {
         Failure::NotSent(code) => Outcome::NotSent { code },
         Failure::Unclear(code) => Outcome::Unclear { code },
         Failure::Throttled { wait } => Outcome::Throttled {
+            until: now.plus(wait),
+        },
+        Failure::Postponed { code, wait } => Outcome::Postponed {
+            code,
             until: now.plus(wait),
         },
         Failure::Unauthorized(code) => Outcome::Unauthorized { code },
@@ -373,6 +377,13 @@ fn psp_ask(row: &ActionRow) -> Option<PspAsk> {
             key: row.key.clone(),
             why: *why,
         }),
+        Action::CancelRefund {
+            payment, refund, ..
+        } => Some(PspAsk::CancelRefund {
+            payment: payment.id.clone(),
+            refund: refund.clone(),
+            key: row.key.clone(),
+        }),
         Action::Confirm { .. }
         | Action::LookUp { .. }
         | Action::Release { .. }
@@ -387,19 +398,25 @@ fn shop_ask(action: &Action) -> Option<ShopAsk> {
             payments,
             amount,
             late,
+            decision,
         } => Some(ShopAsk::Confirm {
             reference,
             payments,
             amount,
             late,
+            decision,
         }),
         Action::LookUp { reference } => Some(ShopAsk::LookUp { reference }),
         Action::Release {
             reference,
             payments,
+            decision,
+            paid_otherwise,
         } => Some(ShopAsk::Release {
             reference,
             payments,
+            decision,
+            paid_otherwise,
         }),
         Action::Notify {
             notice,
@@ -416,7 +433,10 @@ fn shop_ask(action: &Action) -> Option<ShopAsk> {
             reason,
             at,
         }),
-        Action::Fetch { .. } | Action::Refund { .. } | Action::Void { .. } => None,
+        Action::Fetch { .. }
+        | Action::Refund { .. }
+        | Action::Void { .. }
+        | Action::CancelRefund { .. } => None,
     }
 }
 

@@ -230,3 +230,12 @@ async fn audit_proves_the_books_beside_the_daemon_and_finds_a_changed_entry() {
     assert!(found.out.contains("hash_differs"), "{found:?}");
     rig.close().await;
 }
+
+#[tokio::test]
+async fn a_demo_of_a_psp_that_nobody_speaks_for_is_refused_with_the_list() {
+    let said = reconciled(&["demo", "--psp", "barter"], &[]).await;
+    assert_eq!(said.code, Some(64), "{said:?}");
+    for kind in reconciled::sandbox::psp::KINDS {
+        assert!(said.err.contains(kind.word), "{said:?}");
+    }
+}

@@ -114,7 +114,37 @@ async fn an_unsigned_delivery_is_recorded_as_a_hint() {
     let kept = site.store.deliveries();
     assert_eq!(kept.len(), 2);
     assert!(kept.iter().all(|row| !row.is_signed));
-    assert_eq!(kept[1].delivery_id, "id=tr_2");
+    assert_eq!(kept[1].delivery_id, format!("id=tr_2@{NOW_S}"));
+    site.close().await;
+}
+
+#[tokio::test]
+async fn a_flood_of_unsigned_deliveries_is_put_off_and_signed_ones_are_not() {
+    let site = Site::open().await;
+    let mut taken = 0;
+    for n in 0..250 {
+        let path = format!("/webhooks/hints_nl?id=tr_{n}");
+        let answer = ask(site.address, &post(&path, &[], b"")).await;
+        if answer.status == 204 {
+            taken += 1;
+        } else {
+            assert_eq!(answer.problem(), "overloaded");
+            assert_eq!(answer.field("retry-after"), Some("5"));
+        }
+    }
+    assert_eq!(taken, 200);
+    assert_acknowledged(&site.deliver(EVENT).await);
+    site.close().await;
+}
+
+#[tokio::test]
+async fn unsigned_deliveries_of_one_name_within_a_second_are_one() {
+    let site = Site::open().await;
+    for _ in 0..3 {
+        let request = post("/webhooks/hints_nl?id=tr_1", &[], b"id=tr_1");
+        assert_eq!(ask(site.address, &request).await.status, 204);
+    }
+    assert_eq!(site.store.deliveries().len(), 1);
     site.close().await;
 }
 

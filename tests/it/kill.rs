@@ -134,7 +134,7 @@ fn trouble(rig: &Rig, chance: &mut Chance, reference: &str) {
     };
     match chance.below(5) {
         0 => rig.shop(|shop| shop.lay(confirms(reference), Times::Next(1), fault)),
-        1 => rig.spoil(PspCall::CreateRefund, reference, Times::Next(1), fault),
+        1 => rig.spoil(PspCall::Refund, reference, Times::Next(1), fault),
         2 => rig.shop(|shop| {
             shop.lay(
                 Aim::kind(ShopCall::Release).about(reference),
@@ -144,11 +144,11 @@ fn trouble(rig: &Rig, chance: &mut Chance, reference: &str) {
         }),
         3 => rig.psp(|psp| {
             psp.lay(
-                calls(PspCall::FetchIntent, reference),
+                calls(PspCall::Fetch, reference),
                 Times::Next(1),
                 fault.clone(),
             );
-            psp.lay(Aim::kind(PspCall::ListIntents), Times::Next(1), fault);
+            psp.lay(Aim::kind(PspCall::List), Times::Next(1), fault);
         }),
         _ => rig.psp(|psp| {
             let trick = match chance.below(2) {
@@ -264,7 +264,7 @@ fn assert_books(rig: &Rig, customers: &BTreeMap<String, Kind>) {
     rig.psp(|psp| {
         let mut keys = BTreeSet::new();
         for (call, _, key) in psp.carried_keys() {
-            if *call == PspCall::CreateRefund {
+            if *call == PspCall::Refund {
                 keys.insert(key.clone());
             }
         }

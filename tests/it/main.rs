@@ -3,10 +3,15 @@
 //! One module a subject; what they share is in `support`. A catalogue scenario's test begins
 //! with its number.
 #![cfg(test)]
+#![expect(
+    clippy::arithmetic_side_effects,
+    reason = "a story is called by its test: an overflow in it fails that test"
+)]
 
 mod admin;
 mod breaker;
 mod commands;
+mod every_psp;
 mod http_intake;
 mod http_limits;
 mod http_orders;
@@ -20,11 +25,14 @@ mod reload;
 mod store_laws;
 mod store_sqlite;
 mod stories;
+mod stories_after;
 mod stories_confirm;
 mod stories_duplicates;
+mod stories_guarded;
 mod stories_ingest;
 mod stories_late;
 mod stories_matching;
+mod stories_race;
 mod stories_refund;
 mod stories_system;
 mod support;

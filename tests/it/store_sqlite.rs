@@ -458,22 +458,49 @@ async fn the_log_does_not_grow_while_checkpoints_are_taken() {
 }
 
 #[tokio::test]
-async fn a_log_that_grew_too_long_is_emptied() {
+async fn a_log_that_grew_too_long_is_cut_back_and_begun_anew() {
     let place = Place::new();
     let store = place.open().await;
-    for round in 0..18 {
-        let body = vec![b'x'; 4_000_000];
+    let append = async |name: String| {
         let one = NewDelivery {
-            body,
-            ..delivery(&round.to_string(), "")
+            body: vec![b'x'; 4_000_000],
+            ..delivery(&name, "")
         };
         store.append(&[one]).await.unwrap();
-    }
+    };
     let log = || std::fs::metadata(place.beside("-wal")).unwrap().len();
+    for round in 0..18 {
+        append(round.to_string()).await;
+    }
     assert!(log() > 64 * 1024 * 1024, "{}", log());
     store.checkpoint().await.unwrap();
-    assert_eq!(log(), 0);
-    assert_eq!(store.pending(100).await.unwrap().len(), 18);
+    for round in 18..32 {
+        append(round.to_string()).await;
+        assert!(log() <= 64 * 1024 * 1024, "{}", log());
+    }
+    assert_eq!(store.pending(100).await.unwrap().len(), 32);
+}
+
+#[tokio::test]
+async fn a_log_is_begun_anew_although_writing_never_pauses() {
+    let place = Place::new();
+    let store = place.open().await;
+    let mut longest = 0;
+    for round in 0..25 {
+        let write = async {
+            for n in 0..8 {
+                let one = NewDelivery {
+                    body: vec![b'x'; 1_000_000],
+                    ..delivery(&format!("{round}_{n}"), "")
+                };
+                store.append(&[one]).await.unwrap();
+            }
+        };
+        let (_, moved) = tokio::join!(write, store.checkpoint());
+        moved.unwrap();
+        longest = longest.max(std::fs::metadata(place.beside("-wal")).unwrap().len());
+    }
+    assert!(longest < 48_000_000, "200 MB in {longest} bytes of log");
 }
 
 #[tokio::test]

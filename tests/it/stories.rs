@@ -3,15 +3,13 @@
 //!
 //! A test's name begins with the scenario's number. Knows the daemon only from outside.
 
-use crate::support::Rig;
+use crate::support::{Psp, Rig};
 use reconciled::core::time::Span;
 use reconciled::sandbox::fault::{Aim, Fault, Symptom, Times};
 use reconciled::sandbox::outbox::DeliveryFault;
-use reconciled::sandbox::psp::{PspCall, PspSetup, SandboxPsp};
+use reconciled::sandbox::psp::PspCall;
 use reconciled::sandbox::rig::{Ended, eur};
 use reconciled::sandbox::shop::ShopCall;
-use reconciled::sandbox::world::WEBHOOK_SECRET;
-use reconciled::wire::Method;
 use std::time::Duration;
 
 /// An order of the usual price, placed and paid.
@@ -41,9 +39,8 @@ async fn returns_once(rig: &Rig, reference: &str) {
     assert!(!customer.is_confirmed && customer.kept() == 0);
 }
 
-#[tokio::test]
-async fn a_normal_payment_is_confirmed_once_and_sigterm_ends_the_daemon_well() {
-    let mut rig = Rig::raise().await;
+pub(crate) async fn a_normal_payment_is_confirmed_once_and_sigterm_ends_the_daemon_well(psp: Psp) {
+    let mut rig = Rig::raise_at(psp).await;
     order_and_pay(&rig, "1001");
     settles_once(&rig, "1001").await;
     let ended = rig.sigterm().await.unwrap();
@@ -54,29 +51,25 @@ async fn a_normal_payment_is_confirmed_once_and_sigterm_ends_the_daemon_well() {
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s001_forged_webhooks_are_answered_with_401_and_change_nothing() {
-    let rig = Rig::raise().await;
+pub(crate) async fn s001_forged_webhooks_are_answered_with_401_and_change_nothing(psp: Psp) {
+    let rig = Rig::raise_at(psp).await;
     rig.place("1001", eur(5_995));
     rig.until_verdict("1001", "open").await;
-    let mut forger = SandboxPsp::new(PspSetup {
-        api_key: String::new(),
-        webhook_secret: WEBHOOK_SECRET.to_owned(),
-        is_live: false,
-    });
+    let mut forger = rig.forger();
     let now = rig.world().now();
     for fault in [
         DeliveryFault::WrongSecret,
         DeliveryFault::Corrupt,
         DeliveryFault::OldTimestamp(Span::from_seconds(310)),
     ] {
-        forger.spoil(None, Times::Next(2), fault);
+        forger.spoil(None, Times::Always, fault);
         forger.pay(Some("1001"), eur(5_995), now);
         let claims = forger.take_deliveries(now);
-        assert_eq!(claims.len(), 2);
+        assert_eq!(claims.len(), psp.told_of_payment);
+        forger.heal();
         for claim in claims {
-            let path = "/webhooks/stripe_nl";
-            let sent = rig.public_call(Method::Post, path, &claim.headers, &claim.body);
+            let path = claim.target(&rig.webhook_path());
+            let sent = rig.public_call(claim.method, &path, &claim.headers, &claim.body);
             assert_eq!(sent.await.unwrap().status, 401, "{fault:?}");
         }
     }
@@ -86,18 +79,16 @@ async fn s001_forged_webhooks_are_answered_with_401_and_change_nothing() {
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s003_the_same_event_delivered_twice_confirms_once() {
-    let rig = Rig::raise().await;
+pub(crate) async fn s003_the_same_event_delivered_twice_confirms_once(psp: Psp) {
+    let rig = Rig::raise_at(psp).await;
     rig.psp(|psp| psp.spoil(Some("1001"), Times::Always, DeliveryFault::Double));
     order_and_pay(&rig, "1001");
     settles_once(&rig, "1001").await;
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s006_a_payment_whose_order_appears_later_is_confirmed() {
-    let rig = Rig::raise_with(|setup| setup.policy("order_grace", "\"60s\"")).await;
+pub(crate) async fn s006_a_payment_whose_order_appears_later_is_confirmed(psp: Psp) {
+    let rig = Rig::raise_at_with(psp, |setup| setup.policy("order_grace", "\"60s\"")).await;
     rig.pay("1001", eur(5_995));
     rig.until_verdict("1001", "matching").await;
     rig.place("1001", eur(5_995));
@@ -105,9 +96,8 @@ async fn s006_a_payment_whose_order_appears_later_is_confirmed() {
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s017_a_payment_whose_webhooks_are_lost_is_found_by_the_sweep() {
-    let rig = Rig::raise().await;
+pub(crate) async fn s017_a_payment_whose_webhooks_are_lost_is_found_by_the_sweep(psp: Psp) {
+    let rig = Rig::raise_at(psp).await;
     rig.psp(|psp| psp.spoil(Some("1001"), Times::Always, DeliveryFault::Lose));
     order_and_pay(&rig, "1001");
     settles_once(&rig, "1001").await;
@@ -115,9 +105,8 @@ async fn s017_a_payment_whose_webhooks_are_lost_is_found_by_the_sweep() {
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s055_of_two_payments_for_one_order_one_is_refunded() {
-    let rig = Rig::raise().await;
+pub(crate) async fn s055_of_two_payments_for_one_order_one_is_refunded(psp: Psp) {
+    let rig = Rig::raise_at(psp).await;
     order_and_pay(&rig, "1001");
     rig.pay("1001", eur(5_995));
     rig.until("1001", |view| {
@@ -130,9 +119,10 @@ async fn s055_of_two_payments_for_one_order_one_is_refunded() {
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s064_a_confirm_that_was_applied_while_its_answer_was_lost_is_read_back() {
-    let rig = Rig::raise().await;
+pub(crate) async fn s064_a_confirm_that_was_applied_while_its_answer_was_lost_is_read_back(
+    psp: Psp,
+) {
+    let rig = Rig::raise_at(psp).await;
     rig.shop(|shop| {
         let lost = Fault::after(Symptom::Close);
         shop.lay(confirms("1001"), Times::Next(1), lost);
@@ -144,9 +134,8 @@ async fn s064_a_confirm_that_was_applied_while_its_answer_was_lost_is_read_back(
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s067_a_maintenance_page_an_empty_and_a_broken_answer_are_no_answers() {
-    let mut rig = Rig::raise().await;
+pub(crate) async fn s067_a_maintenance_page_an_empty_and_a_broken_answer_are_no_answers(psp: Psp) {
+    let mut rig = Rig::raise_at(psp).await;
     rig.set_patience(Duration::from_secs(60));
     for symptom in [
         Symptom::Html,
@@ -164,9 +153,8 @@ async fn s067_a_maintenance_page_an_empty_and_a_broken_answer_are_no_answers() {
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s069_a_shop_outage_never_leads_to_a_refund() {
-    let rig = Rig::raise().await;
+pub(crate) async fn s069_a_shop_outage_never_leads_to_a_refund(psp: Psp) {
+    let rig = Rig::raise_at(psp).await;
     rig.shop(|shop| shop.lay(Aim::all(), Times::Always, Fault::before(Symptom::Close)));
     order_and_pay(&rig, "1001");
     rig.until_world("three calls in vain", |world| {
@@ -179,9 +167,8 @@ async fn s069_a_shop_outage_never_leads_to_a_refund() {
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s071_money_for_an_order_cancelled_meanwhile_goes_back() {
-    let rig = Rig::raise().await;
+pub(crate) async fn s071_money_for_an_order_cancelled_meanwhile_goes_back(psp: Psp) {
+    let rig = Rig::raise_at(psp).await;
     rig.world().with(|world, now| {
         world.shop.place("1001", eur(5_995), now);
         world.shop.cancel("1001", "customer_request", now);
@@ -191,22 +178,24 @@ async fn s071_money_for_an_order_cancelled_meanwhile_goes_back() {
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s080_a_refund_that_was_applied_while_its_answer_was_lost_is_not_repeated() {
-    let rig = Rig::raise().await;
-    let aim = Aim::kind(PspCall::CreateRefund).about("1001");
+pub(crate) async fn s080_a_refund_that_was_applied_while_its_answer_was_lost_is_not_repeated(
+    psp: Psp,
+) {
+    let rig = Rig::raise_at(psp).await;
+    let aim = Aim::kind(PspCall::Refund).about("1001");
     rig.psp(|psp| psp.lay(aim, Times::Next(1), Fault::after(Symptom::Close)));
     rig.pay("1001", eur(5_995));
     returns_once(&rig, "1001").await;
     rig.close().await;
 }
 
-#[tokio::test]
-async fn a_daemon_killed_with_a_confirm_and_a_refund_in_flight_does_neither_twice() {
-    let mut rig = Rig::raise().await;
+pub(crate) async fn a_daemon_killed_with_a_confirm_and_a_refund_in_flight_does_neither_twice(
+    psp: Psp,
+) {
+    let mut rig = Rig::raise_at(psp).await;
     let held_back = Fault::delay(Span::from_seconds(5));
     rig.psp(|psp| {
-        let aim = Aim::kind(PspCall::CreateRefund).about("1001");
+        let aim = Aim::kind(PspCall::Refund).about("1001");
         psp.lay(aim, Times::Next(1), held_back.clone());
     });
     rig.shop(|shop| shop.lay(confirms("1002"), Times::Next(1), held_back));

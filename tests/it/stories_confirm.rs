@@ -2,8 +2,8 @@
 //!
 //! A test's name begins with the scenario's number. Knows the daemon only from outside.
 
-use crate::support::Rig;
 use crate::support::story::{PRICE, TOKEN, confirms, lookups, with_operator};
+use crate::support::{Psp, Rig};
 use reconciled::core::time::Span;
 use reconciled::sandbox::fault::{Aim, Fault, Symptom, Times};
 use reconciled::sandbox::psp::PspCall;
@@ -20,9 +20,10 @@ fn careless(rig: &Rig) {
     rig.shop(|shop| shop.set_careless(true));
 }
 
-#[tokio::test]
-async fn s064_a_confirm_that_outlasts_its_time_limit_is_read_back_and_not_repeated() {
-    let rig = Rig::raise().await;
+pub(crate) async fn s064_a_confirm_that_outlasts_its_time_limit_is_read_back_and_not_repeated(
+    psp: Psp,
+) {
+    let rig = Rig::raise_at(psp).await;
     careless(&rig);
     // The shop confirms at once and answers after the limit of ten seconds.
     let late = Fault::delay(Span::from_seconds(12));
@@ -34,13 +35,12 @@ async fn s064_a_confirm_that_outlasts_its_time_limit_is_read_back_and_not_repeat
     rig.settles_once("1001").await;
     assert_eq!(rig.heard(ShopCall::Confirm, "1001"), 1);
     assert!(rig.heard(ShopCall::LookUp, "1001") >= 1);
-    assert_eq!(rig.asked(PspCall::CreateRefund, "1001"), 0);
+    assert_eq!(rig.asked(PspCall::Refund, "1001"), 0);
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s065_a_502_after_the_shop_applied_the_confirm_is_no_refusal() {
-    let rig = Rig::raise().await;
+pub(crate) async fn s065_a_502_after_the_shop_applied_the_confirm_is_no_refusal(psp: Psp) {
+    let rig = Rig::raise_at(psp).await;
     careless(&rig);
     let by_the_proxy = Fault::after(Symptom::Status {
         code: 502,
@@ -77,9 +77,8 @@ async fn open(at: SocketAddr, shop: SocketAddr, stop: CancellationToken) {
     tracker.spawn(async move { stop.run_until_cancelled(serve).await });
 }
 
-#[tokio::test]
-async fn s066_a_refused_connection_is_tried_again_until_the_shop_is_back() {
-    let mut rig = Rig::prepare_with(|setup| setup).await;
+pub(crate) async fn s066_a_refused_connection_is_tried_again_until_the_shop_is_back(psp: Psp) {
+    let mut rig = Rig::prepare_at_with(psp, |setup| setup).await;
     let closed = refusing().await;
     let written = std::fs::read_to_string(rig.config_path()).unwrap();
     let mut lines = written.lines();
@@ -109,15 +108,16 @@ async fn s066_a_refused_connection_is_tried_again_until_the_shop_is_back() {
     open(closed, shop, stop.clone()).await;
     rig.settles_once("1001").await;
     assert_eq!(rig.heard(ShopCall::Confirm, "1001"), 1);
-    assert_eq!(rig.asked(PspCall::CreateRefund, "1001"), 0);
+    assert_eq!(rig.asked(PspCall::Refund, "1001"), 0);
     stop.cancel();
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s067_a_login_page_for_every_question_ends_in_a_hold_and_not_in_a_refund() {
+pub(crate) async fn s067_a_login_page_for_every_question_ends_in_a_hold_and_not_in_a_refund(
+    psp: Psp,
+) {
     let change = |setup: Setup| with_operator(setup).policy("outage_patience", "\"3s\"");
-    let rig = Rig::raise_with(change).await;
+    let rig = Rig::raise_at_with(psp, change).await;
     for kind in [ShopCall::Confirm, ShopCall::LookUp, ShopCall::Release] {
         let page = Fault::before(Symptom::Html);
         rig.shop(|shop| shop.lay(Aim::kind(kind).about("1001"), Times::Always, page));
@@ -127,16 +127,15 @@ async fn s067_a_login_page_for_every_question_ends_in_a_hold_and_not_in_a_refund
     assert_eq!(held.in_suspense, Some(eur(PRICE)));
     assert!(held.next_step.is_some(), "a hold is never silent: {held:?}");
     rig.until_noticed("payment.held", "1001").await;
-    assert_eq!(rig.asked(PspCall::CreateRefund, "1001"), 0);
+    assert_eq!(rig.asked(PspCall::Refund, "1001"), 0);
     rig.shop(|shop| shop.heal());
     assert_eq!(rig.rule(&held.id, "retry").await, 200);
     rig.settles_once("1001").await;
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s068_404_during_a_deploy_is_no_word_about_the_order() {
-    let rig = Rig::raise().await;
+pub(crate) async fn s068_404_during_a_deploy_is_no_word_about_the_order(psp: Psp) {
+    let rig = Rig::raise_at(psp).await;
     // Not announced: the daemon has nothing but the shop's answers.
     rig.shop(|shop| {
         shop.place_quietly("1001", eur(PRICE));
@@ -151,9 +150,8 @@ async fn s068_404_during_a_deploy_is_no_word_about_the_order() {
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s068_one_unknown_from_a_lagging_replica_is_not_enough() {
-    let rig = Rig::raise_with(|setup| setup.policy("second_look", "\"3s\"")).await;
+pub(crate) async fn s068_one_unknown_from_a_lagging_replica_is_not_enough(psp: Psp) {
+    let rig = Rig::raise_at_with(psp, |setup| setup.policy("second_look", "\"3s\"")).await;
     rig.shop(|shop| {
         shop.place_quietly("1001", eur(PRICE));
         shop.set_knows_nothing(true);
@@ -163,13 +161,14 @@ async fn s068_one_unknown_from_a_lagging_replica_is_not_enough() {
     rig.shop(|shop| shop.set_knows_nothing(false));
     rig.settles_once("1001").await;
     assert_eq!(rig.heard(ShopCall::Release, "1001"), 0);
-    assert_eq!(rig.asked(PspCall::CreateRefund, "1001"), 0);
+    assert_eq!(rig.asked(PspCall::Refund, "1001"), 0);
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s069_clocks_stand_still_while_the_shop_is_down_and_the_load_is_spread_after() {
-    let mut rig = Rig::raise().await;
+pub(crate) async fn s069_clocks_stand_still_while_the_shop_is_down_and_the_load_is_spread_after(
+    psp: Psp,
+) {
+    let mut rig = Rig::raise_at(psp).await;
     rig.set_patience(Duration::from_secs(60));
     // One customer's order is not there yet when the shop is asked, once, before the outage.
     rig.pay("1000", eur(PRICE));
@@ -205,9 +204,8 @@ async fn s069_clocks_stand_still_while_the_shop_is_down_and_the_load_is_spread_a
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s072_an_order_in_review_is_asked_about_until_the_shop_says_yes() {
-    let rig = Rig::raise().await;
+pub(crate) async fn s072_an_order_in_review_is_asked_about_until_the_shop_says_yes(psp: Psp) {
+    let rig = Rig::raise_at(psp).await;
     rig.place("1001", eur(PRICE));
     rig.shop(|shop| shop.change("1001", |order| order.not_yet = 2));
     rig.pay("1001", eur(PRICE));
@@ -220,9 +218,8 @@ async fn s072_an_order_in_review_is_asked_about_until_the_shop_says_yes() {
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s075_a_shop_that_mails_on_every_confirm_is_read_before_each_repeat() {
-    let mut rig = Rig::raise_with(with_operator).await;
+pub(crate) async fn s075_a_shop_that_mails_on_every_confirm_is_read_before_each_repeat(psp: Psp) {
+    let mut rig = Rig::raise_at_with(psp, with_operator).await;
     careless(&rig);
     // "In review", then the review ends well without a word, and the confirm would be repeated.
     rig.place("1001", eur(PRICE));
@@ -264,9 +261,8 @@ async fn s075_a_shop_that_mails_on_every_confirm_is_read_before_each_repeat() {
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s076_a_hanging_confirm_blocks_the_way_back_until_it_is_resolved() {
-    let rig = Rig::raise().await;
+pub(crate) async fn s076_a_hanging_confirm_blocks_the_way_back_until_it_is_resolved(psp: Psp) {
+    let rig = Rig::raise_at(psp).await;
     careless(&rig);
     let hanging = Fault::delay(Span::from_seconds(90));
     rig.shop(|shop| shop.lay(confirms("1001"), Times::Next(1), hanging));
@@ -287,22 +283,23 @@ async fn s076_a_hanging_confirm_blocks_the_way_back_until_it_is_resolved() {
     // Past second look and refund delay, with the confirm still in flight.
     rig.pass(Duration::from_secs(4)).await.unwrap();
     assert_eq!(rig.heard(ShopCall::Release, "1001"), 0);
-    assert_eq!(rig.asked(PspCall::CreateRefund, "1001"), 0);
+    assert_eq!(rig.asked(PspCall::Refund, "1001"), 0);
     rig.settles_once("1001").await;
     assert_eq!(rig.heard(ShopCall::Confirm, "1001"), 1);
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s078_a_shop_that_confirms_by_itself_right_before_the_refund_keeps_the_money() {
-    let rig = Rig::raise_with(|setup| setup.policy("refund_delay", "\"2500ms\"")).await;
+pub(crate) async fn s078_a_shop_that_confirms_by_itself_right_before_the_refund_keeps_the_money(
+    psp: Psp,
+) {
+    let rig = Rig::raise_at_with(psp, |setup| setup.policy("refund_delay", "\"2500ms\"")).await;
     // Unknown twice, then released: the refund is decided and waits.
     let id = rig.pay("1001", eur(PRICE));
     rig.until("1001", |view| {
         view.reason.as_deref() == Some("refund_delayed")
     })
     .await;
-    assert!(rig.shop(|shop| shop.has_released("1001", &("stripe_nl".to_owned(), id.clone()))));
+    assert!(rig.shop(|shop| shop.has_released("1001", &(psp.account.to_owned(), id.clone()))));
     // The shop's own webhook confirms it now, and nobody tells the daemon.
     let paid = rig.paid(&id);
     rig.shop(|shop| {
@@ -314,13 +311,14 @@ async fn s078_a_shop_that_confirms_by_itself_right_before_the_refund_keeps_the_m
         });
     });
     rig.settles_once("1001").await;
-    assert_eq!(rig.asked(PspCall::CreateRefund, "1001"), 0);
+    assert_eq!(rig.asked(PspCall::Refund, "1001"), 0);
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s079_a_confirm_that_the_shop_rolled_back_is_looked_at_again_and_repeated() {
-    let rig = Rig::raise_with(with_operator).await;
+pub(crate) async fn s079_a_confirm_that_the_shop_rolled_back_is_looked_at_again_and_repeated(
+    psp: Psp,
+) {
+    let rig = Rig::raise_at_with(psp, with_operator).await;
     rig.order_and_pay("1001");
     let settled = rig.settles_once("1001").await;
     // Not at once: the look back stands in the plan, five minutes on.

@@ -2,8 +2,8 @@
 //!
 //! A test's name begins with the scenario's number. Knows the daemon only from outside.
 
-use crate::support::Rig;
 use crate::support::story::{PRICE, confirms, unbraked};
+use crate::support::{Psp, Rig};
 use reconciled::core::time::Span;
 use reconciled::sandbox::books::Judgement;
 use reconciled::sandbox::fault::{Fault, Times};
@@ -13,9 +13,8 @@ use reconciled::sandbox::rig::eur;
 use reconciled::sandbox::shop::{ShopCall, Standing};
 use std::time::Duration;
 
-#[tokio::test]
-async fn s044_a_payment_without_reference_is_matched_by_no_likeness_and_held() {
-    let rig = Rig::raise_with(|setup| {
+pub(crate) async fn s044_a_payment_without_reference_is_matched_by_no_likeness_and_held(psp: Psp) {
+    let rig = Rig::raise_at_with(psp, |setup| {
         setup
             .account("claims", "\"all\"")
             .policy("order_grace", "\"1500ms\"")
@@ -50,9 +49,8 @@ async fn s044_a_payment_without_reference_is_matched_by_no_likeness_and_held() {
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s044_a_payment_without_reference_goes_back_where_the_policy_says_so() {
-    let rig = Rig::raise_with(|setup| {
+pub(crate) async fn s044_a_payment_without_reference_goes_back_where_the_policy_says_so(psp: Psp) {
+    let rig = Rig::raise_at_with(psp, |setup| {
         setup
             .account("claims", "\"all\"")
             .policy("unreferenced", "\"refund\"")
@@ -73,9 +71,8 @@ async fn s044_a_payment_without_reference_goes_back_where_the_policy_says_so() {
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s054_an_order_paid_by_phone_sends_a_later_link_payment_back() {
-    let rig = Rig::raise().await;
+pub(crate) async fn s054_an_order_paid_by_phone_sends_a_later_link_payment_back(psp: Psp) {
+    let rig = Rig::raise_at(psp).await;
     let by_phone = ("till".to_owned(), "receipt_17".to_owned());
     rig.place("1001", eur(PRICE));
     rig.until_verdict("1001", "open").await;
@@ -97,9 +94,10 @@ async fn s054_an_order_paid_by_phone_sends_a_later_link_payment_back() {
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s054_a_confirmed_order_that_names_no_other_payment_sends_nothing_back() {
-    let rig = Rig::raise().await;
+pub(crate) async fn s054_a_confirmed_order_that_names_no_other_payment_sends_nothing_back(
+    psp: Psp,
+) {
+    let rig = Rig::raise_at(psp).await;
     rig.place("1001", eur(PRICE));
     rig.until_verdict("1001", "open").await;
     rig.shop(|shop| {
@@ -115,9 +113,8 @@ async fn s054_a_confirmed_order_that_names_no_other_payment_sends_nothing_back()
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s055_of_two_paid_attempts_the_one_that_the_shop_recorded_is_kept() {
-    let rig = Rig::raise().await;
+pub(crate) async fn s055_of_two_paid_attempts_the_one_that_the_shop_recorded_is_kept(psp: Psp) {
+    let rig = Rig::raise_at(psp).await;
     // Nothing is heard of the payments before the shop recorded the later one by itself.
     rig.lose_webhooks("1001");
     let (first, second) = rig.world().with(|world, now| {
@@ -134,9 +131,10 @@ async fn s055_of_two_paid_attempts_the_one_that_the_shop_recorded_is_kept() {
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s055_of_two_paid_attempts_the_first_is_kept_when_the_shop_recorded_none() {
-    let rig = Rig::raise().await;
+pub(crate) async fn s055_of_two_paid_attempts_the_first_is_kept_when_the_shop_recorded_none(
+    psp: Psp,
+) {
+    let rig = Rig::raise_at(psp).await;
     rig.place("1001", eur(PRICE));
     let (first, second) = rig.world().with(|world, now| {
         let first = world.psp.pay(Some("1001"), eur(PRICE), now);
@@ -148,9 +146,8 @@ async fn s055_of_two_paid_attempts_the_first_is_kept_when_the_shop_recorded_none
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s056_two_payments_of_the_same_instant_lead_to_exactly_one_refund() {
-    let rig = Rig::raise_with(unbraked).await;
+pub(crate) async fn s056_two_payments_of_the_same_instant_lead_to_exactly_one_refund(psp: Psp) {
+    let rig = Rig::raise_at_with(psp, unbraked).await;
     let orders: Vec<String> = (1001..1009).map(|number| number.to_string()).collect();
     // Every event twice, so that both payments are handled again and again at once.
     rig.psp(|psp| psp.spoil(None, Times::Always, DeliveryFault::Double));
@@ -169,9 +166,8 @@ async fn s056_two_payments_of_the_same_instant_lead_to_exactly_one_refund() {
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s057_an_attempt_left_open_and_paid_after_the_first_is_refunded() {
-    let mut rig = Rig::raise().await;
+pub(crate) async fn s057_an_attempt_left_open_and_paid_after_the_first_is_refunded(psp: Psp) {
+    let mut rig = Rig::raise_at(psp).await;
     rig.place("1001", eur(PRICE));
     let open = rig
         .world()
@@ -191,15 +187,16 @@ async fn s057_an_attempt_left_open_and_paid_after_the_first_is_refunded() {
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s073_an_order_that_the_shop_confirmed_by_this_payment_is_settled_without_a_word() {
-    let rig = Rig::raise().await;
+pub(crate) async fn s073_an_order_that_the_shop_confirmed_by_this_payment_is_settled_without_a_word(
+    psp: Psp,
+) {
+    let rig = Rig::raise_at(psp).await;
     rig.world().with(|world, now| {
         world.shop.place_quietly("1001", eur(PRICE));
         let id = world.psp.pay(Some("1001"), eur(PRICE), now);
         world.shop.change("1001", |order| {
             order.standing = Standing::Confirmed;
-            order.paid_by.insert(("stripe_nl".to_owned(), id));
+            order.paid_by.insert((psp.account.to_owned(), id));
             order.mails = 1;
         });
     });
@@ -208,16 +205,15 @@ async fn s073_an_order_that_the_shop_confirmed_by_this_payment_is_settled_withou
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s074_a_payment_for_an_order_that_another_payment_paid_goes_back() {
-    let rig = Rig::raise().await;
+pub(crate) async fn s074_a_payment_for_an_order_that_another_payment_paid_goes_back(psp: Psp) {
+    let rig = Rig::raise_at(psp).await;
     rig.place("1001", eur(PRICE));
     rig.until_verdict("1001", "open").await;
     // The shop took the first payment by itself; the daemon hears of the second one first.
     rig.lose_webhooks("1001");
     let first = rig.world().with(|world, now| {
         let first = world.psp.pay(Some("1001"), eur(PRICE), now);
-        let paid = ("stripe_nl".to_owned(), first.clone());
+        let paid = (psp.account.to_owned(), first.clone());
         world.shop.change("1001", |order| {
             order.standing = Standing::Confirmed;
             order.paid_by.insert(paid);
@@ -232,9 +228,8 @@ async fn s074_a_payment_for_an_order_that_another_payment_paid_goes_back() {
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s082_two_operators_and_staff_at_once_return_the_money_once() {
-    let rig = Rig::raise_with(crate::support::story::with_operator).await;
+pub(crate) async fn s082_two_operators_and_staff_at_once_return_the_money_once(psp: Psp) {
+    let rig = Rig::raise_at_with(psp, crate::support::story::with_operator).await;
     // Held, so that only a ruling moves it: cancelled, and the goods left.
     let id = rig.world().with(|world, now| {
         world.shop.place_quietly("1001", eur(10_000));
@@ -248,7 +243,7 @@ async fn s082_two_operators_and_staff_at_once_return_the_money_once() {
     // Staff's own refund of 60 is on its way to the daemon's eyes, and no webhook tells of it.
     rig.lose_webhooks("1001");
     let slow = Fault::delay(Span::from_millis(700));
-    rig.spoil(PspCall::CreateRefund, "1001", Times::Always, slow);
+    rig.spoil(PspCall::Refund, "1001", Times::Always, slow);
     rig.shop(|shop| shop.change("1001", |order| order.is_fulfilled = false));
     let (one, other) = tokio::join!(rig.rule(&held.id, "refund"), rig.rule(&held.id, "refund"));
     assert!([one, other].contains(&200), "{one} and {other}");
@@ -269,9 +264,8 @@ async fn s082_two_operators_and_staff_at_once_return_the_money_once() {
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s055_a_duplicate_waits_for_the_confirm_of_the_one_that_stays() {
-    let rig = Rig::raise().await;
+pub(crate) async fn s055_a_duplicate_waits_for_the_confirm_of_the_one_that_stays(psp: Psp) {
+    let rig = Rig::raise_at(psp).await;
     // The shop answers the confirm late: until then nothing of either payment may go back.
     let slow = Fault::delay(Span::from_seconds(3));
     rig.shop(|shop| shop.lay(confirms("1001"), Times::Next(1), slow));
@@ -280,7 +274,7 @@ async fn s055_a_duplicate_waits_for_the_confirm_of_the_one_that_stays() {
     rig.until_heard(ShopCall::Confirm, "1001", 1).await;
     rig.pay("1001", eur(PRICE));
     rig.pass(Duration::from_secs(2)).await.unwrap();
-    assert_eq!(rig.asked(PspCall::CreateRefund, "1001"), 0);
+    assert_eq!(rig.asked(PspCall::Refund, "1001"), 0);
     rig.settles_with_one_of_two("1001").await;
     rig.close().await;
 }

@@ -2,13 +2,13 @@
 //!
 //! The real binary over real sockets. A test's name begins with the scenario's number.
 
-use crate::support::Rig;
 use crate::support::scene::{OPERATOR_TOKEN, price};
+use crate::support::{Psp, Rig};
 use futures_util::future::join_all;
 use reconciled::core::time::Span;
 use reconciled::sandbox::fault::Times;
 use reconciled::sandbox::outbox::{Delivery, DeliveryFault};
-use reconciled::sandbox::psp::{PspSetup, SandboxPsp};
+use reconciled::sandbox::psp::{SandboxPsp, Told};
 use reconciled::sandbox::rig::Setup;
 use reconciled::sandbox::shop::ShopCall;
 use reconciled::sandbox::sign::stripe_signature;
@@ -18,8 +18,6 @@ use serde_json::Value;
 use sqlx::ConnectOptions;
 use std::time::Duration;
 
-const WEBHOOK_PATH: &str = "/webhooks/stripe_nl";
-
 fn with_operator(mut setup: Setup) -> Setup {
     setup.operator_token = Some(OPERATOR_TOKEN.to_owned());
     setup
@@ -27,11 +25,15 @@ fn with_operator(mut setup: Setup) -> Setup {
 
 /// Sends a delivery as a stranger, a proxy or a second worker of the PSP would; the status.
 async fn send(rig: &Rig, delivery: &Delivery) -> u16 {
-    post(rig, &delivery.headers, &delivery.body).await
+    let path = delivery.target(&rig.webhook_path());
+    let (headers, body) = (&delivery.headers, &delivery.body);
+    let sent = rig.public_call(delivery.method, &path, headers, body);
+    sent.await.unwrap().status
 }
 
 async fn post(rig: &Rig, headers: &Headers, body: &[u8]) -> u16 {
-    let sent = rig.public_call(Method::Post, WEBHOOK_PATH, headers, body);
+    let path = rig.webhook_path();
+    let sent = rig.public_call(Method::Post, &path, headers, body);
     sent.await.unwrap().status
 }
 
@@ -48,40 +50,40 @@ fn deliveries(outcome: &str) -> String {
     format!("reconciled_deliveries_total{{sender=\"psp\",outcome=\"{outcome}\"}}")
 }
 
-/// The ids of the PSP's events of this type about a payment.
-fn events(rig: &Rig, kind: &str, payment: &str) -> Vec<String> {
+/// The ids of the PSP's events that tell this of a payment.
+fn events(rig: &Rig, told: Told, payment: &str) -> Vec<String> {
     rig.psp(|psp| {
         let events = psp.records().events.values();
-        let fitting = events.filter(|event| event.kind == kind && event.intent == payment);
+        let fitting = events.filter(|event| event.told == Some(told) && event.payment == payment);
         fitting.map(|event| event.id.clone()).collect()
     })
 }
 
-#[tokio::test]
-async fn s001_a_forged_claim_about_a_real_unpaid_payment_leaves_its_order_open() {
-    let rig = Rig::raise().await;
+pub(crate) async fn s001_a_forged_claim_about_a_real_unpaid_payment_leaves_its_order_open(
+    psp: Psp,
+) {
+    let rig = Rig::raise_at(psp).await;
     rig.place("1001", price());
     let open = |psp: &mut SandboxPsp, now| psp.open(Some("1001"), price(), now);
     let id = rig.world().with(|world, now| open(&mut world.psp, now));
     rig.until("1001", |view| view.payments.len() == 1).await;
     // The forger knows everything about the payment, but not the secret.
-    let mut forger = SandboxPsp::new(PspSetup {
-        api_key: String::new(),
-        webhook_secret: "whsec_guessed".to_owned(),
-        is_live: false,
-    });
+    let mut forger = rig.forger();
+    forger.spoil(None, Times::Always, DeliveryFault::WrongSecret);
     let now = rig.world().now();
     assert_eq!(open(&mut forger, now), id);
     forger.succeed(&id, now).unwrap();
     let claims = forger.take_deliveries(now);
-    assert_eq!(claims.len(), 2);
+    let count = u64::try_from(psp.told_of_payment).unwrap();
+    assert_eq!(claims.len(), psp.told_of_payment);
     for claim in &claims {
         assert_eq!(send(&rig, claim).await, 401);
         let unsigned = Headers::new().with("content-type", "application/json");
         assert_eq!(post(&rig, &unsigned, &claim.body).await, 401);
     }
-    rig.until_metric(&deliveries("wrong_secret"), 2).await;
-    rig.until_metric(&deliveries("missing_signature"), 2).await;
+    rig.until_metric(&deliveries("wrong_secret"), count).await;
+    rig.until_metric(&deliveries("missing_signature"), count)
+        .await;
     assert_eq!(rig.metric(&deliveries("accepted")).await, Some(0));
     let view = rig.until_verdict("1001", "open").await;
     assert_eq!(view.payments[0].status, "pending");
@@ -93,9 +95,10 @@ async fn s001_a_forged_claim_about_a_real_unpaid_payment_leaves_its_order_open()
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s002_events_replayed_after_everything_about_them_was_pruned_change_nothing() {
-    let mut rig = Rig::raise_with(|mut setup| {
+pub(crate) async fn s002_events_replayed_after_everything_about_them_was_pruned_change_nothing(
+    psp: Psp,
+) {
+    let mut rig = Rig::raise_at_with(psp, |mut setup| {
         setup.more = "[retention]\nbodies = \"1s\"\ncheckouts = \"1s\"".to_owned();
         setup
     })
@@ -110,7 +113,7 @@ async fn s002_events_replayed_after_everything_about_them_was_pruned_change_noth
     rig.restart().await.unwrap();
     // Bodies first, then the ids by which repetitions are known, then what is at rest.
     rig.until_log("pruned what is past its retention", 3).await;
-    let paid = "payment_intent.succeeded";
+    let paid = Told::Paid;
     let old = [events(&rig, paid, &kept), events(&rig, paid, &returned)].concat();
     assert_eq!(old.len(), 2);
     // A stranger who kept a copy cannot make the timestamp new.
@@ -141,14 +144,13 @@ async fn s002_events_replayed_after_everything_about_them_was_pruned_change_noth
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s003_sixteen_copies_of_an_event_at_the_same_moment_confirm_once() {
-    let rig = Rig::raise().await;
+pub(crate) async fn s003_sixteen_copies_of_an_event_at_the_same_moment_confirm_once(psp: Psp) {
+    let rig = Rig::raise_at(psp).await;
     rig.lose_webhooks_of(Some("1001"));
     // A second confirm would mail the customer again.
     rig.shop(|shop| shop.set_careless(true));
     let id = rig.place_and_pay("1001");
-    let event = events(&rig, "payment_intent.succeeded", &id).remove(0);
+    let event = events(&rig, Told::Paid, &id).remove(0);
     let mut copy = rig.psp(|psp| psp.clone());
     copy.heal();
     let now = rig.world().now();
@@ -165,9 +167,8 @@ async fn s003_sixteen_copies_of_an_event_at_the_same_moment_confirm_once() {
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s004_a_failure_told_after_the_success_does_not_undo_it() {
-    let rig = Rig::raise().await;
+pub(crate) async fn s004_a_failure_told_after_the_success_does_not_undo_it(psp: Psp) {
+    let rig = Rig::raise_at(psp).await;
     rig.place("1001", price());
     // The first attempt fails, the second succeeds; the failure is told long after.
     let late = DeliveryFault::Delay(Span::from_seconds(3));
@@ -179,7 +180,7 @@ async fn s004_a_failure_told_after_the_success_does_not_undo_it() {
         id
     });
     rig.is_settled_once("1001").await;
-    rig.has_taken("payment_intent.payment_failed", "1001").await;
+    rig.has_taken(Told::Failed, "1001").await;
     // The first event that spoke of the payment was taken after the order had settled.
     rig.is_drained().await;
     rig.sweeps_whole(1).await;
@@ -190,9 +191,8 @@ async fn s004_a_failure_told_after_the_success_does_not_undo_it() {
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s005_a_checkout_closed_as_failed_reopens_for_a_second_attempt() {
-    let rig = Rig::raise().await;
+pub(crate) async fn s005_a_checkout_closed_as_failed_reopens_for_a_second_attempt(psp: Psp) {
+    let rig = Rig::raise_at(psp).await;
     rig.shop(|shop| shop.place_quietly("1001", price()));
     rig.world().with(|world, now| {
         let id = world.psp.open(Some("1001"), price(), now);
@@ -213,9 +213,10 @@ async fn s005_a_checkout_closed_as_failed_reopens_for_a_second_attempt() {
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s006_payments_whose_orders_appear_at_once_or_much_later_or_silently_are_confirmed() {
-    let rig = Rig::raise_with(|setup| setup.policy("order_grace", "\"8s\"")).await;
+pub(crate) async fn s006_payments_whose_orders_appear_at_once_or_much_later_or_silently_are_confirmed(
+    psp: Psp,
+) {
+    let rig = Rig::raise_at_with(psp, |setup| setup.policy("order_grace", "\"8s\"")).await;
     for reference in ["1001", "1002", "1003"] {
         rig.pay(reference, price());
     }
@@ -224,7 +225,7 @@ async fn s006_payments_whose_orders_appear_at_once_or_much_later_or_silently_are
     rig.is_settled_once("1001").await;
     for reference in ["1002", "1003"] {
         rig.until_verdict(reference, "matching").await;
-        rig.has_taken("payment_intent.succeeded", reference).await;
+        rig.has_taken(Told::Paid, reference).await;
     }
     // The shop has said "unknown" of both before they appear.
     rig.until_world("the shop was asked", |world| {
@@ -243,14 +244,16 @@ async fn s006_payments_whose_orders_appear_at_once_or_much_later_or_silently_are
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s007_events_from_a_clock_ahead_of_ours_are_kept_and_the_sweep_confirms() {
-    let rig = Rig::raise_with(with_operator).await;
+pub(crate) async fn s007_events_from_a_clock_ahead_of_ours_are_kept_and_the_sweep_confirms(
+    psp: Psp,
+) {
+    let rig = Rig::raise_at_with(psp, with_operator).await;
     let ahead = DeliveryFault::FutureTimestamp(Span::from_minutes(6));
     rig.psp(|psp| psp.spoil(None, Times::Always, ahead));
     rig.place_and_pay("1001");
     rig.is_settled_once("1001").await;
-    rig.until_metric(&deliveries("clock_off"), 2).await;
+    let count = u64::try_from(psp.told_of_payment).unwrap();
+    rig.until_metric(&deliveries("clock_off"), count).await;
     assert_eq!(rig.metric(&deliveries("accepted")).await, Some(0));
     assert_eq!(rig.metric(&deliveries("wrong_secret")).await, Some(0));
     // Skew is told from forgery: a right signature, and all off by the same amount.
@@ -285,13 +288,15 @@ async fn quarantined(rig: &Rig, diagnosis: &str) -> Value {
     found.iter().find(fits).unwrap().clone()
 }
 
-#[tokio::test]
-async fn s008_a_secret_rotated_at_the_psp_alone_loses_nothing_and_is_replayed_after_the_fix() {
-    let rig = Rig::raise_with(with_operator).await;
+pub(crate) async fn s008_a_secret_rotated_at_the_psp_alone_loses_nothing_and_is_replayed_after_the_fix(
+    psp: Psp,
+) {
+    let rig = Rig::raise_at_with(psp, with_operator).await;
     rig.psp(|psp| psp.change_webhook_secret("whsec_rolled_at_the_psp"));
     rig.place_and_pay("1001");
     rig.is_settled_once("1001").await;
-    rig.until_metric(&deliveries("wrong_secret"), 2).await;
+    let count = u64::try_from(psp.told_of_payment).unwrap();
+    rig.until_metric(&deliveries("wrong_secret"), count).await;
     assert_eq!(rig.metric(&deliveries("accepted")).await, Some(0));
     let entry = quarantined(&rig, "wrong secret").await;
     let path = format!("/api/v1/quarantine/{}/replay", entry["id"]);
@@ -306,18 +311,19 @@ async fn s008_a_secret_rotated_at_the_psp_alone_loses_nothing_and_is_replayed_af
     let body = String::from_utf8_lossy(&answer.body).into_owned();
     assert_eq!(answer.status, 200, "{body}");
     // The PSP kept trying and is heard again, without a restart.
-    rig.has_taken("payment_intent.succeeded", "1001").await;
+    rig.has_taken(Told::Paid, "1001").await;
     rig.is_drained().await;
     rig.place_and_pay("1002");
-    rig.has_taken("payment_intent.succeeded", "1002").await;
+    rig.has_taken(Told::Paid, "1002").await;
     rig.is_settled_once("1002").await;
     rig.is_settled_once("1001").await;
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s009_webhooks_sent_elsewhere_show_as_payments_that_only_the_sweep_found() {
-    let rig = Rig::raise().await;
+pub(crate) async fn s009_webhooks_sent_elsewhere_show_as_payments_that_only_the_sweep_found(
+    psp: Psp,
+) {
+    let rig = Rig::raise_at(psp).await;
     rig.lose_webhooks_of(None);
     for reference in ["1001", "1002", "1003"] {
         rig.place_and_pay(reference);
@@ -335,9 +341,8 @@ async fn s009_webhooks_sent_elsewhere_show_as_payments_that_only_the_sweep_found
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s010_an_event_of_the_other_mode_is_recorded_and_never_acted_on() {
-    let rig = Rig::raise().await;
+pub(crate) async fn s010_an_event_of_the_other_mode_is_recorded_and_never_acted_on(psp: Psp) {
+    let rig = Rig::raise_at(psp).await;
     rig.place("1001", price());
     rig.world().with(|world, now| {
         // A look-alike for an order that exists, and one for an order that does not.
@@ -349,7 +354,11 @@ async fn s010_an_event_of_the_other_mode_is_recorded_and_never_acted_on() {
     let foreign = "reconciled_decisions_total{shop=\"klompen\",verdict=\"foreign\",\
                    reason=\"wrong_mode\"}";
     rig.until_metric(foreign, 1).await;
-    rig.has_taken("payment_intent.succeeded", "1001").await;
+    rig.until_answer("/status?format=text", |answer| {
+        String::from_utf8_lossy(&answer.body).contains("payments of the other mode")
+    })
+    .await;
+    rig.has_taken(Told::Paid, "1001").await;
     rig.is_drained().await;
     let view = rig.until_verdict("1001", "open").await;
     assert!(view.in_suspense.is_none(), "{view:?}");
@@ -366,9 +375,13 @@ async fn s010_an_event_of_the_other_mode_is_recorded_and_never_acted_on() {
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s012_another_integrations_payment_is_listed_as_not_ours_and_left_alone() {
-    let rig = Rig::raise_with(|setup| setup.account("reference_pattern", "\"^[0-9]{4}$\"")).await;
+pub(crate) async fn s012_another_integrations_payment_is_listed_as_not_ours_and_left_alone(
+    psp: Psp,
+) {
+    let rig = Rig::raise_at_with(psp, |setup| {
+        setup.account("reference_pattern", "\"^[0-9]{4}$\"")
+    })
+    .await;
     let notes = |name: &str, text: &str| [(name.to_owned(), text.to_owned())].into();
     let (course, other) = rig.world().with(|world, now| {
         let course = notes("course_id", "77");
@@ -450,7 +463,7 @@ async fn s014_well_signed_nonsense_is_acknowledged_and_parked_and_stops_nobody()
     // The payment that the nonsense was about is read by id, and others flow.
     rig.is_settled_once("1001").await;
     rig.place_and_pay("1002");
-    rig.has_taken("payment_intent.succeeded", "1002").await;
+    rig.has_taken(Told::Paid, "1002").await;
     rig.is_settled_once("1002").await;
     rig.close().await;
 }

@@ -2,11 +2,11 @@
 //!
 //! The real binary over real sockets. A test's name begins with the scenario's number.
 
-use crate::support::Rig;
 use crate::support::scene::price;
+use crate::support::{Psp, Rig};
 use reconciled::core::time::{Span, Time};
 use reconciled::sandbox::fault::{Aim, Fault, Times};
-use reconciled::sandbox::psp::{IntentStatus, PspCall};
+use reconciled::sandbox::psp::{PaymentStatus, PspCall};
 use reconciled::sandbox::shop::{ShopCall, Standing};
 
 /// Notes on a payment that name no order of ours.
@@ -14,9 +14,8 @@ fn strangers() -> std::collections::BTreeMap<String, String> {
     [("invoice".to_owned(), "somebody else's".to_owned())].into()
 }
 
-#[tokio::test]
-async fn s017_payers_who_close_the_tab_are_found_by_listing_the_psp() {
-    let rig = Rig::raise().await;
+pub(crate) async fn s017_payers_who_close_the_tab_are_found_by_listing_the_psp(psp: Psp) {
+    let rig = Rig::raise_at(psp).await;
     rig.lose_webhooks_of(None);
     // The shop never heard of the payment's id; one order was not even announced.
     let id = rig.place_and_pay("1001");
@@ -30,9 +29,10 @@ async fn s017_payers_who_close_the_tab_are_found_by_listing_the_psp() {
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s018_orders_cancelled_by_the_return_page_a_second_before_the_money_are_as_the_shop_says() {
-    let rig = Rig::raise().await;
+pub(crate) async fn s018_orders_cancelled_by_the_return_page_a_second_before_the_money_are_as_the_shop_says(
+    psp: Psp,
+) {
+    let rig = Rig::raise_at(psp).await;
     rig.world().with(|world, now| {
         for (reference, is_revivable) in [("1001", true), ("1002", false)] {
             world.shop.place(reference, price(), now);
@@ -55,9 +55,10 @@ async fn s018_orders_cancelled_by_the_return_page_a_second_before_the_money_are_
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s019_orders_whose_timer_ran_out_during_3d_secure_are_revived_refunded_or_voided() {
-    let rig = Rig::raise().await;
+pub(crate) async fn s019_orders_whose_timer_ran_out_during_3d_secure_are_revived_refunded_or_voided(
+    psp: Psp,
+) {
+    let rig = Rig::raise_at(psp).await;
     let id_of = |reference: &str| {
         rig.world().with(|world, now| {
             world.shop.place(reference, price(), now);
@@ -103,7 +104,7 @@ async fn s019_orders_whose_timer_ran_out_during_3d_secure_are_revived_refunded_o
     rig.is_settled_once("1001").await;
     rig.is_returned_once("1002").await;
     rig.until_world("the void", |world| {
-        world.psp.records().intents[&held].status == IntentStatus::Canceled
+        world.psp.records().payments[&held].status == PaymentStatus::Cancelled
     })
     .await;
     rig.until_verdict("1003", "closed").await;
@@ -113,12 +114,13 @@ async fn s019_orders_whose_timer_ran_out_during_3d_secure_are_revived_refunded_o
 }
 
 fn is_voided(rig: &Rig, payment: &str) -> bool {
-    rig.psp(|psp| psp.records().intents[payment].status == IntentStatus::Canceled)
+    rig.psp(|psp| psp.records().payments[payment].status == PaymentStatus::Cancelled)
 }
 
-#[tokio::test]
-async fn s022_while_the_psp_cannot_be_asked_nothing_is_refunded_cancelled_or_taken_for_unpaid() {
-    let rig = Rig::raise().await;
+pub(crate) async fn s022_while_the_psp_cannot_be_asked_nothing_is_refunded_cancelled_or_taken_for_unpaid(
+    psp: Psp,
+) {
+    let rig = Rig::raise_at(psp).await;
     // It has been swept whole once, so that nothing but the outage holds refunds back.
     rig.sweeps_whole(1).await;
     rig.place("1001", price());
@@ -160,9 +162,10 @@ async fn s022_while_the_psp_cannot_be_asked_nothing_is_refunded_cancelled_or_tak
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s023_payments_that_lists_do_not_show_yet_are_found_by_id_or_by_a_later_list() {
-    let rig = Rig::raise().await;
+pub(crate) async fn s023_payments_that_lists_do_not_show_yet_are_found_by_id_or_by_a_later_list(
+    psp: Psp,
+) {
+    let rig = Rig::raise_at(psp).await;
     rig.lose_webhooks_of(Some("1002"));
     let pay_hidden = |reference: &str| {
         rig.world().with(|world, now| {
@@ -205,9 +208,9 @@ async fn s024_a_listing_that_breaks_on_page_seven_of_twelve_leaves_the_mark_wher
             .collect();
         // Newest first, a hundred a page: page seven continues after the 600th.
         let seventh = others[others.len() - 600].clone();
-        let page = Aim::kind(PspCall::ListIntents).about(&seventh);
+        let page = Aim::kind(PspCall::List).about(&seventh);
         world.psp.lay(page, Times::Always, Fault::status(500));
-        for kind in [PspCall::ListCharges, PspCall::Events] {
+        for kind in [PspCall::ListCaptures, PspCall::Events] {
             world
                 .psp
                 .lay(Aim::kind(kind), Times::Always, Fault::status(500));
@@ -230,7 +233,7 @@ async fn s024_a_listing_that_breaks_on_page_seven_of_twelve_leaves_the_mark_wher
     rig.world().with(|world, now| {
         world.psp.heal();
         world.psp.lay(
-            Aim::kind(PspCall::ListIntents).about(&seventh),
+            Aim::kind(PspCall::List).about(&seventh),
             Times::Always,
             Fault::status(500),
         );
@@ -288,9 +291,10 @@ async fn s025_payments_with_equal_timestamps_at_every_edge_are_all_found() {
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s027_authorisations_without_an_order_are_voided_and_a_capture_slipping_in_is_refunded() {
-    let rig = Rig::raise().await;
+pub(crate) async fn s027_authorisations_without_an_order_are_voided_and_a_capture_slipping_in_is_refunded(
+    psp: Psp,
+) {
+    let rig = Rig::raise_at(psp).await;
     let (held, slipped, kept) = rig.world().with(|world, now| {
         let held = world.psp.authorise(Some("1001"), price(), now);
         let slipped = world.psp.authorise(Some("1002"), price(), now);

@@ -2,15 +2,16 @@
 //!
 //! The real binary over real sockets. A test's name begins with the scenario's number.
 
-use crate::support::Rig;
 use crate::support::scene::price;
+use crate::support::{Psp, Rig};
 use reconciled::clock::Clock;
 use reconciled::core::time::Span;
+use reconciled::sandbox::psp::kind::Place;
 use reconciled::sandbox::rig::{View, eur};
 use reconciled::sandbox::server::{self, Side};
 use reconciled::sandbox::shop::{SandboxShop, ShopCall};
 use reconciled::sandbox::sign::StandardSecret;
-use reconciled::sandbox::world::{API_KEY, SharedWorld, WEBHOOK_SECRET, World};
+use reconciled::sandbox::world::{SharedWorld, World};
 use reconciled::wire::Method;
 use serde_json::Value;
 use std::net::SocketAddr;
@@ -24,9 +25,8 @@ async fn timeline(rig: &Rig, view: &View) -> String {
     String::from_utf8(answer.body).unwrap()
 }
 
-#[tokio::test]
-async fn s033_one_cent_apart_is_within_the_tolerance_and_two_cents_are_not() {
-    let rig = Rig::raise_with(|setup| {
+pub(crate) async fn s033_one_cent_apart_is_within_the_tolerance_and_two_cents_are_not(psp: Psp) {
+    let rig = Rig::raise_at_with(psp, |setup| {
         setup.policy("tolerance", "{ value = \"0.01\", currency = \"EUR\" }")
     })
     .await;
@@ -65,9 +65,8 @@ async fn s033_one_cent_apart_is_within_the_tolerance_and_two_cents_are_not() {
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s036_too_little_waits_for_the_rest_and_is_then_held() {
-    let rig = Rig::raise_with(|setup| setup.policy("order_grace", "\"4s\"")).await;
+pub(crate) async fn s036_too_little_waits_for_the_rest_and_is_then_held(psp: Psp) {
+    let rig = Rig::raise_at_with(psp, |setup| setup.policy("order_grace", "\"4s\"")).await;
     for reference in ["1001", "1002"] {
         rig.place(reference, price());
         rig.pay(reference, eur(4_000));
@@ -94,9 +93,8 @@ async fn s036_too_little_waits_for_the_rest_and_is_then_held() {
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s036_too_little_goes_back_whole_where_the_policy_says_so() {
-    let rig = Rig::raise_with(|setup| setup.policy("underpayment", "\"refund\"")).await;
+pub(crate) async fn s036_too_little_goes_back_whole_where_the_policy_says_so(psp: Psp) {
+    let rig = Rig::raise_at_with(psp, |setup| setup.policy("underpayment", "\"refund\"")).await;
     rig.place("1001", price());
     rig.pay("1001", eur(4_000));
     let customer = rig.is_returned_once("1001").await;
@@ -106,9 +104,8 @@ async fn s036_too_little_goes_back_whole_where_the_policy_says_so() {
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s037_too_much_is_confirmed_and_exactly_the_excess_goes_back() {
-    let rig = Rig::raise().await;
+pub(crate) async fn s037_too_much_is_confirmed_and_exactly_the_excess_goes_back(psp: Psp) {
+    let rig = Rig::raise_at(psp).await;
     rig.lose_webhooks_of(Some("1002"));
     rig.place("1001", price());
     rig.pay("1001", eur(7_000));
@@ -139,9 +136,8 @@ async fn s037_too_much_is_confirmed_and_exactly_the_excess_goes_back() {
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s040_a_small_payment_for_an_expensive_order_is_held_as_suspicious() {
-    let rig = Rig::raise_with(|setup| setup.policy("underpayment", "\"refund\"")).await;
+pub(crate) async fn s040_a_small_payment_for_an_expensive_order_is_held_as_suspicious(psp: Psp) {
+    let rig = Rig::raise_at_with(psp, |setup| setup.policy("underpayment", "\"refund\"")).await;
     rig.place("1001", eur(129_900));
     rig.pay("1001", eur(250));
     // Off by a power of ten is somebody's bug.
@@ -191,10 +187,19 @@ impl SecondShop {
         }
     }
 
-    /// The part of the configuration about it; `mark` are further keys of its account.
-    fn toml(&self, psp: SocketAddr, mark: &str) -> String {
+    /// The part of the configuration about it and its own name for the account at the PSP; `mark`
+    /// are further keys of that.
+    fn toml(&self, rig: &Rig, mark: &str) -> String {
         let secret = StandardSecret::from_key(SecondShop::KEY).written();
-        let address = self.address;
+        let (address, kind) = (self.address, rig.kind());
+        let config = rig.config_path();
+        let place = Place {
+            api_base: &format!("http://{}", rig.psp_address()),
+            dir: config.parent().unwrap(),
+        };
+        let own = (kind.config)(&kind.setup(), &place).into_iter();
+        let own: Vec<String> = own.map(|(key, value)| format!("{key} = {value}")).collect();
+        let (word, own) = (kind.word, own.join("\n"));
         format!(
             r#"
 [shop.sandalen]
@@ -207,12 +212,10 @@ secret = {{ value = "{secret}" }}
 order_grace = "1s"
 second_look = "500ms"
 refund_delay = "1s"
-[psp.stripe_too]
-kind = "stripe"
+[psp.the_same]
+kind = "{word}"
 shop = "sandalen"
-api_key = {{ value = "{API_KEY}" }}
-webhook_secrets = [{{ value = "{WEBHOOK_SECRET}" }}]
-api_base = "http://{psp}"
+{own}
 claims = "referenced"
 since = "2020-01-01T00:00:00Z"
 sweep_every = "1s"
@@ -251,10 +254,9 @@ async fn at_shop(rig: &Rig, shop: &str, reference: &str, verdict: &str) -> Value
     rig.until_json(&path, is_there).await["checkouts"][0].take()
 }
 
-#[tokio::test]
-async fn s041_the_shops_mark_says_whose_an_order_number_in_two_shops_is() {
+pub(crate) async fn s041_the_shops_mark_says_whose_an_order_number_in_two_shops_is(psp: Psp) {
     let second = SecondShop::open().await;
-    let mut rig = Rig::prepare_with(|setup| {
+    let mut rig = Rig::prepare_at_with(psp, |setup| {
         let ours = "[\"metadata.klompen_order\"]";
         let pattern = "\"^1[0-9]{3}$\"";
         setup
@@ -263,7 +265,7 @@ async fn s041_the_shops_mark_says_whose_an_order_number_in_two_shops_is() {
     })
     .await;
     let mark = "reference = [\"metadata.sandalen_order\"]\nreference_pattern = \"^[0-9]{4}$\"";
-    let more = second.toml(rig.psp_address(), mark);
+    let more = second.toml(&rig, mark);
     rig.setup_mut().more = more;
     rig.write_config().unwrap();
     rig.restart().await.unwrap();
@@ -284,7 +286,7 @@ async fn s041_the_shops_mark_says_whose_an_order_number_in_two_shops_is() {
         }
     });
     let settled = at_shop(&rig, "sandalen", "1001", "settled").await;
-    assert_eq!(settled["payments"][0]["account"], "stripe_too");
+    assert_eq!(settled["payments"][0]["account"], "the_same");
     assert_eq!(second.mails("1001"), 1);
     at_shop(&rig, "klompen", "1001", "open").await;
     assert_eq!(rig.was_heard(ShopCall::Confirm, "1001"), 0);
@@ -300,11 +302,12 @@ async fn s041_the_shops_mark_says_whose_an_order_number_in_two_shops_is() {
     second.close().await;
 }
 
-#[tokio::test]
-async fn s041_without_a_mark_nobody_confirms_or_refunds_what_may_be_the_others() {
+pub(crate) async fn s041_without_a_mark_nobody_confirms_or_refunds_what_may_be_the_others(
+    psp: Psp,
+) {
     let second = SecondShop::open().await;
-    let mut rig = Rig::prepare_with(|setup| setup).await;
-    let more = second.toml(rig.psp_address(), "");
+    let mut rig = Rig::prepare_at_with(psp, |setup| setup).await;
+    let more = second.toml(&rig, "");
     rig.setup_mut().more = more;
     rig.write_config().unwrap();
     rig.restart().await.unwrap();

@@ -2,12 +2,12 @@
 //!
 //! A test's name begins with the scenario's number. Knows the daemon only from outside.
 
-use crate::support::Rig;
 use crate::support::story::{PRICE, swept_once, with_operator};
+use crate::support::{Psp, Rig};
 use reconciled::core::time::Span;
 use reconciled::sandbox::books::Judgement;
 use reconciled::sandbox::fault::{Fault, Symptom, Times};
-use reconciled::sandbox::psp::{IntentStatus, PspCall, RefundStatus};
+use reconciled::sandbox::psp::{PaymentStatus, PspCall, RefundStatus};
 use reconciled::sandbox::rig::eur;
 use reconciled::sandbox::shop::{ShopCall, Standing};
 use std::collections::BTreeSet;
@@ -24,12 +24,11 @@ fn only_refund(rig: &Rig) -> String {
 
 /// How many times the daemon asked the PSP for a refund of this order.
 fn refund_calls(rig: &Rig, reference: &str) -> usize {
-    rig.asked(PspCall::CreateRefund, reference)
+    rig.asked(PspCall::Refund, reference)
 }
 
-#[tokio::test]
-async fn s070_money_for_an_order_that_cannot_be_fulfilled_goes_back_for_good() {
-    let mut rig = Rig::raise().await;
+pub(crate) async fn s070_money_for_an_order_that_cannot_be_fulfilled_goes_back_for_good(psp: Psp) {
+    let mut rig = Rig::raise_at(psp).await;
     rig.place("1001", eur(PRICE));
     rig.until_verdict("1001", "open").await;
     rig.shop(|shop| shop.cancel_quietly("1001", "sold_out"));
@@ -55,9 +54,8 @@ async fn s070_money_for_an_order_that_cannot_be_fulfilled_goes_back_for_good() {
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s070_an_authorisation_for_an_order_that_is_given_up_is_voided() {
-    let rig = Rig::raise().await;
+pub(crate) async fn s070_an_authorisation_for_an_order_that_is_given_up_is_voided(psp: Psp) {
+    let rig = Rig::raise_at(psp).await;
     rig.place("1001", eur(PRICE));
     let id = rig.world().with(|world, now| {
         let id = world.psp.authorise(Some("1001"), eur(PRICE), now);
@@ -65,16 +63,15 @@ async fn s070_an_authorisation_for_an_order_that_is_given_up_is_voided() {
         id
     });
     rig.until_verdict("1001", "closed").await;
-    let status = rig.psp(|psp| psp.records().intents[&id].status);
-    assert_eq!(status, IntentStatus::Canceled);
+    let status = rig.psp(|psp| psp.records().payments[&id].status);
+    assert_eq!(status, PaymentStatus::Cancelled);
     assert_eq!(rig.fine("1001").charged, 0);
-    assert_eq!(rig.asked(PspCall::Cancel, "1001"), 1);
+    assert_eq!(rig.asked(PspCall::Void, "1001"), 1);
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s071_an_order_cancelled_after_its_goods_left_is_held() {
-    let rig = Rig::raise().await;
+pub(crate) async fn s071_an_order_cancelled_after_its_goods_left_is_held(psp: Psp) {
+    let rig = Rig::raise_at(psp).await;
     rig.shop(|shop| {
         shop.place_quietly("1001", eur(PRICE));
         shop.change("1001", |order| {
@@ -94,9 +91,10 @@ async fn s071_an_order_cancelled_after_its_goods_left_is_held() {
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s071_an_order_cancelled_while_its_confirm_was_on_the_way_is_refunded_once() {
-    let rig = Rig::raise().await;
+pub(crate) async fn s071_an_order_cancelled_while_its_confirm_was_on_the_way_is_refunded_once(
+    psp: Psp,
+) {
+    let rig = Rig::raise_at(psp).await;
     // The confirm is lost on its way there, and staff cancels before it is tried again.
     rig.shop(|shop| {
         let lost = Fault::before(Symptom::Close);
@@ -114,14 +112,13 @@ async fn s071_an_order_cancelled_while_its_confirm_was_on_the_way_is_refunded_on
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s080_a_refund_behind_a_500_is_found_in_the_list_and_adopted() {
-    let rig = Rig::raise().await;
+pub(crate) async fn s080_a_refund_behind_a_500_is_found_in_the_list_and_adopted(psp: Psp) {
+    let rig = Rig::raise_at(psp).await;
     let behind = Fault::after(Symptom::Status {
         code: 500,
         retry_after_s: None,
     });
-    rig.spoil(PspCall::CreateRefund, "1001", Times::Next(1), behind);
+    rig.spoil(PspCall::Refund, "1001", Times::Next(1), behind);
     // The list cannot be read at first either, and no webhook tells of the refund.
     rig.pay("1001", eur(PRICE));
     rig.until("1001", |view| {
@@ -129,7 +126,7 @@ async fn s080_a_refund_behind_a_500_is_found_in_the_list_and_adopted() {
     })
     .await;
     rig.lose_webhooks("1001");
-    rig.until_asked(PspCall::CreateRefund, "1001", 1).await;
+    rig.until_asked(PspCall::Refund, "1001", 1).await;
     rig.spoil(
         PspCall::ListRefunds,
         "1001",
@@ -141,9 +138,8 @@ async fn s080_a_refund_behind_a_500_is_found_in_the_list_and_adopted() {
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s083_a_refund_by_staff_while_the_daemon_waits_ends_the_case() {
-    let rig = Rig::raise_with(|setup| setup.policy("refund_delay", "\"2s\"")).await;
+pub(crate) async fn s083_a_refund_by_staff_while_the_daemon_waits_ends_the_case(psp: Psp) {
+    let rig = Rig::raise_at_with(psp, |setup| setup.policy("refund_delay", "\"2s\"")).await;
     let id = rig.pay("1001", eur(PRICE));
     rig.until("1001", |view| {
         view.reason.as_deref() == Some("refund_delayed")
@@ -171,7 +167,7 @@ async fn s083_already_refunded_is_the_goal_reached_and_no_error() {
         world.psp.pay(Some("1001"), eur(PRICE), now)
     });
     let id = rig
-        .psp(|psp| psp.records().intents.keys().next().cloned())
+        .psp(|psp| psp.records().payments.keys().next().cloned())
         .unwrap();
     rig.until("1001", |view| {
         view.reason.as_deref() == Some("refund_delayed")
@@ -198,9 +194,8 @@ async fn s083_already_refunded_is_the_goal_reached_and_no_error() {
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s084_after_a_partial_refund_by_staff_only_the_rest_goes_back() {
-    let rig = Rig::raise_with(|setup| setup.policy("refund_delay", "\"2s\"")).await;
+pub(crate) async fn s084_after_a_partial_refund_by_staff_only_the_rest_goes_back(psp: Psp) {
+    let rig = Rig::raise_at_with(psp, |setup| setup.policy("refund_delay", "\"2s\"")).await;
     let id = rig.pay("1001", eur(PRICE));
     rig.until("1001", |view| {
         view.reason.as_deref() == Some("refund_delayed")
@@ -218,9 +213,10 @@ async fn s084_after_a_partial_refund_by_staff_only_the_rest_goes_back() {
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s085_a_refund_by_staff_after_the_confirm_is_told_to_the_shop_and_not_answered() {
-    let rig = Rig::raise().await;
+pub(crate) async fn s085_a_refund_by_staff_after_the_confirm_is_told_to_the_shop_and_not_answered(
+    psp: Psp,
+) {
+    let rig = Rig::raise_at(psp).await;
     let id = rig.order_and_pay("1001");
     rig.settles_once("1001").await;
     let refund = rig
@@ -240,9 +236,8 @@ async fn s085_a_refund_by_staff_after_the_confirm_is_told_to_the_shop_and_not_an
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s086_a_disputed_orphan_is_held_and_never_refunded() {
-    let rig = Rig::raise().await;
+pub(crate) async fn s086_a_disputed_orphan_is_held_and_never_refunded(psp: Psp) {
+    let rig = Rig::raise_at(psp).await;
     // The dispute is there before the orphan is found, and only the sweep finds it.
     rig.lose_webhooks("1001");
     rig.world().with(|world, now| {
@@ -268,9 +263,8 @@ async fn s086_a_disputed_orphan_is_held_and_never_refunded() {
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s088_a_refund_that_waits_for_the_balance_is_pending_and_not_repeated() {
-    let mut rig = Rig::raise().await;
+pub(crate) async fn s088_a_refund_that_waits_for_the_balance_is_pending_and_not_repeated(psp: Psp) {
+    let mut rig = Rig::raise_at(psp).await;
     rig.world()
         .with(|world, now| world.psp.set_balance_low(true, now));
     rig.pay("1001", eur(PRICE));
@@ -290,9 +284,8 @@ async fn s088_a_refund_that_waits_for_the_balance_is_pending_and_not_repeated() 
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s089_a_refund_that_fails_days_later_wakes_a_closed_case_and_is_held() {
-    let mut rig = Rig::raise_with(with_operator).await;
+pub(crate) async fn s089_a_refund_that_fails_days_later_wakes_a_closed_case_and_is_held(psp: Psp) {
+    let mut rig = Rig::raise_at_with(psp, with_operator).await;
     rig.pay("1001", eur(PRICE));
     rig.returns_once("1001").await;
     rig.until_noticed("payment.refunded", "1001").await;
@@ -320,9 +313,10 @@ async fn s089_a_refund_that_fails_days_later_wakes_a_closed_case_and_is_held() {
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s091_a_void_that_a_capture_overtook_becomes_a_refund_after_a_fresh_look() {
-    let rig = Rig::raise_with(swept_once).await;
+pub(crate) async fn s091_a_void_that_a_capture_overtook_becomes_a_refund_after_a_fresh_look(
+    psp: Psp,
+) {
+    let rig = Rig::raise_at_with(psp, swept_once).await;
     let id = rig
         .world()
         .with(|world, now| world.psp.authorise(Some("1001"), eur(PRICE), now));
@@ -333,30 +327,23 @@ async fn s091_a_void_that_a_capture_overtook_becomes_a_refund_after_a_fresh_look
     // The last look is under way, and shows what was before the capture.
     rig.lose_webhooks("1001");
     let slow = Fault::delay(Span::from_millis(1_500));
-    let before = rig.asked(PspCall::FetchIntent, "1001");
-    rig.spoil(PspCall::FetchIntent, "1001", Times::Next(1), slow);
-    rig.until_asked(PspCall::FetchIntent, "1001", before + 1)
-        .await;
+    let before = rig.asked(PspCall::Fetch, "1001");
+    rig.spoil(PspCall::Fetch, "1001", Times::Next(1), slow);
+    rig.until_asked(PspCall::Fetch, "1001", before + 1).await;
     rig.world()
         .with(|world, now| world.psp.capture(&id, now))
         .unwrap();
     rig.returns_once("1001").await;
-    assert_eq!(rig.asked(PspCall::Cancel, "1001"), 1, "the void was tried");
+    assert_eq!(rig.asked(PspCall::Void, "1001"), 1, "the void was tried");
     assert_eq!(refund_calls(&rig, "1001"), 1);
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s094_every_retry_of_a_refund_carries_the_same_key() {
-    let mut rig = Rig::raise().await;
+pub(crate) async fn s094_every_retry_of_a_refund_carries_the_same_key(psp: Psp) {
+    let mut rig = Rig::raise_at(psp).await;
     let lost = Fault::before(Symptom::Close);
-    rig.spoil(PspCall::CreateRefund, "1001", Times::Next(2), lost);
-    rig.spoil(
-        PspCall::CreateRefund,
-        "1001",
-        Times::Next(1),
-        Fault::status(503),
-    );
+    rig.spoil(PspCall::Refund, "1001", Times::Next(2), lost);
+    rig.spoil(PspCall::Refund, "1001", Times::Next(1), Fault::status(503));
     rig.pay("1001", eur(PRICE));
     rig.until_struck("1001", 2).await;
     rig.kill9().await.unwrap();
@@ -367,7 +354,7 @@ async fn s094_every_retry_of_a_refund_carries_the_same_key() {
     rig.returns_once("1001").await;
     let keys: Vec<String> = rig.psp(|psp| {
         let carried = psp.carried_keys().iter();
-        let refunds = carried.filter(|(call, _, _)| *call == PspCall::CreateRefund);
+        let refunds = carried.filter(|(call, _, _)| *call == PspCall::Refund);
         refunds.map(|(_, _, key)| key.clone()).collect()
     });
     assert_eq!(keys.len(), 4, "{keys:?}");

@@ -2,8 +2,8 @@
 //!
 //! A test's name begins with the scenario's number. Knows the daemon only from outside.
 
-use crate::support::Rig;
 use crate::support::story::{PRICE, unbraked};
+use crate::support::{Psp, Rig};
 use reconciled::core::time::Span;
 use reconciled::sandbox::fault::{Fault, Symptom, Times};
 use reconciled::sandbox::psp::PspCall;
@@ -16,15 +16,14 @@ use sqlx::{Connection, SqliteConnection};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-#[tokio::test]
-async fn s098_a_worker_that_slept_past_its_lease_refunds_once() {
-    let mut rig = Rig::raise_with(unbraked).await;
+pub(crate) async fn s098_a_worker_that_slept_past_its_lease_refunds_once(psp: Psp) {
+    let mut rig = Rig::raise_at_with(psp, unbraked).await;
     rig.set_patience(Duration::from_secs(60));
     // Two refunds leave; one answer is on its way when the worker falls asleep, one never comes.
     let slow = Fault::delay(Span::from_seconds(4));
-    rig.spoil(PspCall::CreateRefund, "1001", Times::Next(1), slow);
+    rig.spoil(PspCall::Refund, "1001", Times::Next(1), slow);
     let lost = Fault::after(Symptom::Close);
-    rig.spoil(PspCall::CreateRefund, "1002", Times::Next(1), lost);
+    rig.spoil(PspCall::Refund, "1002", Times::Next(1), lost);
     rig.pay("1001", eur(PRICE));
     rig.pay("1002", eur(PRICE));
     rig.until_world("both refunds", |world| {
@@ -41,9 +40,8 @@ async fn s098_a_worker_that_slept_past_its_lease_refunds_once() {
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s098_an_old_host_that_returns_is_refused_the_store() {
-    let rig = Rig::raise().await;
+pub(crate) async fn s098_an_old_host_that_returns_is_refused_the_store(psp: Psp) {
+    let rig = Rig::raise_at(psp).await;
     rig.order_and_pay("1001");
     rig.settles_once("1001").await;
     let config = rig.config_path();
@@ -103,9 +101,8 @@ async fn tamper(rig: &Rig, sql: &'static str) -> u64 {
     done.rows_affected()
 }
 
-#[tokio::test]
-async fn s099_a_poison_checkout_is_set_aside_and_all_others_flow() {
-    let mut rig = Rig::raise_with(|setup| setup.policy("order_grace", "\"60s\"")).await;
+pub(crate) async fn s099_a_poison_checkout_is_set_aside_and_all_others_flow(psp: Psp) {
+    let mut rig = Rig::raise_at_with(psp, |setup| setup.policy("order_grace", "\"60s\"")).await;
     let id = rig.pay("1001", eur(PRICE));
     rig.pay("1002", eur(PRICE));
     rig.until_verdict("1001", "matching").await;
@@ -145,9 +142,8 @@ async fn s099_a_poison_checkout_is_set_aside_and_all_others_flow() {
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s100_years_of_history_before_the_cut_off_are_recorded_and_left_alone() {
-    let mut rig = Rig::prepare_with(|setup| {
+pub(crate) async fn s100_years_of_history_before_the_cut_off_are_recorded_and_left_alone(psp: Psp) {
+    let mut rig = Rig::prepare_at_with(psp, |setup| {
         setup
             .account("since", "\"2026-01-01T00:00:00Z\"")
             .account("sweep_window", "\"1200d\"")
@@ -177,7 +173,7 @@ async fn s100_years_of_history_before_the_cut_off_are_recorded_and_left_alone() 
     rig.settles_once("2001").await;
     // An event about the past reaches us, too.
     let old = rig
-        .psp(|psp| psp.records().intents.keys().next().cloned())
+        .psp(|psp| psp.records().payments.keys().next().cloned())
         .unwrap();
     rig.world()
         .with(|world, now| world.psp.tell_again(&old, now))
@@ -196,9 +192,10 @@ async fn s100_years_of_history_before_the_cut_off_are_recorded_and_left_alone() 
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s100_a_shop_that_knows_none_of_many_orders_brings_the_guard_down_before_any_refund() {
-    let mut rig = Rig::prepare_with(unbraked).await;
+pub(crate) async fn s100_a_shop_that_knows_none_of_many_orders_brings_the_guard_down_before_any_refund(
+    psp: Psp,
+) {
+    let mut rig = Rig::prepare_at_with(psp, unbraked).await;
     rig.expect_error("the guard stopped this shop's refunds");
     let orders: Vec<String> = (1001..1031).map(|number| number.to_string()).collect();
     rig.world().with(|world, now| {
@@ -217,10 +214,13 @@ async fn s100_a_shop_that_knows_none_of_many_orders_brings_the_guard_down_before
     rig.close().await;
 }
 
-#[tokio::test]
-async fn s100_the_hours_limit_stops_correct_refunds_too_and_a_restart_does_not_reset_it() {
-    let mut rig =
-        Rig::prepare_with(|setup| unbraked(setup).policy("max_refunds_per_hour", "3")).await;
+pub(crate) async fn s100_the_hours_limit_stops_correct_refunds_too_and_a_restart_does_not_reset_it(
+    psp: Psp,
+) {
+    let mut rig = Rig::prepare_at_with(psp, |setup| {
+        unbraked(setup).policy("max_refunds_per_hour", "3")
+    })
+    .await;
     rig.expect_error("the guard stopped this shop's refunds");
     let orders: Vec<String> = (1001..1013).map(|number| number.to_string()).collect();
     rig.world().with(|world, now| {

@@ -13,10 +13,14 @@ pub(crate) mod story;
 pub(crate) mod talk;
 
 use reconciled::sandbox::books::{Customer, Judgement};
+use reconciled::sandbox::psp::{Kind, stripe};
 use reconciled::sandbox::rig::{self, Scratch, Setup, View};
 use reconciled::sandbox::world::World;
 use std::ops::{Deref, DerefMut};
 use std::path::PathBuf;
+
+/// The PSP that a story is played at.
+pub(crate) type Psp = &'static Kind;
 
 /// The daemon in its world, for one story. Ends with `close`.
 pub(crate) struct Rig {
@@ -26,24 +30,40 @@ pub(crate) struct Rig {
 }
 
 impl Rig {
-    /// Everything up and ready, with spans of a second where the defaults are minutes.
+    /// Everything up and ready at Stripe, with spans of a second where the defaults are minutes.
     pub(crate) async fn raise() -> Rig {
         Rig::raise_with(|setup| setup).await
     }
 
     /// As `raise`, with changes to the configuration.
     pub(crate) async fn raise_with(change: impl FnOnce(Setup) -> Setup) -> Rig {
-        let mut rig = Rig::prepare_with(change).await;
+        Rig::raise_at_with(&stripe::KIND, change).await
+    }
+
+    /// As `raise_with`, with the daemon yet to be started by `restart`.
+    pub(crate) async fn prepare_with(change: impl FnOnce(Setup) -> Setup) -> Rig {
+        Rig::prepare_at_with(&stripe::KIND, change).await
+    }
+
+    /// As `raise`, at this PSP.
+    pub(crate) async fn raise_at(psp: Psp) -> Rig {
+        Rig::raise_at_with(psp, |setup| setup).await
+    }
+
+    /// As `raise_with`, at this PSP.
+    pub(crate) async fn raise_at_with(psp: Psp, change: impl FnOnce(Setup) -> Setup) -> Rig {
+        let mut rig = Rig::prepare_at_with(psp, change).await;
         let started = rig.restart().await;
         started.unwrap_or_else(|error| panic!("{error}"));
         rig
     }
 
-    /// As `raise_with`, with the daemon yet to be started by `restart`.
-    pub(crate) async fn prepare_with(change: impl FnOnce(Setup) -> Setup) -> Rig {
+    /// As `prepare_with`, at this PSP.
+    pub(crate) async fn prepare_at_with(psp: Psp, change: impl FnOnce(Setup) -> Setup) -> Rig {
         let scratch = Scratch::new("story").expect("a throw-away directory");
         let program = PathBuf::from(env!("CARGO_BIN_EXE_reconciled"));
-        let setup = change(Setup::short(program, scratch.path().to_owned()));
+        let short = Setup::short(program, scratch.path().to_owned());
+        let setup = change(short.at(psp));
         let rig = rig::Rig::prepare(setup).await;
         Rig {
             rig: Some(rig.unwrap_or_else(|error| panic!("{error}"))),

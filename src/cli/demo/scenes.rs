@@ -9,15 +9,16 @@ use crate::core::time::{Span, Time};
 use crate::sandbox::books::Customer;
 use crate::sandbox::fault::{Aim, Fault, Symptom, Times};
 use crate::sandbox::outbox::DeliveryFault;
-use crate::sandbox::psp::{PspCall, PspSetup, SandboxPsp};
-use crate::sandbox::rig::{ACCOUNT, Rig, RigError, View};
+use crate::sandbox::psp::{Ability, Kind, PspCall};
+use crate::sandbox::rig::{Rig, RigError, View};
 use crate::sandbox::shop::ShopCall;
 use crate::sandbox::world::World;
-use crate::wire::Method;
 use std::time::Duration;
 
 /// How long the shop stays down.
 const OUTAGE: Duration = Duration::from_secs(3);
+/// How long a webhook is held up on its way.
+const HELD_UP_FOR: Span = Span::from_seconds(3);
 /// How long answers are held back so that the daemon dies while it waits for them.
 const HELD_BACK: Span = Span::from_seconds(5);
 
@@ -31,8 +32,52 @@ pub(super) struct Scene {
     strikes: usize,
 }
 
-/// The scenes that play at the same time.
-pub(super) const TABLE: &[Scene] = &[
+/// A webhook that never comes, where the PSP can be asked for a list.
+const LOST: Scene = Scene {
+    title: "A webhook that never comes",
+    story: "The PSP's webhooks about this payment are all lost; only a sweep can find it.",
+    play: |world, cast, now| {
+        let reference = Some(cast.reference.as_str());
+        world
+            .psp
+            .spoil(reference, Times::Always, DeliveryFault::Lose);
+        order_and_pay(world, cast, now);
+    },
+    fate: Fate::Confirmed,
+    strikes: 1,
+};
+
+/// The same trouble where a PSP has no list: it tries again until it is heard.
+const HELD_UP: Scene = Scene {
+    title: "A webhook that comes late",
+    story: "The PSP's webhooks about this payment are held up; the PSP has no list to look in, so \
+            nothing happens until they come.",
+    play: |world, cast, now| {
+        let reference = Some(cast.reference.as_str());
+        let late = DeliveryFault::Delay(HELD_UP_FOR);
+        world.psp.spoil(reference, Times::Always, late);
+        order_and_pay(world, cast, now);
+    },
+    fate: Fate::Confirmed,
+    strikes: 1,
+};
+
+/// The scenes that play at the same time, in the way that this PSP can play them.
+pub(super) fn table(kind: &Kind) -> impl Iterator<Item = &'static Scene> {
+    let missing = if kind.has(Ability::List) {
+        &LOST
+    } else {
+        &HELD_UP
+    };
+    let (before, after) = TABLE.split_at(TABLE.len().min(3));
+    before.iter().chain([missing]).chain(after)
+}
+
+/// How many scenes play at the same time: numbers from here on are free for others.
+const TOGETHER: usize = TABLE.len().saturating_add(1);
+
+/// The scenes that every PSP plays in the same way.
+const TABLE: &[Scene] = &[
     Scene {
         title: "A normal payment",
         story: "The customer orders and pays; the webhook arrives.",
@@ -61,19 +106,6 @@ pub(super) const TABLE: &[Scene] = &[
         },
         fate: Fate::Confirmed,
         strikes: 1,
-    },
-    Scene {
-        title: "A webhook that never comes",
-        story: "The PSP's webhooks about this payment are all lost; only a sweep can find it.",
-        play: |world, cast, now| {
-            let reference = Some(cast.reference.as_str());
-            world
-                .psp
-                .spoil(reference, Times::Always, DeliveryFault::Lose);
-            order_and_pay(world, cast, now);
-        },
-        fate: Fate::Confirmed,
-        strikes: 2,
     },
     Scene {
         title: "A double payment",
@@ -148,20 +180,29 @@ pub(super) async fn play(scene: &Scene, seed: u64, number: usize, rig: &Rig) -> 
 
 /// Someone who does not know the secret claims that an order was paid.
 pub(super) async fn forged(seed: u64, rig: &Rig) -> Outcome {
-    let cast = Cast::new(seed, TABLE.len());
+    let cast = Cast::new(seed, TOGETHER);
     let started = Clock::System.now();
     let played = forge(rig, &cast).await;
     let status = played.as_ref().map_or(0, |status| *status);
-    let story = format!(
-        "Nobody pays, but a well-formed webhook says so, signed with a guessed secret. The daemon \
-         answers {status}."
-    );
+    let is_signed = rig.kind().has(Ability::Signature);
+    let story = if is_signed {
+        format!(
+            "Nobody pays, but a well-formed webhook says so, signed with a guessed secret. The \
+             daemon answers {status}."
+        )
+    } else {
+        format!(
+            "Nobody pays, but a webhook, which this PSP does not sign, names the payment. The \
+             daemon answers {status}, reads the payment itself and believes that alone."
+        )
+    };
+    let expected = if is_signed { 401..402 } else { 200..300 };
     let refused = played.and_then(|status| match status {
-        401 => Ok(()),
+        status if expected.contains(&status) => Ok(()),
         _ => Err(RigError::Answer {
-            path: format!("/webhooks/{ACCOUNT}"),
+            path: rig.webhook_path(),
             status,
-            detail: "a forged webhook must be answered with 401".to_owned(),
+            detail: format!("a forged webhook must be answered with {}", expected.start),
         }),
     });
     let parts = [(cast, Fate::Untouched, 0)];
@@ -172,17 +213,24 @@ async fn forge(rig: &Rig, cast: &Cast) -> Result<u16, RigError> {
     rig.place(&cast.reference, cast.amount);
     rig.until(&cast.reference, |_| true).await?;
     let now = rig.world().now();
-    let mut forger = SandboxPsp::new(PspSetup {
-        api_key: String::new(),
-        webhook_secret: "whsec_guessed".to_owned(),
-        is_live: false,
-    });
-    forger.pay(Some(&cast.reference), cast.amount, now);
+    // The payment is there and not paid; only in the forger's account of it is it paid.
+    let mut forger = rig.psp(|psp| {
+        let id = psp.open(Some(&cast.reference), cast.amount, now);
+        let mut copy = psp.clone();
+        drop(copy.take_deliveries(now));
+        copy.heal();
+        copy.spoil(None, Times::Always, DeliveryFault::WrongSecret);
+        copy.succeed(&id, now).map(|()| copy)
+    })?;
     let mut status = 0;
     for claim in forger.take_deliveries(now) {
-        let path = format!("/webhooks/{ACCOUNT}");
+        let about = Some(cast.reference.as_str());
+        if claim.reference.as_deref() != about {
+            continue;
+        }
+        let path = claim.target(&rig.webhook_path());
         let answer = rig
-            .public_call(Method::Post, &path, &claim.headers, &claim.body)
+            .public_call(claim.method, &path, &claim.headers, &claim.body)
             .await?;
         status = status.max(answer.status);
     }
@@ -191,7 +239,7 @@ async fn forge(rig: &Rig, cast: &Cast) -> Result<u16, RigError> {
 
 /// The shop does not answer at all for a while.
 pub(super) async fn outage(seed: u64, rig: &Rig) -> Outcome {
-    let cast = Cast::new(seed, TABLE.len().saturating_add(1));
+    let cast = Cast::new(seed, TOGETHER.saturating_add(1));
     let started = Clock::System.now();
     let played = go_down(rig, &cast).await;
     let seconds = OUTAGE.as_secs();
@@ -215,7 +263,7 @@ async fn go_down(rig: &Rig, cast: &Cast) -> Result<(), RigError> {
 /// The daemon is killed while a confirm and a refund are under way, and while it is dead another
 /// customer pays.
 pub(super) async fn killed(seed: u64, rig: &mut Rig) -> Outcome {
-    let first = TABLE.len().saturating_add(2);
+    let first = TOGETHER.saturating_add(2);
     let cast = |place: usize| Cast::new(seed, first.saturating_add(place));
     let (confirming, refunding, meanwhile) = (cast(0), cast(1), cast(2));
     let started = Clock::System.now();
@@ -240,7 +288,7 @@ async fn kill_and_restart(
 ) -> Result<(), RigError> {
     rig.world().with(|world, now| {
         let held_back = Fault::delay(HELD_BACK);
-        let refunds = Aim::kind(PspCall::CreateRefund).about(&refunding.reference);
+        let refunds = Aim::kind(PspCall::Refund).about(&refunding.reference);
         world.psp.lay(refunds, Times::Next(1), held_back.clone());
         world
             .shop

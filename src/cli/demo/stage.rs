@@ -70,12 +70,12 @@ impl<W: Write> Stage<W> {
         self.out.flush()
     }
 
-    pub(super) fn opening(&mut self, seed: u64) -> io::Result<()> {
+    pub(super) fn opening(&mut self, psp: &str, seed: u64) -> io::Result<()> {
         self.line(
             "The real daemon on a throw-away SQLite file, a sandbox PSP and a sandbox shop,",
         )?;
         self.line(&format!(
-            "all on this machine; real HTTP, real signatures. Seed {seed}."
+            "all on this machine; real HTTP, real signatures. The PSP speaks as {psp}. Seed {seed}."
         ))
     }
 

@@ -2,29 +2,20 @@
 //!
 //! Knows Stripe's kinds of keys by their prefixes and nothing else of Stripe.
 
-use super::{Asked, Kind, PspKind};
+use super::{Asked, OwnKeys};
+use crate::config::check;
 use crate::config::problem::Code;
 use crate::config::secret::{self, Secret};
 use crate::config::source::{Findings, Raised};
 use crate::config::table::{Field, Section};
 use crate::config::value::{self, Endpoint};
-use crate::config::vocabulary;
 use secrecy::ExposeSecret;
+use serde_json::Value;
 
 /// Most webhook secrets at once; two are enough for a rotation.
 const WEBHOOK_SECRETS_MAX: usize = 8;
 /// Where Stripe is called when nothing is said.
 const API_BASE: &str = "https://api.stripe.com";
-
-/// The word of `kind`.
-pub(super) const WORD: &str = "stripe";
-
-/// What this kind brings.
-pub(super) const KIND: Kind = Kind {
-    keys: vocabulary::STRIPE,
-    reference: &["metadata.order_reference", "metadata.order_id"],
-    read,
-};
 
 /// The keys of a Stripe account.
 #[derive(Clone, Debug)]
@@ -37,35 +28,55 @@ pub struct StripeConfig {
     pub api_base: Endpoint,
 }
 
-fn read(section: &Section<'_>, asked: &Asked<'_>, out: &mut Findings<'_>) -> Option<PspKind> {
-    let sources = secret::SOURCES;
-    let field = section.required("api_key", sources, out);
-    let api_key = field.and_then(|field| {
-        let key = secret::secret(&field, api_key_shape, asked.surroundings, out)?;
-        if let Some(is_live) = asked.is_live {
-            check_mode(&field, &key, is_live, out);
-        }
-        Some(key)
-    });
-    let accepted = format!("an array of secrets, each {sources}");
-    let field = section.required("webhook_secrets", &accepted, out);
-    let webhook_secrets = field.and_then(|field| {
-        let items = field.items(sources, WEBHOOK_SECRETS_MAX, out)?;
-        let read =
-            |item: &Field<'_>| secret::secret(item, signing_secret_shape, asked.surroundings, out);
-        // Every entry is read before any refusal ends it, so that all problems are found.
-        let read: Vec<Option<Secret>> = items.iter().map(read).collect();
-        read.into_iter().collect::<Option<Vec<Secret>>>()
-    });
-    let api_base = match section.field("api_base") {
-        Some(field) => value::url(&field, out),
-        None => Endpoint::parse(API_BASE).ok(),
-    };
-    Some(PspKind::Stripe(StripeConfig {
-        api_key: api_key?,
-        webhook_secrets: webhook_secrets?,
-        api_base: api_base?,
-    }))
+impl OwnKeys for StripeConfig {
+    const WORD: &'static str = "stripe";
+    const KEYS: &'static [&'static str] = &["api_key", "webhook_secrets"];
+    const REFERENCE: &'static [&'static str] = &["metadata.order_reference", "metadata.order_id"];
+
+    fn read(section: &Section<'_>, asked: &Asked<'_>, out: &mut Findings<'_>) -> Option<Self> {
+        let sources = secret::SOURCES;
+        let field = section.required("api_key", sources, out);
+        let api_key = field.and_then(|field| {
+            let key = secret::secret(&field, api_key_shape, asked.surroundings, out)?;
+            if let Some(is_live) = asked.is_live {
+                check_mode(&field, &key, is_live, out);
+            }
+            Some(key)
+        });
+        let accepted = format!("an array of secrets, each {sources}");
+        let field = section.required("webhook_secrets", &accepted, out);
+        let webhook_secrets = field.and_then(|field| {
+            let items = field.items(sources, WEBHOOK_SECRETS_MAX, out)?;
+            let read = |item: &Field<'_>| {
+                secret::secret(item, signing_secret_shape, asked.surroundings, out)
+            };
+            // Every entry is read before any refusal ends it, so that all problems are found.
+            let read: Vec<Option<Secret>> = items.iter().map(read).collect();
+            read.into_iter().collect::<Option<Vec<Secret>>>()
+        });
+        let api_base = match section.field("api_base") {
+            Some(field) => value::url(&field, out),
+            None => Endpoint::parse(API_BASE).ok(),
+        };
+        Some(StripeConfig {
+            api_key: api_key?,
+            webhook_secrets: webhook_secrets?,
+            api_base: api_base?,
+        })
+    }
+
+    fn credentials(&self) -> &Secret {
+        &self.api_key
+    }
+
+    fn rows(&self) -> Vec<(&'static str, Value)> {
+        let secrets = self.webhook_secrets.iter().map(check::secret);
+        vec![
+            ("api_base", self.api_base.as_str().into()),
+            ("api_key", check::secret(&self.api_key)),
+            ("webhook_secrets", secrets.collect()),
+        ]
+    }
 }
 
 fn api_key_shape(text: &str) -> Result<(), &'static str> {

@@ -9,6 +9,13 @@ use crate::psp::rules::Claims;
 use crate::roster::Role;
 use secrecy::ExposeSecret;
 
+/// The keys of an account of kind `stripe`; a new kind gets an arm that panics.
+fn stripe_keys(account: &AccountConfig) -> &StripeConfig {
+    match &account.kind {
+        PspKind::Stripe(own) => own,
+    }
+}
+
 #[test]
 fn the_smallest_file_gets_the_contracts_defaults() {
     let config = accept("minimal.toml", &world());
@@ -41,7 +48,7 @@ fn the_smallest_file_gets_the_contracts_defaults() {
     assert_eq!(account.sweep_window, Span::from_hours(72));
     assert!(account.live && !account.is_shared);
     assert_eq!((account.calls_at_once, account.calls_per_second), (16, 25));
-    let PspKind::Stripe(stripe) = &account.kind;
+    let stripe = stripe_keys(account);
     assert_eq!(stripe.api_base.as_str(), "https://api.stripe.com");
     assert_eq!(
         stripe.api_key.value().expose_secret(),
@@ -87,7 +94,7 @@ fn every_key_reaches_its_value() {
     );
     let account_id = AccountId::parse("stripe_nl").unwrap();
     let account = &config.accounts[&account_id];
-    let PspKind::Stripe(stripe) = &account.kind;
+    let stripe = stripe_keys(account);
     assert_eq!(stripe.api_base.as_str(), "http://127.0.0.1:12111");
     assert_eq!(
         stripe.webhook_secrets[1].value().expose_secret(),
@@ -118,13 +125,18 @@ fn every_policy_key_reaches_its_value() {
     assert_eq!(policy.order_grace, Span::from_minutes(20));
     assert_eq!(policy.second_look, Span::from_seconds(90));
     assert_eq!(policy.refund_delay, Span::ZERO);
+    assert_eq!(policy.reversal_wait, Span::from_days(56));
+    assert_eq!(policy.refund_within, Span::from_days(90));
     assert_eq!(policy.confirm_patience, Span::from_hours(36));
     assert_eq!(policy.outage_patience, Span::from_days(4));
+    assert_eq!(policy.confirm_check, Span::from_seconds(90));
+    assert_eq!(policy.refund_patience, Span::from_days(30));
     assert_eq!(policy.late_payment, LatePayment::Refund);
     assert_eq!(policy.overpayment, Overpayment::Hold);
     assert_eq!(policy.underpayment, HoldOrRefund::Refund);
     assert_eq!(policy.unreferenced, HoldOrRefund::Refund);
     assert_eq!(policy.tolerance, eur(2));
+    assert!(!policy.canary);
     assert_eq!(policy.auto_refund_limit, eur(25_000));
     assert_eq!(policy.guard.max_refunds_per_hour, 5);
     assert_eq!(policy.guard.max_refund_sum_per_hour, eur(100_000));
@@ -144,9 +156,9 @@ fn the_full_fixture_names_every_key_there_is() {
         vocabulary::SHOP,
         vocabulary::POLICY,
         vocabulary::ACCOUNT,
-        vocabulary::STRIPE,
     ];
-    for key in keys.concat() {
+    let own = psp::KINDS.iter().flat_map(|(_, kind)| kind.keys).copied();
+    for key in keys.concat().into_iter().chain(own) {
         let as_value = text.contains(&format!("\n{key} = "));
         let header = [format!("[{key}"), format!(".{key}]")];
         assert!(
@@ -168,10 +180,10 @@ fn the_reference_explains_every_key_and_every_code() {
         vocabulary::SHOP,
         vocabulary::POLICY,
         vocabulary::ACCOUNT,
-        vocabulary::STRIPE,
     ];
+    let own = psp::KINDS.iter().flat_map(|(_, kind)| kind.keys).copied();
     let codes = Code::ALL.iter().map(|code| code.word());
-    for word in keys.concat().into_iter().chain(codes) {
+    for word in keys.concat().into_iter().chain(own).chain(codes) {
         assert!(
             reference.contains(&format!("| `{word}` |")),
             "{word} is not explained"

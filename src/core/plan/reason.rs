@@ -67,8 +67,12 @@ reasons! {
     Duplicate = "duplicate",
     /// More than the order's amount was paid.
     Overpaid = "overpaid",
+    /// The shop cannot deliver a part of the order, whose share goes back.
+    PartNotDelivered = "part_not_delivered",
     /// The refund waits for `refund_delay`, so that people or a late order can stop it.
     RefundDelayed = "refund_delayed",
+    /// The refund waits for `reversal_wait`: the payer's bank can still pull this money back by itself.
+    ReversalPossible = "reversal_possible",
     /// The payment and the order are read once more right before the money leaves.
     LastLook = "last_look",
     /// The refund is due or was sent.
@@ -79,12 +83,17 @@ reasons! {
     RefundPending = "refund_pending",
     /// The refund waits for the shop's balance at the PSP.
     RefundWaitsForBalance = "refund_waits_for_balance",
+    /// The order turned up while a refund of ours still waits; the PSP is asked to cancel it.
+    CancellingRefund = "cancelling_refund",
     /// The authorisation is being released.
     VoidDue = "void_due",
     /// The shop confirmed the order and the money matches.
     ConfirmedByShop = "confirmed_by_shop",
     /// Confirmed; a payment of it is disputed, which the shop answers at the PSP.
     ConfirmedDisputed = "confirmed_disputed",
+    /// Confirmed at the amount agreed at the time of payment; the shop has raised it since, and the
+    /// rest is its own to ask for.
+    ConfirmedBalanceDue = "confirmed_balance_due",
     /// An operator settled it outside.
     OperatorSettled = "operator_settled",
     /// Everything that was captured was refunded.
@@ -95,6 +104,8 @@ reasons! {
     Voided = "voided",
     /// The payment failed, expired or was cancelled.
     PaymentFailed = "payment_failed",
+    /// A card check: the payment asked for no money.
+    CardCheck = "card_check",
     /// The order ended without any payment.
     NothingPaid = "nothing_paid",
     /// The payment belongs to an order and lives in that order's checkout.
@@ -105,6 +116,8 @@ reasons! {
     BeforeSince = "before_since",
     /// Test payment at a live account, or the other way round.
     WrongMode = "wrong_mode",
+    /// Somebody named a payment without proving anything, and the PSP knows no such payment.
+    UnknownAtPsp = "unknown_at_psp",
     /// Held: an operator said so.
     OperatorHold = "operator_hold",
     /// Held: the guard stopped automatic refunds (count, sum or share in an hour).
@@ -113,6 +126,15 @@ reasons! {
     GuardUnknownRunaway = "guard_unknown_runaway",
     /// Held: the shop's epoch went backwards, so it may have been restored from a backup.
     GuardEpochWentBack = "guard_epoch_went_back",
+    /// Held: an amount of this shop was off by exactly 10, 100 or 1000; until it is known why, no
+    /// refund leaves.
+    GuardAmountScale = "guard_amount_scale",
+    /// Held: the shop calls an order unknown that it had confirmed, so its `unknown` proves nothing.
+    GuardCanaryLost = "guard_canary_lost",
+    /// Held: the shop has not shown yet that it finds any order, so its `unknown` proves nothing; tried again every hour.
+    GuardCanaryMissing = "guard_canary_missing",
+    /// Held: the store was started elsewhere before, so another daemon may be at work on the same money.
+    GuardStoreMoved = "guard_store_moved",
     /// Held: the refund is above `auto_refund_limit`.
     AboveAutoRefundLimit = "above_auto_refund_limit",
     /// Held: the shop answered, but neither yes nor no, for `confirm_patience`.
@@ -135,9 +157,11 @@ reasons! {
     Disputed = "disputed",
     /// Held: a refund failed after it was accepted; the customer does not have the money.
     RefundFailed = "refund_failed",
+    /// Held: the PSP accepted the refund and has not finished it for `refund_patience`.
+    RefundStuck = "refund_stuck",
     /// Held: the PSP declined the refund.
     RefundRefused = "refund_refused",
-    /// Held: this means of payment cannot be refunded through the PSP.
+    /// Held: this payment cannot be refunded through the PSP, by its means or by its age.
     NotRefundable = "not_refundable",
     /// Held: the order is cancelled, but goods left.
     CancelledButFulfilled = "cancelled_but_fulfilled",
@@ -148,6 +172,10 @@ reasons! {
     /// Somebody refunded a payment of a confirmed order outside this daemon; held until the shop
     /// was told.
     RefundedAfterConfirm = "refunded_after_confirm",
+    /// The payer's bank took money of a confirmed order back; held until the shop was told.
+    ChargedBackAfterConfirm = "charged_back_after_confirm",
+    /// Held: the payment succeeded long after it had been given up; `resume` lets it go on as the policy says.
+    LateSuccess = "late_success",
     /// Held: part of the money was refunded outside this daemon before the order was confirmed.
     RefundedElsewhere = "refunded_elsewhere",
     /// Held: the payment is older than the order that it names.
@@ -162,6 +190,8 @@ reasons! {
     AuthorisationExpiring = "authorisation_expiring",
     /// Held: the PSP cannot be read for this payment.
     UnreadablePayment = "unreadable_payment",
+    /// Held: the PSP said that money was taken, and shows none now.
+    MoneyDenied = "money_denied",
     /// Held: amounts from the PSP do not add up.
     AmountsInconsistent = "amounts_inconsistent",
     /// Held: a promise would have been broken, so nothing was done.

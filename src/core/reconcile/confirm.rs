@@ -22,10 +22,6 @@ use crate::core::time::{Span, Time};
 /// lease will have run out by then.
 pub(super) const IN_FLIGHT_WAKE: Span = Span::from_minutes(1);
 
-/// A confirmed order is looked at once more after this long: the shop may have answered and then
-/// lost what it had written.
-const READ_BACK_AFTER: Span = Span::from_minutes(5);
-
 /// Wants the confirm of what was matched, or what must come before it.
 pub(super) fn run(
     draft: &mut Draft<'_>,
@@ -71,6 +67,7 @@ pub(super) fn run(
         payments: matched.kept.clone(),
         amount,
         late,
+        decision: draft.decision(&key),
     };
     let stand = match ActionKey::parse(&key).ok().and_then(|key| draft.ask(&key)) {
         None => {
@@ -121,8 +118,32 @@ pub(super) fn read_back_once(draft: &mut Draft<'_>) {
     let latest = draft.checkout.order.latest();
     let answered = latest.filter(|said| said.via == Via::Confirm);
     if let Some(said) = answered {
-        draft.look_up(said.as_of.plus(READ_BACK_AFTER));
+        draft.look_up(said.as_of.plus(draft.policy.confirm_check));
     }
+}
+
+/// Looks at the order once more after its money is gone, when a confirm of it was ever lost: it
+/// may have been queued on its way and arrive late, whatever its expiry says.
+pub(super) fn read_back_after(draft: &mut Draft<'_>, gone_at: Option<Time>) {
+    let Some(gone_at) = gone_at else { return };
+    let may_arrive = asks(draft).any(|ask| ask.unclear_at.is_some());
+    let look_at = gone_at.plus(draft.policy.confirm_check);
+    let was_asked_since = draft
+        .checkout
+        .order
+        .statements
+        .iter()
+        .any(|said| said.asked_at >= Some(look_at));
+    if may_arrive && !was_asked_since && draft.now < look_at.plus(draft.policy.outage_patience) {
+        draft.look_up(look_at);
+    }
+}
+
+/// When the latest confirm that was never clearly answered is surely no longer acted on.
+pub(super) fn expired_at(draft: &Draft<'_>) -> Option<Time> {
+    let unclear = asks(draft).filter(|ask| ask.unclear_at.is_some());
+    let sent = unclear.filter_map(|ask| ask.last_sent_at).max()?;
+    Some(sent.plus(super::CONFIRM_EXPIRES_AFTER))
 }
 
 /// What follows on earlier attempts of this confirm.

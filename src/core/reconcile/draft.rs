@@ -120,7 +120,9 @@ impl<'a> Draft<'a> {
         };
         let by_schedule = match &ended.outcome {
             Outcome::Done => ended.at,
-            Outcome::Throttled { until } => return (*until).max(ended.at),
+            Outcome::Throttled { until } | Outcome::Postponed { until, .. } => {
+                return (*until).max(ended.at);
+            }
             Outcome::NotSent { .. }
             | Outcome::Unclear { .. }
             | Outcome::Unauthorized { .. }
@@ -133,6 +135,25 @@ impl<'a> Draft<'a> {
             Some(at) if at > ended.at => at,
             Some(_) | None => by_schedule,
         }
+    }
+
+    /// The number of a decision to confirm the order or to give it up: the same on every retry,
+    /// and greater than those of all that were sent before it.
+    pub(super) fn decision(&self, key: &str) -> u32 {
+        let own = ActionKey::parse(key).ok();
+        let asked = own.as_ref().and_then(|key| self.ask(key));
+        let sent_at = asked.and_then(|ask| ask.first_sent_at);
+        let earlier = self.checkout.asks.iter().filter(|(other, ask)| {
+            let is_one = ask.kind == ActionKind::Confirm || ask.kind == ActionKind::Release;
+            let is_before = match (ask.first_sent_at, sent_at) {
+                (Some(theirs), Some(ours)) => (theirs, Some(*other)) < (ours, own.as_ref()),
+                (_, _) => own.as_ref() != Some(*other),
+            };
+            is_one && is_before
+        });
+        u32::try_from(earlier.count())
+            .unwrap_or(u32::MAX)
+            .saturating_add(1)
     }
 
     /// Asks the shop how the order stands.
@@ -180,9 +201,13 @@ impl<'a> Draft<'a> {
 
     /// True once a read of this payment was answered, whatever it showed.
     pub(super) fn was_read(&self, payment: &PaymentRef) -> bool {
-        let key = ActionKey::parse(&fetch_key(payment)).ok();
-        let ask = key.and_then(|key| self.ask(&key));
-        ask.is_some_and(Ask::is_done)
+        self.fetch_ask(payment).is_some_and(Ask::is_done)
+    }
+
+    /// What is known of the reads of this payment.
+    pub(super) fn fetch_ask(&self, payment: &PaymentRef) -> Option<&'a Ask> {
+        let key = ActionKey::parse(&fetch_key(payment)).ok()?;
+        self.ask(&key)
     }
 
     /// True when the account can be asked about single payments.
@@ -262,9 +287,11 @@ fn permits(mode: Mode, kind: ActionKind) -> bool {
     let least = match kind {
         ActionKind::Fetch | ActionKind::LookUp => Mode::Observe,
         ActionKind::Confirm => Mode::Confirm,
-        ActionKind::Release | ActionKind::Refund | ActionKind::Void | ActionKind::Notify => {
-            Mode::Full
-        }
+        ActionKind::Release
+        | ActionKind::Refund
+        | ActionKind::Void
+        | ActionKind::CancelRefund
+        | ActionKind::Notify => Mode::Full,
     };
     mode >= least
 }

@@ -11,6 +11,7 @@ use crate::core::checkout::Ask;
 use crate::core::fact::BrakeCause;
 use crate::core::ids::{ActionKey, PaymentRef};
 use crate::core::matching::{Excess, Match};
+use crate::core::means;
 use crate::core::money::{Money, MoneyError};
 use crate::core::order::{OrderStatus, Via};
 use crate::core::payment::PaymentStatus;
@@ -48,19 +49,23 @@ impl GiveBack {
     }
 
     /// Only what is too much.
-    pub(super) fn excess(due: Vec<Excess>, since: Time) -> GiveBack {
+    pub(super) fn excess(due: Vec<Excess>, since: Time) -> Result<GiveBack, MoneyError> {
         let why = due.first().map_or(Reason::Overpaid, |one| one.why);
-        let amounts = due
-            .into_iter()
-            .map(|one| (one.payment, one.amount))
-            .collect();
-        GiveBack {
+        // One refund for each payment, whatever it is made of.
+        let mut amounts: Vec<(PaymentRef, Money)> = Vec::new();
+        for one in due {
+            match amounts.iter_mut().find(|known| known.0 == one.payment) {
+                Some(known) => known.1 = known.1.plus(one.amount)?,
+                None => amounts.push((one.payment, one.amount)),
+            }
+        }
+        Ok(GiveBack {
             amounts,
             voids: Vec::new(),
             why,
             since,
             gives_order_up: false,
-        }
+        })
     }
 
     fn payments(&self) -> impl Iterator<Item = &PaymentRef> {
@@ -107,6 +112,10 @@ pub(super) fn gone_or_going(
         return waiting::authorised_only(draft).map(Some);
     }
     let was_charged_back = money.iter().any(|one| one.charged_back.is_positive());
+    let given = draft.checkout.asks.values();
+    let given = given.filter(|ask| ask.kind.gives_money_back());
+    let gone_at = given.filter_map(|ask| ask.done_at).max();
+    confirm::read_back_after(draft, gone_at);
     let reason = if was_charged_back {
         Reason::ChargedBack
     } else {
@@ -140,6 +149,41 @@ pub(super) fn gave_back_what_pays(
 fn is_named(draft: &Draft<'_>, payment: &PaymentRef) -> bool {
     let latest = draft.checkout.order.latest();
     latest.is_some_and(|said| said.paid_by.is_empty() || said.paid_by.contains(payment))
+}
+
+/// Releases authorisations that a confirmed and wholly paid order does not need: those whose
+/// release was begun, and those beside the payments by which the shop says that it was paid.
+pub(super) fn void_left_over(draft: &mut Draft<'_>, matched: &Match) -> Option<Stand> {
+    let named = draft.checkout.order.latest().map(|said| &said.paid_by);
+    let names_others = |payment: &PaymentRef| {
+        named.is_some_and(|named| !named.is_empty() && !named.contains(payment))
+    };
+    let voids: Vec<PaymentRef> = draft
+        .our_payments()
+        .filter(|(_, state)| state.status() == PaymentStatus::Authorised)
+        .map(|(payment, _)| payment)
+        .filter(|payment| names_others(payment) || refund::was_void_begun(draft, payment))
+        .cloned()
+        .collect();
+    let held_at = |payment: &PaymentRef| {
+        let state = draft.checkout.payments.get(payment);
+        state.and_then(|state| state.first_money_at)
+    };
+    let since = voids.iter().filter_map(held_at).max();
+    if voids.is_empty() || matched.kept.is_empty() || matched.is_short {
+        return None;
+    }
+    let give = GiveBack {
+        amounts: Vec::new(),
+        voids,
+        why: Reason::Duplicate,
+        since: confirm::confirmed_so_since(draft)
+            .max(since)
+            .unwrap_or(draft.now),
+        gives_order_up: false,
+    };
+    let stand = run(draft, &[], give);
+    Some(stand.unwrap_or_else(|_| Stand::held(Reason::AmountsInconsistent)))
 }
 
 /// Releases authorisations of an order that is given up.
@@ -177,7 +221,7 @@ pub(super) fn run(
         return Ok(confirm::withdrawn(draft));
     }
     if let Some(reason) = forbidden(draft, money, &give) {
-        return Ok(Stand::held(reason));
+        return Ok(held_back(draft, reason));
     }
     if let Some(stand) = confirm_not_ended(draft) {
         return Ok(stand);
@@ -200,14 +244,25 @@ pub(super) fn run(
         }
     }
     let base = Some(base).max(order.last_failure_at).unwrap_or(base);
-    let due = base.plus(draft.policy.refund_delay);
+    let delayed = base.plus(draft.policy.refund_delay);
+    // A confirm that was lost on its way must be stale before money leaves.
+    let delayed = Some(delayed)
+        .max(confirm::expired_at(draft))
+        .unwrap_or(delayed);
+    let due = reversal_ends(draft, money, &give).map_or(delayed, |ends| ends.max(delayed));
     if asks_shop && order.is_shop_silent() {
         // The delay counts from the last failure, so it must be known when the silence ends.
         draft.look_up(base);
     }
     if draft.now < due {
         last_look(draft, &give, due);
-        return Ok(Stand::new(Verdict::Refunding, Reason::RefundDelayed));
+        let waits_for = if draft.now < delayed {
+            draft.wake(delayed);
+            Reason::RefundDelayed
+        } else {
+            Reason::ReversalPossible
+        };
+        return Ok(Stand::new(Verdict::Refunding, waits_for));
     }
     if draft.policy.mode < Mode::Full {
         // Nothing will leave, so there is no last look; but what people do by hand is seen.
@@ -215,9 +270,47 @@ pub(super) fn run(
         return Ok(refund::send(draft, money, &give, due));
     }
     if last_look(draft, &give, due) {
-        return Ok(Stand::new(Verdict::Refunding, Reason::LastLook));
+        return Ok(looking(draft, due));
     }
     Ok(refund::send(draft, money, &give, due))
+}
+
+/// Held; what is tried anew by itself wakes for it.
+fn held_back(draft: &mut Draft<'_>, reason: Reason) -> Stand {
+    if let Some(brake) = &draft.checkout.brake
+        && reason == Reason::GuardCanaryMissing
+    {
+        draft.wake(brake.as_of.plus(ASK_WHILE_HELD_EVERY));
+    }
+    Stand::held(reason)
+}
+
+/// The last look is under way; a PSP that cannot be read for as long as an outage may last is
+/// somebody's business, and is asked on.
+fn looking(draft: &mut Draft<'_>, due: Time) -> Stand {
+    let from = ruling::patience_from(draft.checkout).max(Some(due));
+    let ends = from.unwrap_or(due).plus(draft.policy.outage_patience);
+    if draft.now >= ends && !draft.checkout.order.is_shop_silent() {
+        return Stand::held(Reason::UnreadablePayment);
+    }
+    draft.wake(ends);
+    Stand::new(Verdict::Refunding, Reason::LastLook)
+}
+
+/// When the payer's bank has had its time to pull the money back; none when it cannot, or when an
+/// operator does not want to wait for it.
+fn reversal_ends(draft: &Draft<'_>, money: &[Position<'_>], give: &GiveBack) -> Option<Time> {
+    let pulled = money.iter().filter(|one| {
+        let method = one.state.method.as_ref();
+        let is_given = give
+            .amounts
+            .iter()
+            .any(|(payment, _)| *payment == one.payment);
+        is_given && method.is_some_and(|method| means::can_be_pulled_back(&method.value))
+    });
+    let latest = pulled.map(Position::money_at).max()?;
+    let is_overridden = ruling::overrides(draft.checkout, "reversal_wait");
+    (!is_overridden).then(|| latest.plus(draft.policy.reversal_wait))
 }
 
 /// What keeps money from leaving whatever the evidence.
@@ -235,7 +328,13 @@ fn forbidden(draft: &Draft<'_>, money: &[Position<'_>], give: &GiveBack) -> Opti
             .as_ref()
             .is_some_and(|stamped| !stamped.value)
     };
-    if given.any(refusable) {
+    let is_overridden = ruling::overrides(draft.checkout, "refund_within");
+    let too_old = |one: &Position<'_>| {
+        let made_at = one.state.created_at.unwrap_or(one.money_at());
+        !is_overridden && draft.now >= made_at.plus(draft.policy.refund_within)
+    };
+    let is_given = |one: &Position<'_>| give.amounts.iter().any(|(id, _)| *id == one.payment);
+    if given.any(|one| refusable(one) || (is_given(one) && too_old(one))) {
         return Some(Reason::NotRefundable);
     }
     let given = money
@@ -250,11 +349,12 @@ fn forbidden(draft: &Draft<'_>, money: &[Position<'_>], give: &GiveBack) -> Opti
 /// The brake that stands, unless an operator released it later or overrides its cause.
 fn braked(draft: &Draft<'_>) -> Option<Reason> {
     let brake = draft.checkout.brake.as_ref()?;
-    let released = draft
-        .checkout
-        .brake_released_at
-        .max(ruling::resumed_at(draft.checkout));
+    let released = ruling::vouched_at(draft.checkout);
     if released >= Some(brake.as_of) || ruling::overrides(draft.checkout, brake.value.code()) {
+        return None;
+    }
+    let is_tried_anew = draft.now >= brake.as_of.plus(ASK_WHILE_HELD_EVERY);
+    if brake.value == BrakeCause::CanaryMissing && is_tried_anew {
         return None;
     }
     Some(match brake.value {
@@ -263,6 +363,10 @@ fn braked(draft: &Draft<'_>) -> Option<Reason> {
         }
         BrakeCause::UnknownRunaway => Reason::GuardUnknownRunaway,
         BrakeCause::EpochWentBack => Reason::GuardEpochWentBack,
+        BrakeCause::AmountScale => Reason::GuardAmountScale,
+        BrakeCause::CanaryLost => Reason::GuardCanaryLost,
+        BrakeCause::CanaryMissing => Reason::GuardCanaryMissing,
+        BrakeCause::StoreMoved => Reason::GuardStoreMoved,
     })
 }
 
@@ -381,6 +485,8 @@ fn ask_release(draft: &mut Draft<'_>, money: &[Position<'_>], give: &GiveBack) -
         Action::Release {
             reference,
             payments,
+            decision: draft.decision(&key),
+            paid_otherwise: draft.checkout.order.covered(),
         },
         earliest,
     );

@@ -43,8 +43,12 @@ pub(super) fn plan(draft: &mut Draft<'_>, stand: &Stand) {
             tell(draft, &told, stand.reason);
         }
     }
-    if stand.verdict == Verdict::Held && stand.reason != Reason::RefundedAfterConfirm {
-        for one in money.iter().filter(|one| one.net.is_positive()) {
+    let tells_by_itself = [
+        Reason::RefundedAfterConfirm,
+        Reason::ChargedBackAfterConfirm,
+    ];
+    if stand.verdict == Verdict::Held && !tells_by_itself.contains(&stand.reason) {
+        for one in money.iter().filter(|one| concerns(stand.reason, one)) {
             let subject = format!(
                 "{}-{}",
                 stand.reason.code(),
@@ -55,7 +59,11 @@ pub(super) fn plan(draft: &mut Draft<'_>, stand: &Stand) {
                 notice: Notice::Held,
                 subject: &subject,
                 payment: &one.payment,
-                amount: one.net,
+                amount: if one.net.is_positive() && stand.reason != Reason::ConfirmedAfterRefund {
+                    one.net
+                } else {
+                    one.captured
+                },
                 at,
             };
             tell(draft, &told, stand.reason);
@@ -63,10 +71,31 @@ pub(super) fn plan(draft: &mut Draft<'_>, stand: &Stand) {
     }
 }
 
+/// The hold is about this payment: its money is still here, or went back and is missing now.
+fn concerns(reason: Reason, one: &Position<'_>) -> bool {
+    let is_gone_and_missing = reason == Reason::ConfirmedAfterRefund;
+    let may_go_twice = reason == Reason::Disputed && one.is_disputed();
+    one.net.is_positive() || is_gone_and_missing || may_go_twice
+}
+
 /// Tells the shop that somebody gave money of its confirmed order back. True once it knows.
 pub(super) fn refunded_elsewhere(draft: &mut Draft<'_>, one: &Position<'_>) -> bool {
-    let reason = Reason::RefundedAfterConfirm;
-    let returned = one.returned.minor();
+    gone(draft, one, Reason::RefundedAfterConfirm, one.returned)
+}
+
+/// Tells the shop that the payer's bank took money of its confirmed order back. True once it knows.
+pub(super) fn charged_back(draft: &mut Draft<'_>, one: &Position<'_>) -> bool {
+    gone(
+        draft,
+        one,
+        Reason::ChargedBackAfterConfirm,
+        one.charged_back,
+    )
+}
+
+/// Tells the shop of money of a confirmed order that is no longer there.
+fn gone(draft: &mut Draft<'_>, one: &Position<'_>, reason: Reason, amount: Money) -> bool {
+    let returned = amount.minor();
     let subject = format!(
         "{}-{}-{returned}",
         reason.code(),
@@ -76,7 +105,7 @@ pub(super) fn refunded_elsewhere(draft: &mut Draft<'_>, one: &Position<'_>) -> b
         notice: Notice::Held,
         subject: &subject,
         payment: &one.payment,
-        amount: one.returned,
+        amount,
         at: one
             .state
             .read_at

@@ -7,7 +7,7 @@ use super::draft::fingerprint;
 use crate::core::checkout::{Ask, Checkout};
 use crate::core::ids::{ActionKey, PaymentRef};
 use crate::core::money::{Money, MoneyError};
-use crate::core::payment::{DisputeState, Payment, RefundState};
+use crate::core::payment::{DisputeState, Payment, Progress, RefundState};
 use crate::core::plan::{ActionKind, PaidPart};
 use crate::core::time::Time;
 use std::collections::BTreeSet;
@@ -58,6 +58,8 @@ pub struct Position<'a> {
     pub charged_back: Money,
     /// Captured, less everything gone, going or possibly going.
     pub net: Money,
+    /// Still held on the payer's means, to be captured as goods leave.
+    pub capturable: Money,
     /// Our refund decisions for it, with how they stand.
     pub refunds: Vec<(ActionKey, &'a Ask, RefundStand)>,
 }
@@ -98,6 +100,7 @@ impl<'a> Position<'a> {
             returned,
             charged_back,
             net,
+            capturable: capturable(state, captured),
             refunds,
         })
     }
@@ -110,11 +113,21 @@ impl<'a> Position<'a> {
             .unwrap_or_default()
     }
 
+    /// What it brings in all once everything still held is captured.
+    pub fn worth(&self) -> Result<Money, MoneyError> {
+        self.net.plus(self.capturable)
+    }
+
     /// Its part in a confirm.
     pub fn part(&self) -> PaidPart {
+        self.part_of(self.net)
+    }
+
+    /// Its part in a confirm, of this amount.
+    pub fn part_of(&self, amount: Money) -> PaidPart {
         PaidPart {
             payment: self.payment.clone(),
-            amount: self.net,
+            amount,
             method: self
                 .state
                 .method
@@ -200,6 +213,17 @@ impl<'a> Position<'a> {
             .try_fold(Money::zero(self.captured.currency()), Money::plus)?;
         Ok(self.state.returned_or_returning()? > ours)
     }
+}
+
+/// What of an authorisation is still open beside what was captured of it: goods that leave in
+/// several shipments are captured in several steps.
+fn capturable(state: &Payment, captured: Money) -> Money {
+    let is_open = state.died_at.is_none()
+        && state.progress.as_ref().map(|said| said.value) == Some(Progress::Authorised);
+    let held = state.authorised.as_ref().map(|said| said.value);
+    let held = held.filter(|held| is_open && held.currency() == captured.currency());
+    held.filter(|held| held.is_positive())
+        .unwrap_or(Money::zero(captured.currency()))
 }
 
 /// Refunds and disputes are amounts that went the other way; below zero they mean nothing.

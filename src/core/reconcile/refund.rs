@@ -43,7 +43,16 @@ pub(super) fn follow(draft: &mut Draft<'_>, money: &[Position<'_>]) -> Option<Fo
                 RefundStand::Pending => {
                     ours_pending = true;
                     let since = ask.done_at.or(ask.last_sent_at);
-                    reasons.push(watch_pending(draft, one, since));
+                    let reason = watch_pending(draft, one, since);
+                    let ends = since.map(|since| since.plus(draft.policy.refund_patience));
+                    match ends {
+                        Some(ends) if draft.now >= ends => reasons.push(Reason::RefundStuck),
+                        Some(ends) => {
+                            draft.wake(ends);
+                            reasons.push(reason);
+                        }
+                        None => reasons.push(reason),
+                    }
                 }
                 RefundStand::Free
                 | RefundStand::Refused { .. }
@@ -55,20 +64,28 @@ pub(super) fn follow(draft: &mut Draft<'_>, money: &[Position<'_>]) -> Option<Fo
             reasons.push(watch_pending(draft, one, one.state.first_seen_at));
         }
     }
-    // Listed from the most to the least pressing, apart from the hold, which is last of all.
-    let held = reasons.contains(&Reason::UnreadablePayment);
+    let is_accepted = |reason: &Reason| {
+        let accepted = [
+            Reason::RefundPending,
+            Reason::RefundWaitsForBalance,
+            Reason::RefundStuck,
+        ];
+        accepted.contains(reason)
+    };
+    let blocks = !reasons.iter().all(is_accepted);
+    let held = if reasons.contains(&Reason::UnreadablePayment) {
+        Some(Reason::UnreadablePayment)
+    } else if reasons.contains(&Reason::RefundStuck) && !blocks {
+        Some(Reason::RefundStuck)
+    } else {
+        None
+    };
+    // Listed from the most to the least pressing, apart from the holds, which are last of all.
     let least = reasons.into_iter().min()?;
-    let reason = if held {
-        Reason::UnreadablePayment
-    } else {
-        least
+    let stand = match held {
+        Some(reason) => Stand::held(reason),
+        None => Stand::new(Verdict::Refunding, least),
     };
-    let stand = if reason == Reason::UnreadablePayment {
-        Stand::held(reason)
-    } else {
-        Stand::new(Verdict::Refunding, reason)
-    };
-    let blocks = reason != Reason::RefundPending && reason != Reason::RefundWaitsForBalance;
     Some(Following { stand, blocks })
 }
 
@@ -241,6 +258,11 @@ fn void_key(payment: &PaymentRef) -> String {
 fn void_ask<'a>(draft: &Draft<'a>, payment: &PaymentRef) -> Option<&'a Ask> {
     let key = ActionKey::parse(&void_key(payment)).ok()?;
     draft.ask(&key)
+}
+
+/// True once a release of this authorisation was asked for.
+pub(super) fn was_void_begun(draft: &Draft<'_>, payment: &PaymentRef) -> bool {
+    void_ask(draft, payment).is_some()
 }
 
 fn is_void_done(draft: &Draft<'_>, payment: &PaymentRef) -> bool {

@@ -14,13 +14,19 @@ use crate::core::policy::{Mode, Policy};
 use crate::core::time::Time;
 
 /// The policy keys that `overrides` may name.
-pub const OVERRIDABLE: [&str; 6] = [
+pub const OVERRIDABLE: [&str; 12] = [
     "auto_refund_limit",
     "max_refunds_per_hour",
     "max_refund_sum_per_hour",
     "max_refund_share",
     "unknown_runaway",
     "shop_epoch_went_back",
+    "amount_off_by_power_of_ten",
+    "canary_lost",
+    "canary_missing",
+    "store_moved",
+    "reversal_wait",
+    "refund_within",
 ];
 
 /// An operator wants the order confirmed whatever the amounts say.
@@ -42,6 +48,12 @@ pub(super) fn resumed_at(checkout: &Checkout) -> Option<Time> {
         .iter()
         .filter(|ruling| ruling.ruling == RulingKind::Resume);
     resumes.map(|ruling| ruling.at).max()
+}
+
+/// When an operator last said that money of this checkout may go back: by releasing the shop's
+/// brake, or by resuming this checkout.
+pub fn vouched_at(checkout: &Checkout) -> Option<Time> {
+    checkout.brake_released_at.max(resumed_at(checkout))
 }
 
 /// True when the latest ruling names this key in its overrides.

@@ -7,14 +7,14 @@ use super::confirm;
 use super::draft::{Draft, Stand};
 use super::give_back::{self, GiveBack};
 use super::position::Position;
-use super::{notices, refund, ruling, waiting};
+use super::{cancel, named, notices, refund, ruling, waiting};
 use crate::core::fact::{Ruling, RulingKind};
 use crate::core::ids::PaymentRef;
 use crate::core::matching::{Match, match_money};
-use crate::core::money::MoneyError;
+use crate::core::money::{Money, MoneyError};
 use crate::core::order::OrderStatus;
 use crate::core::payment::{Ownership, PaymentStatus};
-use crate::core::plan::{Reason, Verdict};
+use crate::core::plan::{PaidPart, Reason, Verdict};
 use crate::core::policy::{HoldOrRefund, LatePayment, Overpayment};
 
 /// Decides the stage and wants what it needs.
@@ -40,7 +40,12 @@ fn decide_checked(draft: &mut Draft<'_>) -> Result<Stand, MoneyError> {
     if let Some(stand) = not_ours(draft) {
         return Ok(stand);
     }
+    if let Some(stand) = named::unknown_at_psp(draft) {
+        return Ok(stand);
+    }
     waiting::read_what_is_unknown(draft);
+    named::read_what_was_named(draft);
+    waiting::read_what_is_doubted(draft);
     waiting::ask_again_if_told(draft);
     let mut money = Vec::new();
     let mut holds_authorisation = false;
@@ -109,6 +114,14 @@ fn with_money(draft: &mut Draft<'_>, money: &[Position<'_>]) -> Result<Stand, Mo
             return Ok(Stand::held(Reason::Disputed));
         }
     }
+    if let Some(stand) = cancel::take_back(draft, money)? {
+        return Ok(stand);
+    }
+    if money.iter().any(|one| one.state.is_money_denied()) {
+        refund::follow(draft, money);
+        confirm::read_back(draft);
+        return Ok(Stand::held(Reason::MoneyDenied));
+    }
     if is_confirmed(draft) && checkout.reference.is_some() {
         let matched = match_money(checkout, money, draft.policy)?;
         return confirmed(draft, money, matched);
@@ -119,6 +132,9 @@ fn with_money(draft: &mut Draft<'_>, money: &[Position<'_>]) -> Result<Stand, Mo
     let is_alive = checkout.order.status().is_some_and(OrderStatus::is_alive);
     if !is_alive && let Some(reason) = refund::trouble(draft, money.iter()) {
         return Ok(Stand::held(reason));
+    }
+    if waiting::succeeded_late(draft, money) {
+        return Ok(Stand::held(Reason::LateSuccess));
     }
     if let Some(ruling) = checkout.ruling()
         && ruling.ruling == RulingKind::Refund
@@ -212,8 +228,17 @@ fn confirm_matched(draft: &mut Draft<'_>, money: &[Position<'_>]) -> Result<Stan
     if let Some(reason) = matched.anomaly {
         return Ok(Stand::held(reason));
     }
+    let mut kept = money.iter().filter(|one| is_kept(one));
+    if kept.any(|one| waiting::awaits_read(draft, one)) {
+        confirm::read_back(draft);
+        return Ok(Stand::new(Verdict::Confirming, Reason::AwaitingRead));
+    }
     if matched.kept.is_empty() {
         return Ok(Stand::held(Reason::PaymentClaimedTwice));
+    }
+    if waiting::is_older_than_order(draft, money.iter().filter(|one| is_kept(one))) {
+        confirm::read_back(draft);
+        return Ok(Stand::held(Reason::PaymentOlderThanOrder));
     }
     let touched = money
         .iter()
@@ -269,15 +294,23 @@ fn confirmed(
             Stand::held(Reason::ConfirmedAfterRefund)
         }
         Some(following) if following.blocks => following.stand,
-        following => match excess(draft, money, &matched)? {
-            Some(stand) => stand,
-            None => match following {
-                Some(following) => following.stand,
+        following => {
+            let going = match excess(draft, money, &matched)? {
+                Some(stand) => Some(stand),
+                None => give_back::void_left_over(draft, &matched),
+            };
+            match going.or(following.map(|following| following.stand)) {
+                Some(stand) => stand,
                 None => settled_stand(draft, money, &matched)?,
-            },
-        },
+            }
+        }
     };
-    stand.settled = matched.kept.iter().map(|part| part.amount).collect();
+    // What is still to be captured settles nothing yet.
+    let here = |part: &PaidPart| {
+        let one = money.iter().find(|one| one.payment == part.payment);
+        one.map_or(part.amount, |one| one.net.min(part.amount))
+    };
+    stand.settled = matched.kept.iter().map(here).collect();
     Ok(stand)
 }
 
@@ -311,11 +344,13 @@ fn excess(
         return Ok(waits.map(Stand::held));
     }
     let since = confirm::confirmed_so_since(draft).unwrap_or(draft.now);
+    let share_named_at = draft.checkout.order.share_named_at();
+    let since = share_named_at.max(Some(since)).unwrap_or(since);
     let since = money
         .iter()
         .map(Position::money_at)
         .fold(since, |latest, at| latest.max(at));
-    let give = GiveBack::excess(due, since);
+    let give = GiveBack::excess(due, since)?;
     give_back::run(draft, money, give).map(Some)
 }
 
@@ -333,15 +368,29 @@ fn settled_stand(
             touched.push(one);
         }
     }
+    let reversed = || money.iter().filter(|one| one.charged_back.is_positive());
+    let is_reversed = reversed().next().is_some();
     let mut shop_was_told = true;
     for one in touched.iter() {
         shop_was_told = notices::refunded_elsewhere(draft, one) && shop_was_told;
     }
-    if !shop_was_told {
-        return Ok(Stand::held(Reason::RefundedAfterConfirm));
+    for one in reversed() {
+        shop_was_told = notices::charged_back(draft, one) && shop_was_told;
     }
-    let reason = if money.iter().any(Position::is_disputed) {
+    let reason = if is_reversed {
+        Reason::ChargedBackAfterConfirm
+    } else {
+        Reason::RefundedAfterConfirm
+    };
+    if !shop_was_told {
+        return Ok(Stand::held(reason));
+    }
+    let reason = if is_reversed {
+        reason
+    } else if money.iter().any(Position::is_disputed) {
         Reason::ConfirmedDisputed
+    } else if touched.is_empty() && has_balance_due(draft, money)? {
+        Reason::ConfirmedBalanceDue
     } else if touched.is_empty() {
         Reason::ConfirmedByShop
     } else {
@@ -349,6 +398,24 @@ fn settled_stand(
     };
     confirm::read_back_once(draft);
     Ok(Stand::new(Verdict::Settled, reason))
+}
+
+/// The shop raised the order after it was paid, and the money that is here does not cover it.
+fn has_balance_due(draft: &Draft<'_>, money: &[Position<'_>]) -> Result<bool, MoneyError> {
+    let order = &draft.checkout.order;
+    let first_at = money.iter().map(Position::money_at).min();
+    let agreed = order.amount_at(first_at.unwrap_or_default());
+    let (Some(agreed), Some(now)) = (agreed, order.amount()) else {
+        return Ok(false);
+    };
+    if now.currency() != agreed.currency() || now <= agreed {
+        return Ok(false);
+    }
+    let mut paid = order.covered().unwrap_or(Money::zero(now.currency()));
+    for one in money {
+        paid = paid.plus(one.worth()?)?;
+    }
+    Ok(paid < now)
 }
 
 /// The shop says that the order was paid, and by none of the payments known here.

@@ -5,11 +5,14 @@
 use super::draft::{Draft, Stand};
 use super::give_back::{self, GiveBack};
 use super::position::Position;
-use super::{ASK_WHILE_HELD_EVERY, HOLD_BEFORE_LAPSE, WATCH_PAYMENTS_FOR, ruling};
+use super::{
+    ASK_WHILE_HELD_EVERY, HOLD_BEFORE_LAPSE, ORDER_FOLLOWS_WITHIN, REVIVES_WITHIN,
+    WATCH_PAYMENTS_FOR, named, ruling,
+};
 use crate::core::ids::PaymentRef;
-use crate::core::money::MoneyError;
+use crate::core::money::{Money, MoneyError};
 use crate::core::order::{OrderStatus, Via};
-use crate::core::payment::{Ownership, PaymentStatus};
+use crate::core::payment::{Ownership, Payment, PaymentStatus};
 use crate::core::plan::{ActionKind, Reason, Verdict};
 use crate::core::retry;
 use crate::core::time::Time;
@@ -21,7 +24,7 @@ const LOOKS_BEFORE_READY_MAX: usize = 12;
 /// Payments that are only named, or known but never described, must be read.
 pub(super) fn read_what_is_unknown(draft: &mut Draft<'_>) {
     let checkout = draft.checkout;
-    let named: Vec<(PaymentRef, Time)> = checkout
+    let claimed: Vec<(PaymentRef, Time)> = checkout
         .order
         .claims
         .iter()
@@ -32,9 +35,10 @@ pub(super) fn read_what_is_unknown(draft: &mut Draft<'_>) {
     let nameless: Vec<(PaymentRef, Time)> = draft
         .our_payments()
         .filter(|(_, state)| state.status() == PaymentStatus::Unknown)
+        .filter(|(payment, state)| !named::is_only_hearsay(draft, payment, state))
         .map(|(payment, state)| (payment.clone(), state.first_seen_at.unwrap_or_default()))
         .collect();
-    for (payment, since) in named {
+    for (payment, since) in claimed {
         if draft.now < since.plus(WATCH_PAYMENTS_FOR) && draft.can_read(&payment) {
             draft.watch(&payment, since);
         }
@@ -47,6 +51,30 @@ pub(super) fn read_what_is_unknown(draft: &mut Draft<'_>) {
             }
         }
     }
+}
+
+/// Payments of which the PSP says two things are read: the answer decides. While it goes on
+/// denying the money, it is asked on, more and more seldom.
+pub(super) fn read_what_is_doubted(draft: &mut Draft<'_>) {
+    let doubted: Vec<(PaymentRef, Option<Time>)> = draft
+        .our_payments()
+        .filter(|(payment, state)| {
+            let is_open = state.doubted_since().is_some() || state.is_money_denied();
+            is_open && draft.can_read(payment)
+        })
+        .map(|(payment, state)| (payment.clone(), state.doubted_since()))
+        .collect();
+    for (payment, since) in doubted {
+        match since {
+            Some(since) => draft.fetch(&payment, since),
+            None => draft.watch(&payment, Time::default()),
+        }
+    }
+}
+
+/// True while a payment must be read before anybody is told that it is paid.
+pub(super) fn awaits_read(draft: &Draft<'_>, one: &Position<'_>) -> bool {
+    one.state.doubted_since().is_some() && draft.can_read(&one.payment)
 }
 
 /// An operator said `retry`: everyone who has not answered since is asked at once.
@@ -111,7 +139,14 @@ pub(super) fn nothing_captured(draft: &mut Draft<'_>) -> Stand {
         return order_without_money(draft);
     }
     let voided = was_voided(draft);
+    let asked_for_nothing = |state: &Payment| {
+        let requested = state.requested.as_ref().map(|said| said.value);
+        requested.is_some_and(Money::is_zero)
+    };
+    let mut ours = draft.our_payments().peekable();
+    let is_check = ours.peek().is_some() && ours.all(|(_, state)| asked_for_nothing(state));
     let reason = match (failed, voided) {
+        _ if is_check => Reason::CardCheck,
         (true, true) => Reason::Voided,
         (true, false) => Reason::PaymentFailed,
         (false, _) => Reason::NothingPaid,
@@ -135,6 +170,10 @@ fn order_without_money(draft: &mut Draft<'_>) -> Stand {
             return Stand::new(Verdict::Closed, Reason::NothingPaid);
         }
         Some(OrderStatus::Pending) | None => {}
+    }
+    if !draft.checkout.refused_claims.is_empty() {
+        // The first claim that was recorded counts; people find out whose payment it is.
+        return Stand::held(Reason::PaymentClaimedTwice);
     }
     let expires = order.expires_at.as_ref().map(|stamped| stamped.value);
     let last_word = order
@@ -291,6 +330,41 @@ pub(super) fn owner_ambiguous(draft: &mut Draft<'_>) -> Option<Stand> {
         .max()
         .unwrap_or_default();
     Some(held_asking(draft, arrived, Reason::OwnerAmbiguous))
+}
+
+/// Money came after we had stopped expecting it: nobody planned for it any more, so a person looks
+/// first, and what the policy says follows an operator's word.
+pub(super) fn succeeded_late(draft: &Draft<'_>, money: &[Position<'_>]) -> bool {
+    let ruled_at = draft.checkout.ruling().map(|ruling| ruling.at);
+    money.iter().any(|one| {
+        let unwatched = one
+            .state
+            .first_seen_at
+            .map(|at| at.plus(WATCH_PAYMENTS_FOR));
+        let buried = one.state.died_at.map(|at| at.plus(REVIVES_WITHIN));
+        let mut given_up = [unwatched, buried].into_iter().flatten();
+        let is_late = given_up.any(|at| one.money_at() >= at);
+        is_late && one.net.is_positive() && ruled_at < Some(one.money_at())
+    })
+}
+
+/// The shop's order is too young for this money: its number was used before, and the shop does not
+/// name the payment for it.
+pub(super) fn is_older_than_order<'a>(
+    draft: &Draft<'_>,
+    mut money: impl Iterator<Item = &'a Position<'a>>,
+) -> bool {
+    let order = &draft.checkout.order;
+    let Some(made) = order.created_at.as_ref().map(|stamped| stamped.value) else {
+        return false;
+    };
+    money.any(|one| {
+        let is_older = one
+            .state
+            .created_at
+            .is_some_and(|paid| paid.plus(ORDER_FOLLOWS_WITHIN) < made);
+        is_older && !order.claims.contains(&one.payment)
+    })
 }
 
 /// A payment of ours is no checkout payment.

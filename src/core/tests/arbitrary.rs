@@ -70,6 +70,7 @@ fn key() -> BoxedStrategy<(ActionKey, ActionKind)> {
         ("refund-stripe_nl.pi_1-1", ActionKind::Refund),
         ("refund-stripe_nl.pi_2-1", ActionKind::Refund),
         ("void-stripe_nl.pi_0-1", ActionKind::Void),
+        ("cancel-refund-stripe_nl.pi_0-1", ActionKind::CancelRefund),
         ("fetch-stripe_nl.pi_0", ActionKind::Fetch),
         ("fetch-stripe_nl.pi_1", ActionKind::Fetch),
         ("payment.held-x", ActionKind::Notify),
@@ -85,10 +86,11 @@ fn refund() -> BoxedStrategy<Refund> {
         RefundState::Succeeded,
         RefundState::Failed,
     ]);
-    let waits = option::of((time(), any::<bool>()));
-    (money(), state, option::of(key()), waits)
-        .prop_map(|(amount, state, mark, waits)| Refund {
+    let said = || option::of((time(), any::<bool>()));
+    (money(), state, option::of(key()), said(), said())
+        .prop_map(|(amount, state, mark, waits, cancellable)| Refund {
             waits_for_balance: waits.map(|(at, value)| Stamped::new(at, value)),
+            may_be_cancelled: cancellable.map(|(at, value)| Stamped::new(at, value)),
             ..Refund::new(amount, state, mark.map(|(key, _)| key))
         })
         .boxed()
@@ -128,6 +130,7 @@ fn progress() -> BoxedStrategy<Progress> {
 fn source() -> BoxedStrategy<Source> {
     prop_oneof![
         Just(Source::Signed),
+        any::<bool>().prop_map(|is_signed| Source::Named { is_signed }),
         time().prop_map(|asked_at| Source::Read { asked_at })
     ]
     .boxed()
@@ -217,7 +220,9 @@ prop_compose! {
         times in [time(), time()],
         statement in option::weighted(0.9, statement()),
         amount in option::of(money()),
-        expires_at in option::of(time()),
+        paid_otherwise in option::weighted(0.2, money()),
+        give_back in option::weighted(0.2, money()),
+        (expires_at, created_at) in (option::of(time()), option::of(time())),
         claims in btree_set(payment(), 0..3),
         locale in option::of("[a-z]{2}"),
     ) -> OrderSnapshot {
@@ -227,7 +232,9 @@ prop_compose! {
             observed_at: times[1],
             statement,
             amount,
+            terms: crate::core::order::Terms { paid_otherwise, give_back },
             expires_at,
+            created_at,
             claims,
             locale,
         }
@@ -241,6 +248,7 @@ fn outcome() -> BoxedStrategy<Outcome> {
         1 => code.prop_map(|code| Outcome::Unclear { code }),
         1 => code.prop_map(|code| Outcome::NotSent { code }),
         1 => time().prop_map(|until| Outcome::Throttled { until }),
+        1 => time().prop_map(|until| Outcome::Postponed { code: "duplicate".to_owned(), until }),
         1 => code.prop_map(|code| Outcome::Unauthorized { code }),
         1 => code.prop_map(|code| Outcome::Malformed { code }),
         1 => code.prop_map(|code| Outcome::Refused { code }),
@@ -278,6 +286,10 @@ fn cause() -> BoxedStrategy<BrakeCause> {
         BrakeCause::RefundShare,
         BrakeCause::UnknownRunaway,
         BrakeCause::EpochWentBack,
+        BrakeCause::AmountScale,
+        BrakeCause::CanaryLost,
+        BrakeCause::CanaryMissing,
+        BrakeCause::StoreMoved,
     ])
     .boxed()
 }
@@ -355,10 +367,10 @@ pub(super) fn any_policy() -> BoxedStrategy<Policy> {
         Mode::Confirm,
         Mode::Observe,
     ];
-    let flags = any::<[bool; 6]>();
+    let flags = any::<[bool; 7]>();
     (prop::sample::select(modes), flags, 0u64..30, 0u64..30)
         .prop_map(|(mode, flags, a, b)| {
-            let [late, over, under, nameless, reads, lists] = flags;
+            let [late, over, under, nameless, reads, lists, cancels] = flags;
             let pick = |refund: bool| {
                 if refund {
                     HoldOrRefund::Refund
@@ -370,6 +382,7 @@ pub(super) fn any_policy() -> BoxedStrategy<Policy> {
             for traits in policy.accounts.values_mut() {
                 traits.can_read = reads || lists;
                 traits.can_list_refunds = lists;
+                traits.cancels_refunds = cancels;
             }
             Policy {
                 mode,

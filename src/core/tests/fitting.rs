@@ -158,13 +158,18 @@ fn s043_a_payment_counted_for_another_order_is_neither_waited_for_nor_read() {
             observed_at: world.now,
             statement: None,
             amount: None,
+            terms: crate::core::order::Terms::default(),
             expires_at: None,
+            created_at: None,
             claims: [other].into(),
             locale: None,
         },
     )));
     let plan = world.run_for(Span::from_days(1));
-    assert_eq!(plan.verdict, Verdict::Open);
+    assert_eq!(
+        (plan.verdict, plan.reason),
+        (Verdict::Held, Reason::PaymentClaimedTwice)
+    );
     assert_eq!(world.sent(ActionKind::Fetch), 0);
 }
 

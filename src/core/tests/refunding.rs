@@ -241,6 +241,79 @@ fn s088_a_refund_that_waits_for_balance_is_not_sent_again() {
 }
 
 #[test]
+fn s088_a_refund_that_stays_pending_for_ever_is_held_and_followed() {
+    for way in [RefundWay::WaitsForBalance, RefundWay::StaysPending] {
+        let mut world = orphan();
+        world.psp.refund_way = way;
+        world.run_to_reason(match way {
+            RefundWay::WaitsForBalance => Reason::RefundWaitsForBalance,
+            RefundWay::Succeeds
+            | RefundWay::StaysPending
+            | RefundWay::Refused
+            | RefundWay::RefusedWithinTheHour => Reason::RefundPending,
+        });
+        let plan = world.run_for(Span::from_days(13));
+        assert_eq!(plan.verdict, Verdict::Refunding);
+        let plan = world.run_for(Span::from_days(30));
+        assert_eq!(
+            (plan.verdict, plan.reason),
+            (Verdict::Held, Reason::RefundStuck)
+        );
+        assert_eq!(plan.in_suspense, [eur(5995)]);
+        assert_eq!(world.sent(ActionKind::Refund), 1, "never a second one");
+        // Nobody told us of the end: it is found all the same.
+        let paid = world.paid(&pay("1"));
+        for refund in paid.refunds.values_mut() {
+            refund.state = RefundState::Succeeded;
+        }
+        world.run_to(Verdict::Returned);
+    }
+}
+
+#[test]
+fn s063_a_second_equal_refund_within_the_hour_waits_past_the_block_and_is_made() {
+    let mut world = World::new();
+    world.shop.amount = Some(eur(4000));
+    world.policy.late_payment = crate::core::policy::LatePayment::Refund;
+    world.announces(OrderStatus::Cancelled);
+    world.pays("1", eur(4000));
+    // Staff gave half back a moment ago; the other half looks like the same refund again.
+    world.staff_refunds(&pay("1"), eur(2000), RefundState::Succeeded);
+    world.webhook(&pay("1"));
+    world.psp.refund_way = RefundWay::RefusedWithinTheHour;
+    let begun = world.now;
+    world.run_to(Verdict::Returned);
+    assert!(world.now >= begun.plus(Span::from_hours(1)), "waited");
+    assert_eq!(world.refunds_made(), [(pay("1"), 2000)]);
+    assert_eq!(world.sent(ActionKind::Refund), 2);
+    assert_eq!(world.keys(ActionKind::Refund).len(), 1, "one decision");
+    let kinds: Vec<ActionKind> = world.calls.iter().map(|(_, kind, _)| *kind).collect();
+    let first = kinds.iter().position(|kind| *kind == ActionKind::Refund);
+    let between = &kinds[first.unwrap() + 1..];
+    let again = between.iter().position(|kind| *kind == ActionKind::Refund);
+    let between = &between[..again.unwrap()];
+    assert!(between.contains(&ActionKind::Fetch), "read back first");
+}
+
+#[test]
+fn s063_a_refusal_that_meant_already_done_is_adopted() {
+    let mut world = World::new();
+    world.shop.amount = Some(eur(4000));
+    world.policy.late_payment = crate::core::policy::LatePayment::Refund;
+    world.announces(OrderStatus::Cancelled);
+    world.pays("1", eur(4000));
+    world.psp.refund_way = RefundWay::RefusedWithinTheHour;
+    // Staff give back the very amount while our refund is on its way.
+    world.during(ActionKind::Refund, |world| {
+        world.staff_refunds(&pay("1"), eur(4000), RefundState::Succeeded);
+    });
+    let plan = world.run_for(mins(40));
+    assert_eq!(plan.verdict, Verdict::Returned, "{:?}", plan.reason);
+    assert_eq!(world.sent(ActionKind::Refund), 1);
+    assert!(world.refunds_made().is_empty());
+}
+
+#[test]
 fn s089_a_refund_that_fails_days_later_reopens_the_case_and_is_held() {
     let mut world = orphan();
     world.run_to(Verdict::Returned);
@@ -430,9 +503,10 @@ fn s093_an_order_created_after_the_refund_is_held() {
         world.psp.refund_way = way;
         world.run_to_reason(match way {
             RefundWay::Succeeds => Reason::Refunded,
-            RefundWay::StaysPending | RefundWay::WaitsForBalance | RefundWay::Refused => {
-                Reason::RefundPending
-            }
+            RefundWay::StaysPending
+            | RefundWay::WaitsForBalance
+            | RefundWay::Refused
+            | RefundWay::RefusedWithinTheHour => Reason::RefundPending,
         });
         world.shop_may_err = true;
         world.shop.paid_by = [pay("1")].into();
@@ -447,17 +521,78 @@ fn s093_an_order_created_after_the_refund_is_held() {
 }
 
 #[test]
-fn s077_a_stale_confirm_that_reaches_the_shop_after_the_refund_is_held() {
-    let mut world = orphan();
+fn s077_a_stale_confirm_that_reaches_the_shop_after_the_refund_is_found_and_held() {
+    // The confirm is queued in a proxy; nobody answers, and the order is given up.
+    let mut world = World::new();
+    world.announces(OrderStatus::Pending);
+    world.pays("1", eur(5995));
+    world.shop.faults.push_back(Fault::Lost);
+    world.run_to_reason(Reason::ConfirmUnclear);
+    world.announces(OrderStatus::Cancelled);
     world.run_to(Verdict::Returned);
+    // The proxy delivers it to a shop that looks at neither its expiry nor its number, and that
+    // tells nobody.
     world.shop_may_err = true;
+    world.shop.status = OrderStatus::Confirmed;
     world.shop.names = false;
-    world.announces(OrderStatus::Confirmed);
-    let plan = world.plan();
+    let plan = world.run_for(mins(6));
     assert_eq!(
         (plan.verdict, plan.reason),
         (Verdict::Held, Reason::ConfirmedAfterRefund)
     );
+    world.run_for(Span::from_days(1));
+    let told: Vec<Notice> = world.shop.notices.iter().map(|told| told.0).collect();
+    assert_eq!(
+        told,
+        [Notice::RefundStarted, Notice::Refunded, Notice::Held],
+        "the shop hears that the money is gone"
+    );
+    assert_eq!(world.sent(ActionKind::Refund), 1);
+}
+
+#[test]
+fn s077_a_refund_waits_until_a_lost_confirm_is_stale_and_its_release_has_the_greater_number() {
+    let mut world = World::new();
+    world.policy.refund_delay = Span::ZERO;
+    world.announces(OrderStatus::Pending);
+    world.pays("1", eur(5995));
+    world.shop.faults.push_back(Fault::Lost);
+    world.run_to_reason(Reason::ConfirmUnclear);
+    let confirmed = world.decisions(ActionKind::Confirm);
+    world.announces(OrderStatus::Cancelled);
+    world.run_to(Verdict::Returned);
+    let at = |kind| {
+        let mut calls = world.calls.iter();
+        calls.find(|call| call.1 == kind).map(|call| call.0)
+    };
+    let confirm = at(ActionKind::Confirm).unwrap();
+    let stale = confirm.plus(crate::core::reconcile::CONFIRM_EXPIRES_AFTER);
+    assert!(at(ActionKind::Refund) >= Some(stale));
+    let released = world.decisions(ActionKind::Release);
+    assert!(
+        confirmed.last() < released.last(),
+        "{confirmed:?} {released:?}"
+    );
+}
+
+#[test]
+fn s077_every_later_decision_has_a_greater_number_and_a_retry_has_the_same() {
+    let mut world = World::new();
+    world.policy.late_payment = crate::core::policy::LatePayment::Refund;
+    world.announces(OrderStatus::Cancelled);
+    world.pays("1", eur(5995));
+    world.shop.faults.extend([Fault::Lost, Fault::Lost]);
+    world.run_to_reason(Reason::RefundDelayed);
+    world.pass(mins(1));
+    world.announces(OrderStatus::Pending);
+    world.shop.not_yet = 2;
+    world.run_to(Verdict::Settled);
+    let released = world.decisions(ActionKind::Release);
+    let confirmed = world.decisions(ActionKind::Confirm);
+    assert!(released.len() >= 2 && confirmed.len() >= 2);
+    assert!(released.iter().all(|number| *number == released[0]));
+    assert!(confirmed.iter().all(|number| *number == confirmed[0]));
+    assert!(released[0] < confirmed[0]);
 }
 
 #[test]

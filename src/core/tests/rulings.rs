@@ -282,6 +282,7 @@ fn the_brake_holds_until_it_is_released_resumed_or_overridden() {
         (BrakeCause::RefundShare, Reason::GuardRefunds),
         (BrakeCause::UnknownRunaway, Reason::GuardUnknownRunaway),
         (BrakeCause::EpochWentBack, Reason::GuardEpochWentBack),
+        (BrakeCause::AmountScale, Reason::GuardAmountScale),
     ] {
         for way in 0..3 {
             let mut world = orphan();

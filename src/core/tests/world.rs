@@ -11,7 +11,7 @@ use crate::core::ids::{
 };
 use crate::core::invariants;
 use crate::core::money::{Currency, Money};
-use crate::core::order::{OrderSnapshot, OrderStatus, Statement, Via};
+use crate::core::order::{OrderSnapshot, OrderStatus, Statement, Terms, Via};
 use crate::core::payment::{
     Dispute, DisputeState, Ownership, PaymentSnapshot, Progress, Refund, RefundState, Source,
 };
@@ -46,6 +46,7 @@ pub(super) fn policy() -> Policy {
     let traits = AccountTraits {
         can_read: true,
         can_list_refunds: true,
+        cancels_refunds: false,
         key_lifetime: Span::from_hours(24),
     };
     Policy {
@@ -152,6 +153,10 @@ impl Fault {
 pub(super) struct Shop {
     pub(super) status: OrderStatus,
     pub(super) amount: Option<Money>,
+    /// Payments the shop says it started for the order.
+    pub(super) claims: BTreeSet<PaymentRef>,
+    /// When the order was made, where the shop says so.
+    pub(super) created_at: Option<Time>,
     pub(super) paid_by: BTreeSet<PaymentRef>,
     /// Says by which payments the order was paid.
     pub(super) names: bool,
@@ -164,6 +169,10 @@ pub(super) struct Shop {
     /// Answers a release of an order it does not know with `cancelled`.
     pub(super) keeps_tombstones: bool,
     pub(super) is_fulfilled: Option<bool>,
+    /// What it says of the order's money beyond what is owed.
+    pub(super) terms: Terms,
+    /// What each release said that other means cover.
+    pub(super) restored: Vec<Option<Money>>,
     pub(super) faults: VecDeque<Fault>,
     /// Every call fails like this while it stands.
     pub(super) down: Option<Fault>,
@@ -177,6 +186,8 @@ pub(super) enum RefundWay {
     StaysPending,
     WaitsForBalance,
     Refused,
+    /// Declines what equals a refund of the last hour, as some PSPs do.
+    RefusedWithinTheHour,
 }
 
 /// One payment at the PSP.
@@ -191,6 +202,8 @@ pub(super) struct Paid {
     pub(super) ownership: Ownership,
     pub(super) has_reference: bool,
     pub(super) is_refundable: Option<bool>,
+    pub(super) created_at: Option<Time>,
+    pub(super) method: &'static str,
 }
 
 /// The PSP.
@@ -204,6 +217,8 @@ pub(super) struct Psp {
     pub(super) down: Option<Fault>,
     /// Never shows all refunds of a payment.
     pub(super) hides_list: bool,
+    /// Declines to cancel refunds.
+    pub(super) refunds_are_final: bool,
 }
 
 type Meanwhile = Box<dyn FnOnce(&mut World)>;
@@ -218,6 +233,10 @@ pub(super) struct World {
     pub(super) journal: Vec<Fact>,
     /// Every call that left, in order.
     pub(super) calls: Vec<(Time, ActionKind, ActionKey)>,
+    /// The decision's number of every confirm and release that left, in order.
+    numbers: Vec<(ActionKind, u32)>,
+    /// When staff or we last asked for a refund.
+    last_refund_at: Option<Time>,
     /// What happens while the next call of a kind is under way.
     pub(super) meanwhile: Vec<(ActionKind, Meanwhile)>,
     /// Money may be left with nobody when the shop itself confirmed wrongly.
@@ -243,6 +262,8 @@ impl World {
             shop: Shop {
                 status: OrderStatus::Pending,
                 amount: Some(eur(5995)),
+                claims: BTreeSet::new(),
+                created_at: None,
                 paid_by: BTreeSet::new(),
                 names: true,
                 revives: false,
@@ -250,6 +271,8 @@ impl World {
                 refuses_release: false,
                 keeps_tombstones: false,
                 is_fulfilled: None,
+                terms: Terms::default(),
+                restored: Vec::new(),
                 faults: VecDeque::new(),
                 down: None,
                 notices: Vec::new(),
@@ -261,9 +284,12 @@ impl World {
                 faults: VecDeque::new(),
                 down: None,
                 hides_list: false,
+                refunds_are_final: false,
             },
             journal: Vec::new(),
             calls: Vec::new(),
+            numbers: Vec::new(),
+            last_refund_at: None,
             meanwhile: Vec::new(),
             shop_may_err: false,
         }
@@ -294,6 +320,8 @@ impl World {
                 ownership: Ownership::Ours,
                 has_reference: true,
                 is_refundable: None,
+                created_at: None,
+                method: "ideal",
             },
         );
         pay(name)
@@ -335,7 +363,8 @@ impl World {
             .reference
             .clone()
             .filter(|_| paid.has_reference);
-        snapshot.method = Some("ideal".to_owned());
+        snapshot.method = Some(paid.method.to_owned());
+        snapshot.created_at = paid.created_at;
         snapshot.progress = Some(paid.progress);
         snapshot.authorised = paid.authorised;
         snapshot.authorised_until = paid.authorised_until;
@@ -354,6 +383,7 @@ impl World {
         amount: Money,
         state: RefundState,
     ) {
+        self.last_refund_at = Some(self.now);
         let paid = self.paid(payment);
         let id = external(&format!("re_staff_{}", paid.refunds.len()));
         paid.refunds.insert(id, Refund::new(amount, state, None));
@@ -365,6 +395,34 @@ impl World {
             .disputes
             .insert(external("dp_1"), dispute);
         self.webhook(payment);
+    }
+
+    /// A dispute that no webhook tells of.
+    pub(super) fn dispute_unseen(
+        &mut self,
+        payment: &PaymentRef,
+        amount: Money,
+        state: DisputeState,
+    ) {
+        let dispute = Dispute { amount, state };
+        self.paid(payment)
+            .disputes
+            .insert(external("dp_1"), dispute);
+    }
+
+    /// A webhook says that the payment failed for good; it may belong to an earlier attempt.
+    pub(super) fn says_failed(&mut self, payment: &PaymentRef) {
+        let mut snapshot =
+            PaymentSnapshot::new(payment.clone(), self.now, self.now, Source::Signed);
+        snapshot.progress = Some(Progress::Dead);
+        snapshot.ownership = Some(self.psp.payments[payment].ownership);
+        self.observe(Fact::PaymentSeen(Box::new(snapshot)));
+    }
+
+    /// The daemon dies and another one starts from what is stored.
+    pub(super) fn restarts(&mut self) {
+        let stored = serde_json::to_string(&self.checkout).unwrap();
+        self.checkout = serde_json::from_str(&stored).unwrap();
     }
 
     /// All refunds at the PSP come to this end.
@@ -418,8 +476,10 @@ impl World {
                 retry_after: None,
             }),
             amount: self.shop.amount.filter(|_| is_known),
+            terms: self.shop.terms,
             expires_at: None,
-            claims: BTreeSet::new(),
+            created_at: self.shop.created_at.filter(|_| is_known),
+            claims: self.shop.claims.clone(),
             locale: None,
         }
     }
@@ -538,6 +598,10 @@ impl World {
             amount: planned.action.amount(),
         });
         self.calls.push((sent_at, kind, planned.key.clone()));
+        if let Action::Confirm { decision, .. } | Action::Release { decision, .. } = &planned.action
+        {
+            self.numbers.push((kind, *decision));
+        }
         self.plan();
         let at_shop = matches!(
             kind,
@@ -564,6 +628,10 @@ impl World {
         self.pass(fault.takes());
         self.plan();
         let outcome = match refusal.filter(|_| fault == Fault::None) {
+            Some(code) if code == "duplicate" => Outcome::Postponed {
+                code,
+                until: sent_at.plus(Span::from_hours(1)),
+            },
             Some(code) => Outcome::Refused { code },
             None => fault.outcome(self.now),
         };
@@ -600,7 +668,8 @@ impl World {
                 }
                 None
             }
-            Action::Release { .. } => {
+            Action::Release { paid_otherwise, .. } => {
+                self.shop.restored.push(*paid_otherwise);
                 let may_end = self.shop.status == OrderStatus::Pending
                     || (self.shop.status == OrderStatus::Unknown && self.shop.keeps_tombstones);
                 if may_end && !self.shop.refuses_release {
@@ -621,6 +690,17 @@ impl World {
                     Some("not_voidable".to_owned())
                 }
             }
+            Action::CancelRefund {
+                payment, refund, ..
+            } => {
+                let refunds_are_final = self.psp.refunds_are_final;
+                let shown = self.paid(payment).refunds.get_mut(refund).unwrap();
+                if refunds_are_final || shown.state != RefundState::Pending {
+                    return Some("too_late".to_owned());
+                }
+                shown.state = RefundState::Failed;
+                None
+            }
             Action::Notify {
                 notice,
                 payment,
@@ -639,6 +719,7 @@ impl World {
             return None;
         }
         let way = self.psp.refund_way;
+        let is_recent = self.last_refund_at > Some(self.now.minus(Span::from_hours(1)));
         let paid = self.psp.payments.get_mut(payment).unwrap();
         let gone: i64 = paid
             .refunds
@@ -646,11 +727,15 @@ impl World {
             .filter(|refund| refund.state != RefundState::Failed)
             .map(|refund| refund.amount.minor())
             .sum();
+        let equal = paid.refunds.values().any(|refund| refund.amount == amount);
+        if way == RefundWay::RefusedWithinTheHour && is_recent && equal {
+            return Some("duplicate".to_owned());
+        }
         if way == RefundWay::Refused || gone + amount.minor() > paid.captured.minor() {
             return Some("refund_refused".to_owned());
         }
         let state = match way {
-            RefundWay::Succeeds => RefundState::Succeeded,
+            RefundWay::Succeeds | RefundWay::RefusedWithinTheHour => RefundState::Succeeded,
             RefundWay::StaysPending | RefundWay::WaitsForBalance | RefundWay::Refused => {
                 RefundState::Pending
             }
@@ -671,7 +756,7 @@ impl World {
             ActionKind::Confirm => Via::Confirm,
             ActionKind::LookUp => Via::LookUp,
             ActionKind::Release => Via::Release,
-            ActionKind::Fetch => {
+            ActionKind::Fetch | ActionKind::CancelRefund => {
                 let payment = planned.action.payment().unwrap();
                 if self.psp.payments.contains_key(payment) {
                     let source = Source::Read { asked_at: sent_at };
@@ -733,6 +818,12 @@ impl World {
             .count()
     }
 
+    /// The numbers of the decisions of this kind that left, in order.
+    pub(super) fn decisions(&self, kind: ActionKind) -> Vec<u32> {
+        let numbers = self.numbers.iter().filter(|(known, _)| *known == kind);
+        numbers.map(|(_, number)| *number).collect()
+    }
+
     pub(super) fn keys(&self, kind: ActionKind) -> BTreeSet<&ActionKey> {
         let calls = self.calls.iter().filter(|(_, known, _)| *known == kind);
         calls.map(|(_, _, key)| key).collect()
@@ -747,7 +838,9 @@ impl World {
             );
         }
         let ours: i64 = self.refunds_made().iter().map(|(_, minor)| minor).sum();
-        let owed = self.shop.amount.map_or(0, Money::minor);
+        let covered = self.shop.terms.paid_otherwise.map_or(0, Money::minor);
+        let share = self.shop.terms.give_back.map_or(0, Money::minor);
+        let owed = self.shop.amount.map_or(0, Money::minor) - covered - share;
         let left: i64 = self
             .psp
             .payments
@@ -769,7 +862,7 @@ impl World {
         if shop_counts_ours && ours > 0 && !self.shop_may_err {
             let staff = captured - left - ours;
             assert!(
-                left + staff >= owed.min(captured),
+                left + staff >= owed.min(captured - share),
                 "confirmed and refunded: {left} of {owed}"
             );
         }

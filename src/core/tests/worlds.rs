@@ -77,7 +77,7 @@ struct Life {
     shop_faults: Vec<Fault>,
     psp_faults: Vec<Fault>,
     way: RefundWay,
-    flags: [bool; 6],
+    flags: [bool; 8],
     not_yet: u32,
 }
 
@@ -87,7 +87,7 @@ prop_compose! {
         shop_faults in faults(),
         psp_faults in faults(),
         way in prop::sample::select(vec![RefundWay::Succeeds, RefundWay::Succeeds, RefundWay::StaysPending, RefundWay::Refused]),
-        flags in any::<[bool; 6]>(),
+        flags in any::<[bool; 8]>(),
         not_yet in 0u32..4,
     ) -> Life {
         Life { events, shop_faults, psp_faults, way, flags, not_yet }
@@ -200,7 +200,20 @@ fn elsewhere(world: &mut World, event: &Event) {
 
 fn lived(life: &Life) -> World {
     let mut world = World::new();
-    let [names, revives, offer, refund_parts, tombstones, keeps] = life.flags;
+    let [
+        names,
+        revives,
+        offer,
+        refund_parts,
+        tombstones,
+        keeps,
+        cancels,
+        is_final,
+    ] = life.flags;
+    for traits in world.policy.accounts.values_mut() {
+        traits.cancels_refunds = cancels;
+    }
+    world.psp.refunds_are_final = is_final;
     world.shop.names = names;
     world.shop.revives = revives;
     world.shop.keeps_tombstones = tombstones;

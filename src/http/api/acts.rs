@@ -1,4 +1,5 @@
-//! Acts: an operator's ruling, the release of a shop's brake, and a sweep.
+//! Acts: an operator's ruling, the release of a shop's brake, settled orders asked about again,
+//! and a sweep.
 //!
 //! Only checks and hands over to the desk; what may be done is decided there, under the same
 //! guards as the daemon's own decisions.
@@ -33,6 +34,7 @@ const OVERRIDE_BYTES_MAX: usize = 64;
 const RULING_TAKES: &str = "{\"ruling\": \"retry\" | \"confirm\" | \"refund\" | \"hold\" | \
     \"resume\" | \"settle\", \"note\": \"why\", \"overrides\": [policy keys, optional]}";
 const RESUME_TAKES: &str = "{\"note\": \"why\"}";
+const RECHECK_TAKES: &str = "{\"since\": RFC 3339, \"note\": \"why\"}";
 const SWEEP_TAKES: &str = "{\"account\": key (optional), \"since\": RFC 3339 (optional)}";
 
 #[derive(Deserialize)]
@@ -47,6 +49,13 @@ struct WrittenRuling {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WrittenResume {
+    note: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenRecheck {
+    since: String,
     note: String,
 }
 
@@ -212,13 +221,9 @@ pub async fn resume(
     Path(shop): Path<String>,
     body: Body,
 ) -> Response {
-    let known = ShopId::parse(&shop)
-        .ok()
-        .filter(|shop| state.roster.load().shops.contains_key(shop));
-    let Some(shop) = known else {
-        return Problem::new(Code::UnknownShop)
-            .detail("no shop has this key")
-            .into_response();
+    let shop = match known_shop(&state, &shop) {
+        Ok(shop) => shop,
+        Err(problem) => return problem.into_response(),
     };
     let written = read_body::<WrittenResume>(body, RESUME_TAKES).await;
     let why = match written.and_then(|written| note(written.note)) {
@@ -236,6 +241,52 @@ pub async fn resume(
         }
         Err(error) => desk_problem(error, Code::UnknownShop),
     }
+}
+
+fn known_shop(state: &AdminState, shop: &str) -> Result<ShopId, Problem> {
+    let known = ShopId::parse(shop).ok();
+    let known = known.filter(|shop| state.roster.load().shops.contains_key(shop));
+    known.ok_or_else(|| Problem::new(Code::UnknownShop).detail("no shop has this key"))
+}
+
+/// `POST /api/v1/shops/{shop}/recheck`
+pub async fn recheck(
+    State(state): State<AdminState>,
+    Extension(caller): Extension<Caller>,
+    Path(shop): Path<String>,
+    body: Body,
+) -> Response {
+    let shop = match known_shop(&state, &shop) {
+        Ok(shop) => shop,
+        Err(problem) => return problem.into_response(),
+    };
+    let written = read_body::<WrittenRecheck>(body, RECHECK_TAKES).await;
+    let asked = written.and_then(|written| {
+        let since = past_moment(&state, &written.since)?;
+        Ok((since, note(written.note)?))
+    });
+    let (since, why) = match asked {
+        Ok(asked) => asked,
+        Err(problem) => return problem.into_response(),
+    };
+    let by = caller.name.unwrap_or_default();
+    match state.desk.recheck(&shop, since, &by, &why).await {
+        Ok(checkouts) => {
+            tracing::info!(shop = %shop, operator = by, checkouts, "settled orders of {shop} are asked about again");
+            let mut response = format::json(&Resumed {
+                shop: shop.to_string(),
+                checkouts,
+            });
+            *response.status_mut() = StatusCode::ACCEPTED;
+            response
+        }
+        Err(error) => desk_problem(error, Code::UnknownShop),
+    }
+}
+
+fn past_moment(state: &AdminState, text: &str) -> Result<Time, Problem> {
+    let moment = parse_moment(text).filter(|since| *since <= state.clock.now());
+    moment.ok_or_else(|| bad_field("since", "an RFC 3339 time in the past"))
 }
 
 /// `POST /api/v1/sweeps`
@@ -273,10 +324,7 @@ async fn wanted_sweep(
     };
     let since = match &written.since {
         None => None,
-        Some(text) => {
-            let moment = parse_moment(text).filter(|since| *since <= state.clock.now());
-            Some(moment.ok_or_else(|| bad_field("since", "an RFC 3339 time in the past"))?)
-        }
+        Some(text) => Some(past_moment(state, text)?),
     };
     Ok((account, since))
 }

@@ -79,6 +79,8 @@ pub(super) fn of(seen: &Seen, people: &People, now: Time) -> Vec<Concern> {
     all.extend(unanswered(people));
     all.extend(waiting_work(seen, now));
     all.extend(sweeps(seen, now));
+    all.extend(unheard(seen));
+    all.extend(wrong_mode(seen));
     all.extend(set_aside(seen));
     all.extend(nobody_served(seen));
     all.sort_by_key(|concern| std::cmp::Reverse(concern.level));
@@ -216,6 +218,29 @@ fn sweeps(seen: &Seen, now: Time) -> impl Iterator<Item = Concern> {
             }
             None => None,
         }
+    })
+}
+
+fn unheard(seen: &Seen) -> impl Iterator<Item = Concern> {
+    seen.unheard.iter().map(|(shop, number)| {
+        let text = format!(
+            "{shop}: its PSP's webhooks are silent: the last {number} payments were found by \
+             sweeps alone. Does the webhook address at the PSP lead here?"
+        );
+        Concern::new(Level::Amber, text, None)
+    })
+}
+
+fn wrong_mode(seen: &Seen) -> impl Iterator<Item = Concern> {
+    let strange = seen.shops.iter().filter(|shop| shop.wrong_mode > 0);
+    strange.map(|shop| {
+        let text = format!(
+            "{}: payments of the other mode (test or live) came in and are left alone. Does a \
+             webhook of the other mode lead here?",
+            shop.row.shop
+        );
+        let list = list_link(&shop.row.shop, Verdict::Foreign);
+        Concern::new(Level::Amber, text, Some(list))
     })
 }
 

@@ -42,6 +42,8 @@ pub struct Seen {
     pub accounts: Vec<SeenAccount>,
     /// Readiness, part by part.
     pub parts: Vec<PartReport>,
+    /// Shops whose payments only sweeps have told of lately, and how many in a row.
+    pub unheard: Vec<(ShopId, u64)>,
 }
 
 /// A configured shop.
@@ -53,6 +55,8 @@ pub struct SeenShop {
     pub name: String,
     /// What the daemon may change outside.
     pub mode: Mode,
+    /// How often payments of the other mode were told of, since the start.
+    pub wrong_mode: u64,
 }
 
 /// A configured PSP account.

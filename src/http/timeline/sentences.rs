@@ -58,6 +58,10 @@ fn payment_seen(snapshot: &PaymentSnapshot) -> String {
     let how = match snapshot.source {
         Source::Signed => format!("{account} told us (signed delivery)"),
         Source::Read { .. } => format!("Read at {account}"),
+        Source::Named { is_signed: true } => format!("{account} named it, to be read"),
+        Source::Named { is_signed: false } => {
+            format!("An unsigned delivery for {account} named it, to be read")
+        }
     };
     let mut said = Vec::new();
     if let Some(method) = &snapshot.method {
@@ -151,8 +155,17 @@ fn order_seen(snapshot: &OrderSnapshot) -> String {
     if let Some(amount) = snapshot.amount {
         said.push(format!("amount {amount}"));
     }
+    if let Some(covered) = snapshot.terms.paid_otherwise {
+        said.push(format!("{covered} paid by other means"));
+    }
+    if let Some(share) = snapshot.terms.give_back {
+        said.push(format!("{share} to go back"));
+    }
     if let Some(expires) = snapshot.expires_at {
         said.push(format!("expires at {}", moment(expires)));
+    }
+    if let Some(created) = snapshot.created_at {
+        said.push(format!("made at {}", moment(created)));
     }
     if !snapshot.claims.is_empty() {
         said.push(format!("payments started: {}", list(&snapshot.claims)));
@@ -216,6 +229,7 @@ fn ask_sent(
         ActionKind::Fetch => "Read the payment at the PSP",
         ActionKind::Refund => "Asked the PSP to refund",
         ActionKind::Void => "Asked the PSP to release the authorisation",
+        ActionKind::CancelRefund => "Asked the PSP to cancel the refund",
         ActionKind::Notify => "Told the shop",
     };
     let payment = payment.map_or(String::new(), |payment| format!(", payment {payment}"));
@@ -232,6 +246,7 @@ pub(super) fn kind_name(kind: ActionKind) -> &'static str {
         ActionKind::Fetch => "Fetch",
         ActionKind::Refund => "Refund",
         ActionKind::Void => "Void",
+        ActionKind::CancelRefund => "Cancellation of the refund",
         ActionKind::Notify => "Notice",
     }
 }
@@ -247,6 +262,11 @@ fn outcome_words(outcome: &Outcome) -> String {
         Outcome::Throttled { until } => {
             format!("was put off by the other side until {}", moment(*until))
         }
+        Outcome::Postponed { code, until } => format!(
+            "was declined until {} ({}); it may have had its effect before",
+            moment(*until),
+            printable(code)
+        ),
         Outcome::Unauthorized { code } => format!(
             "was not accepted, our credentials are wrong: {}",
             printable(code)
@@ -293,6 +313,14 @@ pub(in crate::http) fn brake_words(cause: BrakeCause) -> &'static str {
         BrakeCause::EpochWentBack => {
             "the shop's epoch went backwards, so it may have been restored from a backup"
         }
+        BrakeCause::AmountScale => {
+            "an amount was off by exactly 10, 100 or 1000, a bug that hits every payment"
+        }
+        BrakeCause::CanaryLost => "the shop calls an order unknown that it had confirmed",
+        BrakeCause::CanaryMissing => "the shop has not shown yet that it finds any order",
+        BrakeCause::StoreMoved => {
+            "the store was started elsewhere before, so another daemon may be at work"
+        }
     }
 }
 
@@ -315,6 +343,9 @@ pub(super) fn deed(action: &Action) -> String {
             payment, amount, ..
         } => format!("refund {amount} of payment {payment}"),
         Action::Void { payment, .. } => format!("release the authorisation of payment {payment}"),
+        Action::CancelRefund {
+            refund, payment, ..
+        } => format!("cancel refund {refund} of payment {payment}"),
         Action::Notify { notice, amount, .. } => {
             let about = match notice {
                 Notice::RefundStarted => "a refund has started",

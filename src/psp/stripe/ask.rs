@@ -72,6 +72,7 @@ impl Stripe {
                 let why = *why;
                 self.void(&frame, &Order { payment, key, why }, replies)
             }
+            PspAsk::CancelRefund { .. } => Err(Failure::Refused("not_supported".to_owned())),
             PspAsk::List {
                 listing,
                 from,

@@ -121,6 +121,7 @@ impl Frame<'_> {
         let is_known_kind = intent.invoice.is_none();
         let is_live = self.mode(intent.livemode);
         self.rules.judge(&mut snapshot, is_live, is_known_kind);
+        know_refundable(&mut snapshot);
         Ok(IntentView { snapshot, latest })
     }
 
@@ -143,6 +144,7 @@ impl Frame<'_> {
         snapshot.reference = self.reference(raw)?;
         let is_live = self.mode(view.is_live);
         self.rules.judge(&mut snapshot, is_live, !view.is_renewal);
+        know_refundable(&mut snapshot);
         Ok(snapshot)
     }
 
@@ -172,11 +174,12 @@ impl Frame<'_> {
             None => None,
         };
         let entry = Refund {
-            amount: amount::read(refund.amount.get(), currency)?,
-            state,
-            mark: mark.and_then(|text| ActionKey::parse(&text).ok()),
             waits_for_balance: Some(Stamped::new(self.as_of, waits)),
-            failed_at: None,
+            ..Refund::new(
+                amount::read(refund.amount.get(), currency)?,
+                state,
+                mark.and_then(|text| ActionKey::parse(&text).ok()),
+            )
         };
         snapshot.refunds.insert(refund.id.clone(), entry);
         Ok(())
@@ -261,6 +264,17 @@ pub(super) fn charge(raw: &RawValue) -> Result<ChargeView, Unreadable> {
         progress: charge_progress(&charge.status, charge.captured, charge.refunded),
         id: charge.id,
     })
+}
+
+/// Means of payment that Stripe does not refund at all (docs.stripe.com/payments/boleto).
+const NOT_REFUNDABLE: [&str; 1] = ["boleto"];
+
+/// Says of the means of payment, where it is known, that no refund need be tried.
+fn know_refundable(snapshot: &mut PaymentSnapshot) {
+    let method = snapshot.method.as_deref();
+    if method.is_some_and(|method| NOT_REFUNDABLE.contains(&method)) {
+        snapshot.is_refundable = Some(false);
+    }
 }
 
 /// True for a refund that moved nothing on the shop's balance although it is done: the released

@@ -1,6 +1,6 @@
-//! Form encoding as Stripe's API uses it: `a[b]=c`, for queries and bodies alike.
+//! Form encoding, for queries and bodies alike, with Stripe's `a[b]=c` among it.
 //!
-//! Knows no endpoint.
+//! Knows no endpoint and no PSP.
 
 /// The fields in the order they came.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

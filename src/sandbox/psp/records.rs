@@ -1,43 +1,50 @@
-//! What the sandbox PSP keeps: payment intents, charges, refunds, disputes and events.
+//! What the sandbox PSP keeps: payments, attempts to take their money, captures, refunds,
+//! disputes, and what was told of them.
 //!
-//! Plain records in Stripe's own terms: amounts in the API's integers, moments in whole seconds.
-//! Knows no endpoint and no story.
+//! Plain records in no PSP's words: amounts in minor units, moments in whole seconds. A dialect
+//! gives them its ids and shows them. Knows no endpoint and no story.
 
+use super::ledger::Told;
 use crate::core::money::Currency;
-use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// Where a payment intent stands.
+/// The note that names the order.
+pub const ORDER_REFERENCE: &str = "order_reference";
+
+/// Where a payment stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum IntentStatus {
-    /// Waiting for the payer.
-    RequiresPaymentMethod,
+pub enum PaymentStatus {
+    /// Waiting for the payer; after an attempt that failed, too (see `Payment::failure`).
+    Open,
     /// Waiting for the bank.
     Processing,
-    /// Authorised.
-    RequiresCapture,
-    /// Called off, or lapsed.
-    Canceled,
-    /// Paid.
-    Succeeded,
+    /// Held on the payer's means, at least in part.
+    Authorised,
+    /// Taken.
+    Paid,
+    /// Called off, or released.
+    Cancelled,
+    /// Lapsed.
+    Expired,
 }
 
-impl IntentStatus {
-    /// Stripe's word.
+impl PaymentStatus {
+    /// In words.
     pub fn word(self) -> &'static str {
         match self {
-            IntentStatus::RequiresPaymentMethod => "requires_payment_method",
-            IntentStatus::Processing => "processing",
-            IntentStatus::RequiresCapture => "requires_capture",
-            IntentStatus::Canceled => "canceled",
-            IntentStatus::Succeeded => "succeeded",
+            PaymentStatus::Open => "open",
+            PaymentStatus::Processing => "processing",
+            PaymentStatus::Authorised => "authorised",
+            PaymentStatus::Paid => "paid",
+            PaymentStatus::Cancelled => "cancelled",
+            PaymentStatus::Expired => "expired",
         }
     }
 }
 
-/// A payment intent.
+/// A payment.
 #[derive(Clone, Debug)]
-pub struct Intent {
+pub struct Payment {
     /// Its id.
     pub id: String,
     /// When it was made.
@@ -47,39 +54,48 @@ pub struct Intent {
     /// In which currency.
     pub currency: Currency,
     /// How it stands.
-    pub status: IntentStatus,
+    pub status: PaymentStatus,
     /// True when capture is a step of its own.
     pub is_manual: bool,
     /// The shop's own notes; the order reference is one of them.
     pub metadata: BTreeMap<String, String>,
     /// Of the account's live mode.
     pub is_live: bool,
-    /// Authorised and not captured.
-    pub capturable: i64,
-    /// The means of payment.
+    /// Held on the payer's means and not taken.
+    pub held: i64,
+    /// The means of payment: `ideal` or `card`.
     pub method: String,
+    /// When an authorisation lapses, where the means of payment says so.
+    pub capture_before: Option<i64>,
     /// The last attempt to pay it.
     pub latest_charge: Option<String>,
-    /// When it was called off.
-    pub canceled_at: Option<i64>,
-    /// Why.
-    pub cancellation_reason: Option<String>,
+    /// When it was called off or lapsed.
+    pub ended_at: Option<i64>,
+    /// Why it was called off, by the caller's word.
+    pub end_reason: Option<String>,
     /// Why the last attempt failed.
     pub failure: Option<String>,
 }
 
-/// One attempt to take money.
+impl Payment {
+    /// The order reference on it.
+    pub fn reference(&self) -> Option<&str> {
+        self.metadata.get(ORDER_REFERENCE).map(String::as_str)
+    }
+}
+
+/// One attempt to take a payment's money.
 #[derive(Clone, Debug)]
 pub struct Charge {
     /// Its id.
     pub id: String,
     /// The payment it belongs to.
-    pub intent: String,
+    pub payment: String,
     /// When it was made.
     pub created: i64,
     /// Authorised or taken.
     pub amount: i64,
-    /// Taken.
+    /// Taken: the sum of its captures.
     pub captured: i64,
     /// True when the attempt succeeded, at least in authorising.
     pub is_paid: bool,
@@ -87,24 +103,56 @@ pub struct Charge {
     pub is_disputed: bool,
 }
 
+/// Money taken at one moment.
+#[derive(Clone, Debug)]
+pub struct Capture {
+    /// Its id.
+    pub id: String,
+    /// The payment it belongs to.
+    pub payment: String,
+    /// The attempt it belongs to.
+    pub charge: String,
+    /// When it was taken.
+    pub created: i64,
+    /// How much.
+    pub amount: i64,
+}
+
 /// Where a refund stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RefundStatus {
     /// Accepted, under way.
     Pending,
+    /// Accepted, and waiting for the account's balance.
+    Waiting,
     /// Done, which may still turn into failed.
     Succeeded,
     /// The money came back to the shop's balance.
     Failed,
+    /// Called off before it left.
+    Cancelled,
+    /// Done, and then sent back by the payer's bank.
+    Reversed,
 }
 
 impl RefundStatus {
-    /// Stripe's word.
+    /// In words.
     pub fn word(self) -> &'static str {
         match self {
             RefundStatus::Pending => "pending",
+            RefundStatus::Waiting => "waiting",
             RefundStatus::Succeeded => "succeeded",
             RefundStatus::Failed => "failed",
+            RefundStatus::Cancelled => "cancelled",
+            RefundStatus::Reversed => "reversed",
+        }
+    }
+
+    /// True while the money is gone or going.
+    pub fn stands(self) -> bool {
+        match self {
+            RefundStatus::Pending | RefundStatus::Waiting | RefundStatus::Succeeded => true,
+            RefundStatus::Failed | RefundStatus::Cancelled | RefundStatus::Reversed => false,
         }
     }
 }
@@ -117,45 +165,37 @@ pub struct Refund {
     /// The charge it refunds.
     pub charge: String,
     /// The payment it belongs to.
-    pub intent: String,
+    pub payment: String,
     /// When it was made.
     pub created: i64,
     /// How much.
     pub amount: i64,
     /// How it stands.
     pub status: RefundStatus,
-    /// The maker's notes.
+    /// The maker's notes and references; a mark is one of their values.
     pub metadata: BTreeMap<String, String>,
     /// Why it was made.
     pub reason: Option<String>,
-    /// Why it waits.
-    pub pending_reason: Option<&'static str>,
-    /// Why it failed.
-    pub failure_reason: Option<String>,
     /// True when it was made in the dashboard, not through the API.
     pub is_by_staff: bool,
+}
+
+impl Refund {
+    /// True when its maker marked it with this.
+    pub fn carries(&self, mark: &str) -> bool {
+        self.metadata.values().any(|value| value == mark)
+    }
 }
 
 /// Where a dispute stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DisputeStatus {
-    /// Open.
-    NeedsResponse,
+    /// Not decided.
+    Open,
     /// The shop keeps the money.
     Won,
     /// The payer has the money.
     Lost,
-}
-
-impl DisputeStatus {
-    /// Stripe's word.
-    pub fn word(self) -> &'static str {
-        match self {
-            DisputeStatus::NeedsResponse => "needs_response",
-            DisputeStatus::Won => "won",
-            DisputeStatus::Lost => "lost",
-        }
-    }
 }
 
 /// A payer's complaint at the bank.
@@ -166,7 +206,7 @@ pub struct Dispute {
     /// The disputed charge.
     pub charge: String,
     /// The payment it belongs to.
-    pub intent: String,
+    pub payment: String,
     /// When it was opened.
     pub created: i64,
     /// How much.
@@ -178,48 +218,53 @@ pub struct Dispute {
 /// One thing that happened, as it was told.
 #[derive(Clone, Debug)]
 pub struct Event {
-    /// Its id.
+    /// Its id; the PSP's own when it gives events ids, else the sandbox's.
     pub id: String,
     /// When.
     pub created: i64,
-    /// What.
+    /// The PSP's own word for it.
     pub kind: String,
+    /// What it tells; none when it only says in other words what another event tells.
+    pub told: Option<Told>,
     /// The payment it is about.
-    pub intent: String,
+    pub payment: String,
     /// Of the account's live mode.
     pub is_live: bool,
-    /// The whole event.
-    pub json: Value,
+    /// The message, unsigned.
+    pub body: Vec<u8>,
 }
 
-/// Everything the PSP has booked. Ids count up, so that their order is the order of making.
+/// Everything the PSP has booked. Ids of charges, captures, refunds, disputes and events count
+/// up, so that their order is the order of making.
 #[derive(Clone, Debug, Default)]
 pub struct Records {
-    /// Payment intents.
-    pub intents: BTreeMap<String, Intent>,
-    /// Charges.
+    /// Payments.
+    pub payments: BTreeMap<String, Payment>,
+    /// Attempts.
     pub charges: BTreeMap<String, Charge>,
+    /// Captures.
+    pub captures: BTreeMap<String, Capture>,
     /// Refunds.
     pub refunds: BTreeMap<String, Refund>,
     /// Disputes.
     pub disputes: BTreeMap<String, Dispute>,
     /// Events.
     pub events: BTreeMap<String, Event>,
-    made: u64,
 }
 
 impl Records {
-    /// A new id with this prefix.
-    pub(super) fn new_id(&mut self, prefix: &str) -> String {
-        self.made = self.made.saturating_add(1);
-        format!("{prefix}_sandbox{:010}", self.made)
-    }
-
     /// The payment's charges, oldest first.
-    pub fn charges_of<'a>(&'a self, intent: &'a str) -> impl Iterator<Item = &'a Charge> {
+    pub fn charges_of<'a>(&'a self, payment: &'a str) -> impl Iterator<Item = &'a Charge> {
         self.charges
             .values()
-            .filter(move |charge| charge.intent == intent)
+            .filter(move |charge| charge.payment == payment)
+    }
+
+    /// The payment's captures, oldest first.
+    pub fn captures_of<'a>(&'a self, payment: &'a str) -> impl Iterator<Item = &'a Capture> {
+        self.captures
+            .values()
+            .filter(move |capture| capture.payment == payment)
     }
 
     /// The charge's refunds, oldest first.
@@ -229,33 +274,61 @@ impl Records {
             .filter(move |refund| refund.charge == charge)
     }
 
+    /// The payment's refunds, oldest first.
+    pub fn refunds_for<'a>(&'a self, payment: &'a str) -> impl Iterator<Item = &'a Refund> {
+        self.refunds
+            .values()
+            .filter(move |refund| refund.payment == payment)
+    }
+
     /// Taken by this payment.
-    pub fn received(&self, intent: &str) -> i64 {
-        sum(self.charges_of(intent).map(|charge| charge.captured))
+    pub fn received(&self, payment: &str) -> i64 {
+        sum(self.charges_of(payment).map(|charge| charge.captured))
     }
 
     /// Gone back or going back of this charge.
     pub fn refunded(&self, charge: &str) -> i64 {
-        let refunds = self.refunds_of(charge);
-        let standing = refunds.filter(|refund| refund.status != RefundStatus::Failed);
+        let standing = self.refunds_of(charge).filter(|one| one.status.stands());
+        sum(standing.map(|refund| refund.amount))
+    }
+
+    /// Gone back or going back of this payment.
+    pub fn refunded_for(&self, payment: &str) -> i64 {
+        let standing = self.refunds_for(payment).filter(|one| one.status.stands());
         sum(standing.map(|refund| refund.amount))
     }
 
     /// The order reference on a payment.
-    pub fn reference_of(&self, intent: &str) -> Option<String> {
-        let metadata = &self.intents.get(intent)?.metadata;
-        metadata.get("order_reference").cloned()
+    pub fn reference_of(&self, payment: &str) -> Option<String> {
+        let reference = self.payments.get(payment)?.reference();
+        reference.map(str::to_owned)
+    }
+
+    /// True when this payment was called off or released.
+    pub fn is_cancelled(&self, payment: &str) -> bool {
+        let payment = self.payments.get(payment);
+        payment.is_some_and(|payment| payment.status == PaymentStatus::Cancelled)
     }
 
     /// The payment that an id of any kind belongs to.
-    pub(super) fn intent_of(&self, id: &str) -> Option<String> {
-        let charge = self.charges.get(id).map(|charge| &charge.intent);
-        let refund = self.refunds.get(id).map(|refund| &refund.intent);
-        let dispute = self.disputes.get(id).map(|dispute| &dispute.intent);
-        let found = charge.or(refund).or(dispute);
+    pub fn payment_of(&self, id: &str) -> Option<String> {
+        let charge = self.charges.get(id).map(|charge| &charge.payment);
+        let capture = self.captures.get(id).map(|capture| &capture.payment);
+        let refund = self.refunds.get(id).map(|refund| &refund.payment);
+        let dispute = self.disputes.get(id).map(|dispute| &dispute.payment);
+        let found = charge.or(capture).or(refund).or(dispute);
         found
             .cloned()
-            .or_else(|| self.intents.contains_key(id).then(|| id.to_owned()))
+            .or_else(|| self.payments.contains_key(id).then(|| id.to_owned()))
+    }
+
+    /// What calls about this id are about: the order reference of its payment, the payment when
+    /// it names none, or the id itself when nothing is known of it.
+    pub fn subject_of(&self, id: &str) -> String {
+        match self.payment_of(id) {
+            Some(payment) => self.reference_of(&payment).unwrap_or(payment),
+            None => id.to_owned(),
+        }
     }
 }
 

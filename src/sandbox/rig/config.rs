@@ -3,6 +3,8 @@
 //! Knows the published keys of the file and the addresses of the sandbox; short spans by default,
 //! so that a story takes seconds.
 
+use super::super::psp::kind::{Kind, Place, quoted, value_of};
+use super::super::psp::stripe;
 use super::super::world::World;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -10,14 +12,16 @@ use std::path::PathBuf;
 
 /// The shop's key in the configuration.
 pub const SHOP: &str = "klompen";
-/// The PSP account's key in the configuration.
-pub const ACCOUNT: &str = "stripe_nl";
+/// The key of the account at Stripe in the configuration.
+pub const ACCOUNT: &str = stripe::KIND.account;
 
 /// What a rig is made of. Values in the maps are TOML, as they stand after the `=`.
 #[derive(Clone, Debug)]
 pub struct Setup {
     /// The program.
     pub program: PathBuf,
+    /// The PSP; Stripe at first.
+    pub kind: &'static Kind,
     /// A private directory for store, configuration and log.
     pub dir: PathBuf,
     /// The store; SQLite in the directory at first.
@@ -26,7 +30,7 @@ pub struct Setup {
     pub policy: BTreeMap<String, String>,
     /// Keys of `[shop.klompen]` beside address, kind and secret.
     pub shop: BTreeMap<String, String>,
-    /// Keys of `[psp.stripe_nl]` beside kind, shop, key, secret and address.
+    /// Keys of `[psp.NAME]` beside kind, shop and the kind's own.
     pub account: BTreeMap<String, String>,
     /// An operator's token, to be configured and used; none: reading from loopback only.
     pub operator_token: Option<String>,
@@ -57,6 +61,7 @@ impl Setup {
         };
         Setup {
             program,
+            kind: &stripe::KIND,
             store_url: format!("sqlite:{}", dir.join("reconciled.db").display()),
             dir,
             policy: map(&[
@@ -65,6 +70,9 @@ impl Setup {
                 ("refund_delay", "\"1s\""),
                 ("confirm_patience", "\"5m\""),
                 ("outage_patience", "\"5m\""),
+                ("confirm_check", "\"5m\""),
+                // Most stories begin with an orphan, before any order is known to be found.
+                ("canary", "false"),
             ]),
             shop: map(&[("name", "\"Klompenwinkel\""), ("mode", "\"full\"")]),
             account: map(&[
@@ -78,6 +86,13 @@ impl Setup {
             more: String::new(),
             env: BTreeMap::new(),
         }
+    }
+
+    /// Between this PSP and the shop.
+    #[must_use]
+    pub fn at(mut self, kind: &'static Kind) -> Setup {
+        self.kind = kind;
+        self
     }
 
     /// Sets a key of the policy.
@@ -104,7 +119,6 @@ impl Setup {
     /// The file.
     pub(super) fn toml(&self, at: &Addresses, world: &World) -> String {
         let mut text = String::new();
-        let account = world.psp.setup();
         let section = |text: &mut String, name: &str, entries: &[(&str, String)]| {
             line(text, &format!("[{name}]"));
             for (key, value) in entries {
@@ -134,17 +148,18 @@ impl Setup {
         entries(&mut text, &self.shop);
         section(&mut text, &format!("shop.{SHOP}.policy"), &[]);
         entries(&mut text, &self.policy);
-        let psp = [
-            ("kind", quoted("stripe")),
-            ("shop", quoted(SHOP)),
-            ("api_key", value_of(&account.api_key)),
-            (
-                "webhook_secrets",
-                format!("[{}]", value_of(&account.webhook_secret)),
-            ),
-            ("api_base", quoted(&format!("http://{}", at.psp))),
-        ];
-        section(&mut text, &format!("psp.{ACCOUNT}"), &psp);
+        let psp = [("kind", quoted(self.kind.word)), ("shop", quoted(SHOP))];
+        section(&mut text, &format!("psp.{}", self.kind.account), &psp);
+        let place = Place {
+            api_base: &format!("http://{}", at.psp),
+            dir: &self.dir,
+        };
+        for (key, value) in (self.kind.config)(world.psp.setup(), &place) {
+            // What a story sets itself stands once.
+            if !self.account.contains_key(key) {
+                line(&mut text, &format!("{key} = {value}"));
+            }
+        }
         entries(&mut text, &self.account);
         line(&mut text, &self.more);
         text
@@ -160,12 +175,4 @@ fn entries(text: &mut String, entries: &BTreeMap<String, String>) {
 fn line(text: &mut String, line: &str) {
     text.push_str(line);
     text.push('\n');
-}
-
-fn quoted(text: &str) -> String {
-    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
-}
-
-fn value_of(secret: &str) -> String {
-    format!("{{ value = {} }}", quoted(secret))
 }

@@ -64,12 +64,12 @@ impl Drop for Scratch {
 }
 
 /// Writes a file that only its owner can read, replacing what was there in one step.
-pub(super) fn write_private(path: &Path, text: &str) -> Result<(), RigError> {
+pub(super) fn write_private(path: &Path, contents: &[u8]) -> Result<(), RigError> {
     let beside = path.with_extension("new");
     let failed = |error| RigError::io(format!("writing {}", path.display()))(error);
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create(true).truncate(true).mode(0o600);
     let mut file = options.open(&beside).map_err(failed)?;
-    file.write_all(text.as_bytes()).map_err(failed)?;
+    file.write_all(contents).map_err(failed)?;
     std::fs::rename(&beside, path).map_err(failed)
 }

@@ -31,7 +31,7 @@ async fn the_psp_answers_over_a_real_socket_and_closes_it_for_a_lost_call() {
             .contains("\"amount_received\":5995")
     );
     rig.psp(|psp| {
-        let aim = Aim::kind(PspCall::FetchIntent);
+        let aim = Aim::kind(PspCall::Fetch);
         psp.lay(aim, Times::Next(1), Fault::before(Symptom::Close));
     });
     assert!(matches!(

@@ -25,6 +25,9 @@ struct Subject {
     #[serde(default)]
     payments: Vec<Named>,
     amount: Option<Money>,
+    #[serde(default)]
+    decision: u64,
+    expires_at: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -38,6 +41,10 @@ pub(super) struct Claim {
     pub(super) reference: String,
     pub(super) payments: Vec<Paid>,
     pub(super) amount: Option<Money>,
+    /// The decision's number; 0 when none was named.
+    pub(super) decision: u64,
+    /// True when it is too late to act on it.
+    pub(super) is_expired: bool,
 }
 
 fn kind_of(what: &str) -> ShopCall {
@@ -115,11 +122,15 @@ impl SandboxShop {
                 refusal(400, "no_reference")
             }
             (ShopCall::Confirm | ShopCall::LookUp | ShopCall::Release, Some(reference)) => {
+                let expires_at = message.data.expires_at.as_deref();
+                let expires_at = expires_at.and_then(|text| text.parse::<jiff::Timestamp>().ok());
                 let named = message.data.payments.into_iter();
                 let claim = Claim {
                     reference,
                     payments: named.map(|paid| (paid.account, paid.id)).collect(),
                     amount: message.data.amount,
+                    decision: message.data.decision,
+                    is_expired: expires_at.is_some_and(|at| at.as_microsecond() < now.micros()),
                 };
                 self.answer(kind, &claim)
             }
@@ -180,6 +191,8 @@ fn show(order: &ShopOrder, kind: ShopCall, is_released: bool) -> serde_json::Val
         "fulfilled": order.is_fulfilled,
     });
     if let Some(fields) = shown.as_object_mut() {
+        let created_at = order.created_at.map(rfc3339);
+        fields.extend(created_at.map(|at| ("created_at".to_owned(), json!(at))));
         let reason = order.reason.as_deref();
         fields.extend(reason.map(|reason| ("reason".to_owned(), json!(reason))));
     }

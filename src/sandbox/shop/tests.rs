@@ -119,6 +119,44 @@ fn a_released_order_is_never_confirmed_for_those_payments() {
 }
 
 #[test]
+fn a_confirm_that_is_expired_or_older_than_a_release_is_refused_unless_the_shop_is_heedless() {
+    let stale = |expires: i64, decision: u32, is_heedless: bool| {
+        let mut shop = shop();
+        shop.place("1001", eur(5_000), at(0));
+        shop.set_heedless(is_heedless);
+        let mut released = message("order.release", "1001", Some("pi_9"), 5_000);
+        released["data"]["decision"] = json!(3);
+        shop.handle(&signed("release", &released), at(0));
+        shop.change("1001", |order| order.is_revivable = true);
+        let mut asked = message("order.confirm", "1001", Some("pi_1"), 5_000);
+        asked["data"]["decision"] = json!(decision);
+        asked["data"]["expires_at"] = json!(protocol::rfc3339(at(expires)));
+        answer(&shop.handle(&signed("confirm", &asked), at(30))).0["status"].clone()
+    };
+    assert_eq!(stale(60, 4, false), "confirmed");
+    assert_eq!(stale(20, 4, false), "cancelled", "expired");
+    assert_eq!(stale(60, 2, false), "cancelled", "older than the release");
+    assert_eq!(stale(20, 2, true), "confirmed");
+}
+
+#[test]
+fn a_call_in_the_proxys_queue_has_its_effect_when_it_is_let_through() {
+    let mut shop = shop();
+    shop.place("1001", eur(5_000), at(0));
+    shop.lay(
+        Aim::kind(ShopCall::Confirm),
+        Times::Next(1),
+        Fault::before(Symptom::Queue),
+    );
+    let asked = signed("c", &message("order.confirm", "1001", Some("pi_1"), 5_000));
+    assert_eq!(shop.serve(&asked, at(0)).reply, None);
+    assert_eq!(shop.order("1001").unwrap().mails, 0);
+    assert_eq!(shop.let_through(at(60)), 1);
+    assert_eq!(shop.order("1001").unwrap().mails, 1);
+    assert_eq!(shop.let_through(at(61)), 0);
+}
+
+#[test]
 fn a_confirmed_order_is_not_given_up() {
     let mut shop = shop();
     shop.place("1001", eur(5_000), at(0));

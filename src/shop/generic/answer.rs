@@ -27,8 +27,12 @@ struct Answer {
 #[derive(Deserialize)]
 struct OrderWord {
     reference: Option<String>,
+    formerly: Option<Vec<String>>,
     status: Option<String>,
     amount: Option<Object<WrittenAmount>>,
+    paid_otherwise: Option<Object<WrittenAmount>>,
+    give_back: Option<Object<WrittenAmount>>,
+    created_at: Option<String>,
     paid_by: Option<Vec<Object<WrittenPayment>>>,
     fulfilled: Option<bool>,
     reason: Option<String>,
@@ -124,7 +128,9 @@ fn said(response: &Response, reference: &Reference) -> Result<(OrderWord, Option
     let answer: Answer = parts::object(&response.body).map_err(|(fault, _)| fault)?;
     let Object(word) = answer.order.ok_or("missing_order")?;
     let is_ours = |echo: &String| echo == reference.as_str();
-    if word.reference.as_ref().is_none_or(is_ours) {
+    // An order that got a new reference, as when a guest's cart is merged, answers for its old ones.
+    let was_ours = word.formerly.iter().flatten().any(is_ours);
+    if was_ours || word.reference.as_ref().is_none_or(is_ours) {
         Ok((word, answer.epoch))
     } else {
         Err("other_order")
@@ -179,7 +185,9 @@ fn snapshot(
             retry_after,
         }),
         amount: word.amount.as_ref().map(parts::amount).transpose()?,
+        terms: parts::terms(word.paid_otherwise.as_ref(), word.give_back.as_ref())?,
         expires_at: None,
+        created_at: word.created_at.as_deref().map(parts::time).transpose()?,
         claims: std::collections::BTreeSet::new(),
         locale: None,
     })

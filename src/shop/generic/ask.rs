@@ -5,6 +5,7 @@
 use super::parts::written_time;
 use crate::core::money::Money;
 use crate::core::plan::PaidPart;
+use crate::core::reconcile::CONFIRM_EXPIRES_AFTER;
 use crate::core::time::Time;
 use crate::shop::ShopAsk;
 use serde::Serialize;
@@ -25,6 +26,8 @@ enum Content<'a> {
         payments: Vec<Paid<'a>>,
         amount: Money,
         late: bool,
+        decision: u32,
+        expires_at: String,
     },
     LookUp {
         reference: &'a str,
@@ -32,6 +35,9 @@ enum Content<'a> {
     Release {
         reference: &'a str,
         payments: Vec<Paid<'a>>,
+        decision: u32,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        paid_otherwise: Option<Money>,
     },
     Notice {
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -66,6 +72,7 @@ pub(super) fn body(ask: &ShopAsk, now: Time) -> Vec<u8> {
             payments,
             amount,
             late,
+            decision,
         } => (
             "order.confirm",
             Content::Confirm {
@@ -73,6 +80,8 @@ pub(super) fn body(ask: &ShopAsk, now: Time) -> Vec<u8> {
                 payments: payments.iter().map(paid).collect(),
                 amount: *amount,
                 late: *late,
+                decision: *decision,
+                expires_at: written_time(now.plus(CONFIRM_EXPIRES_AFTER)),
             },
         ),
         ShopAsk::LookUp { reference } => (
@@ -84,11 +93,15 @@ pub(super) fn body(ask: &ShopAsk, now: Time) -> Vec<u8> {
         ShopAsk::Release {
             reference,
             payments,
+            decision,
+            paid_otherwise,
         } => (
             "order.release",
             Content::Release {
                 reference: reference.as_str(),
                 payments: payments.iter().map(paid).collect(),
+                decision: *decision,
+                paid_otherwise: *paid_otherwise,
             },
         ),
         ShopAsk::Notify {
@@ -172,6 +185,7 @@ mod tests {
             payments: vec![part("pi_1", 5000, Some("ideal")), part("pi_2", 995, None)],
             amount: euros(5995),
             late: true,
+            decision: 3,
         };
         assert_eq!(
             sent(&ask),
@@ -188,6 +202,8 @@ mod tests {
                     ],
                     "amount": {"value": "59.95", "currency": "EUR"},
                     "late": true,
+                    "decision": 3,
+                    "expires_at": "2026-11-21T10:00:20Z",
                 },
             })
         );
@@ -211,6 +227,8 @@ mod tests {
         let ask = ShopAsk::Release {
             reference: order(),
             payments: vec![part("pi_1", 5995, Some("ideal"))],
+            decision: 4,
+            paid_otherwise: Some(euros(2000)),
         };
         assert_eq!(
             sent(&ask),
@@ -223,6 +241,8 @@ mod tests {
                         {"account": "stripe_nl", "id": "pi_1", "method": "ideal",
                          "amount": {"value": "59.95", "currency": "EUR"}},
                     ],
+                    "decision": 4,
+                    "paid_otherwise": {"value": "20.00", "currency": "EUR"},
                 },
             })
         );

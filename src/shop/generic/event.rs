@@ -29,7 +29,10 @@ struct Envelope {
 struct Content {
     reference: Option<String>,
     amount: Option<Object<WrittenAmount>>,
+    paid_otherwise: Option<Object<WrittenAmount>>,
+    give_back: Option<Object<WrittenAmount>>,
     expires_at: Option<String>,
+    created_at: Option<String>,
     payments: Option<Vec<Object<WrittenPayment>>>,
     locale: Option<String>,
     status: Option<String>,
@@ -105,11 +108,20 @@ fn snapshot(
         .map_err(|bad| unreadable("bad_reference", &format!("data.reference {bad}")))?;
     let amount = content.amount.as_ref().map(parts::amount).transpose();
     let amount = amount.map_err(|fault| unreadable(fault, "data.amount is not an exact amount"))?;
+    let terms = parts::terms(content.paid_otherwise.as_ref(), content.give_back.as_ref());
+    let terms = terms.map_err(|fault| {
+        unreadable(
+            fault,
+            "data.paid_otherwise or data.give_back is not an exact amount",
+        )
+    })?;
     if kind == Kind::Stands(OrderStatus::Pending) {
         present(amount, "data.amount")?;
     }
     let expires_at = content.expires_at.as_deref();
     let expires_at = expires_at.map(|text| time(text, "data.expires_at"));
+    let created_at = content.created_at.as_deref();
+    let created_at = created_at.map(|text| time(text, "data.created_at"));
     let status = kind.status(content.status.as_deref())?;
     let paid_by = payments(content.paid_by.as_deref(), "data.paid_by")?;
     let statement = status.map(|status| Statement {
@@ -128,7 +140,9 @@ fn snapshot(
         observed_at,
         statement,
         amount,
+        terms,
         expires_at: expires_at.transpose()?,
+        created_at: created_at.transpose()?,
         claims: payments(content.payments.as_deref(), "data.payments")?,
         locale: content.locale.clone().filter(|text| is_locale(text)),
     })

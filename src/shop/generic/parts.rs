@@ -5,7 +5,7 @@
 
 use crate::core::ids::{PaymentRef, is_printable};
 use crate::core::money::{Currency, Money};
-use crate::core::order::OrderStatus;
+use crate::core::order::{OrderStatus, Terms};
 use crate::core::time::{Span, Time};
 use jiff::Timestamp;
 use serde::de::value::MapAccessDeserializer;
@@ -76,6 +76,17 @@ pub(super) fn amount(written: &Object<WrittenAmount>) -> Result<Money, Fault> {
         return Err("bad_amount");
     }
     Ok(money)
+}
+
+/// What a message says of an order's money beyond what is owed.
+pub(super) fn terms(
+    paid_otherwise: Option<&Object<WrittenAmount>>,
+    give_back: Option<&Object<WrittenAmount>>,
+) -> Result<Terms, Fault> {
+    Ok(Terms {
+        paid_otherwise: paid_otherwise.map(amount).transpose()?,
+        give_back: give_back.map(amount).transpose()?,
+    })
 }
 
 /// The payments that a message names.

@@ -8,7 +8,7 @@ use crate::core::time::Time;
 use crate::store::digest::Key;
 use crate::store::rows::{minute, saturated};
 use crate::store::{
-    ActionRow, CheckoutRow, Disposition, JournalEntry, NewDelivery, Quarantined, ShopRow,
+    ActionRow, CheckoutRow, Disposition, JournalEntry, NewDelivery, Quarantined, ShopRow, Stamp,
     SweepMark, Tally, TallyKind, TallySums,
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -61,6 +61,7 @@ pub(super) struct State {
     pub(super) shops: BTreeMap<ShopId, ShopRow>,
     pub(super) first_starts: BTreeMap<AccountId, Time>,
     pub(super) sweeps: BTreeMap<(AccountId, u8), SweepMark>,
+    pub(super) stamp: Option<(String, u64)>,
 }
 
 /// The limit of a list as a length.
@@ -110,6 +111,13 @@ impl State {
         let money = |(currency, sum)| Money::new(saturated(sum), currency);
         sums.refunded = refunded.into_iter().map(money).collect();
         sums
+    }
+
+    pub(super) fn stamp(&mut self, home: &str) -> Stamp {
+        let (before, count) = self.stamp.take().unzip();
+        let generation = count.unwrap_or(0).saturating_add(1);
+        self.stamp = Some((home.to_owned(), generation));
+        Stamp { generation, before }
     }
 
     pub(super) fn set_sweep_mark(&mut self, mark: &SweepMark) {

@@ -3,9 +3,9 @@
 //! Counts everything anew at every call; what the durable stores keep must agree with it.
 
 use super::state::{KeptCheckout, State, most};
-use crate::core::ids::{CheckoutId, ShopId};
+use crate::core::ids::{CheckoutId, Reference, ShopId};
 use crate::core::money::{Currency, Money};
-use crate::core::plan::Verdict;
+use crate::core::plan::{Reason, Verdict};
 use crate::core::time::Time;
 use crate::store::rows::saturated;
 use crate::store::{
@@ -75,6 +75,21 @@ impl State {
         taken.sort();
         let page = taken.into_iter().take(most(filter.limit));
         page.filter_map(|(_, id)| self.loaded(id)).collect()
+    }
+
+    pub(super) fn newest_order(
+        &self,
+        shop: &ShopId,
+        (verdict, reason): (Verdict, Reason),
+        before: Time,
+    ) -> Option<(Time, Reference)> {
+        let rows = self.checkouts.values().map(|kept| &kept.row);
+        let fits = rows.filter(|row| {
+            let stands_so = row.verdict == verdict && row.reason == reason;
+            row.shop == *shop && stands_so && row.since <= before && row.reference.is_some()
+        });
+        let newest = fits.max_by_key(|row| (row.since, row.id.clone()))?;
+        newest.reference.clone().map(|one| (newest.since, one))
     }
 
     pub(super) fn journal(

@@ -3,10 +3,12 @@
 //! One connection writes, a few read, one moves the write-ahead log into the database. Knows no
 //! table.
 
+use super::error::is_constraint;
 use super::sql;
 use crate::store::StoreError;
 use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+    SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
+    SqliteSynchronous,
 };
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 use std::ffi::OsString;
@@ -18,8 +20,8 @@ use tokio::sync::{Mutex, MutexGuard};
 
 /// Waiting for another connection's lock, at most. Ours never hold one for long; a backup may.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// Emptying the log waits so long for readers, with the writer waiting too; then it is left for
-/// the next time.
+/// Cutting back a log that grew too long waits so long for readers, with the writer waiting too;
+/// then it is left for the next time.
 const CHECKPOINT_PATIENCE: Duration = Duration::from_millis(100);
 /// Connections that read at once: the engine, the dispatcher, a page or a sweep, an audit.
 const READERS: u32 = 4;
@@ -30,12 +32,17 @@ const LOCK_TRIES_MAX: u32 = 100;
 /// Between two looks at the lock file.
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
 /// Page cache of the writer, in KiB (negative by SQLite's convention).
-const WRITER_CACHE_KIB: &str = "-16384";
-/// The log is emptied, with writers waiting, once it is longer than this. Until then moving
-/// pages beside the writers is enough; they start the log anew when all of it was moved.
+const WRITER_CACHE_KIB: &str = "-8192";
+/// The rest of the log is moved while the writer waits, once it has more pages than this (16 MiB):
+/// only a log that was moved whole is begun anew. Its file keeps its length, because writing over
+/// pages costs less than adding them.
+const LOG_PAGES_MAX: i64 = 4096;
+/// Beyond this length the writer waits for readers, too, and the file is cut back to it.
 const LOG_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// The same in pages.
+const LOG_PAGES_PATIENT: i64 = 16_384;
 /// Pages after which a commit moves the log itself: a net for a program that never calls
-/// `checkpoint`, four times the length at which that one would have emptied it.
+/// `checkpoint`, four times the length at which that one would have cut it back.
 const LOG_PAGES_NET: &str = "65536";
 /// The file's access bits: payments are nobody else's business.
 const FILE_MODE: u32 = 0o600;
@@ -46,6 +53,9 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .create_if_missing(false)
         .busy_timeout(BUSY_TIMEOUT)
         .foreign_keys(true)
+        // A statement keeps what it would need to undo itself; in a file that costs more than
+        // the statement.
+        .pragma("temp_store", "memory")
         .disable_statement_logging()
 }
 
@@ -148,16 +158,19 @@ impl Writer {
         self.slot.lock().await
     }
 
-    /// Begins a transaction with the write lock held.
+    /// Waits for the writer's turn and begins a transaction with the write lock held.
     pub(super) async fn begin(&self) -> Result<Writing<'_>, StoreError> {
-        let mut writing = Writing {
-            slot: self.slot.lock().await,
-            is_over: false,
-        };
-        sqlx::query(sql::BEGIN_WRITING)
-            .execute(writing.connection().await?)
-            .await?;
+        let mut writing = self.turn().await;
+        writing.begin().await?;
         Ok(writing)
+    }
+
+    /// Waits for the writer's turn; nothing has begun.
+    pub(super) async fn turn(&self) -> Writing<'_> {
+        Writing {
+            slot: self.slot.lock().await,
+            is_over: true,
+        }
     }
 
     /// Closes the connection for good.
@@ -201,7 +214,7 @@ impl Slot {
     }
 }
 
-/// A transaction that writes. Unless it ends well its connection is dropped, and SQLite rolls
+/// The writer's turn, and in it a transaction that writes. Unless it ends well its connection is dropped, and SQLite rolls
 /// back: after a full disk or a caller that went away nobody has to guess what state it is in.
 pub(super) struct Writing<'a> {
     slot: MutexGuard<'a, Slot>,
@@ -209,6 +222,35 @@ pub(super) struct Writing<'a> {
 }
 
 impl Writing<'_> {
+    /// Begins a transaction with the write lock held.
+    pub(super) async fn begin(&mut self) -> Result<(), StoreError> {
+        self.is_over = false;
+        let begun = sqlx::query(sql::BEGIN_WRITING);
+        begun.execute(self.connection().await?).await?;
+        Ok(())
+    }
+
+    /// Runs a whole transaction in one go to the database's thread, from its beginning to its
+    /// commit. False when the schema refused a row: then nothing was written.
+    pub(super) async fn run_whole(
+        &mut self,
+        transaction: sqlx::query::Query<'_, sqlx::Sqlite, SqliteArguments>,
+    ) -> Result<bool, StoreError> {
+        self.is_over = false;
+        let done = transaction.execute(self.connection().await?).await;
+        let is_refused = match done {
+            Ok(_) => false,
+            Err(error) if is_constraint(&error) => true,
+            Err(error) => return Err(error.into()),
+        };
+        if is_refused {
+            let back = sqlx::query(sql::ROLLBACK);
+            back.execute(self.connection().await?).await?;
+        }
+        self.is_over = true;
+        Ok(!is_refused)
+    }
+
     /// The connection, inside the transaction.
     pub(super) async fn connection(&mut self) -> Result<&mut SqliteConnection, StoreError> {
         self.slot.connection().await
@@ -258,8 +300,8 @@ impl Checkpointer {
         }
     }
 
-    /// Moves what can be moved beside readers and writer; empties a log that has grown too long
-    /// while the writer waits.
+    /// Moves what can be moved beside readers and writer; a log that has grown long is moved whole
+    /// while the writer waits, so that it is begun anew.
     pub(super) async fn run(&self, writer: &Writer) -> Result<(), StoreError> {
         let mut held = self.connection.lock().await;
         let mut open = match held.take() {
@@ -269,15 +311,15 @@ impl Checkpointer {
                 options.connect().await?
             }
         };
-        sqlx::query(sql::CHECKPOINT_PASSIVE)
-            .execute(&mut open)
-            .await?;
-        let log = tokio::fs::metadata(beside(&self.path, "-wal")).await;
-        if log.is_ok_and(|log| log.len() > LOG_BYTES_MAX) {
+        let pages = log_pages(&mut open, sql::CHECKPOINT_PASSIVE).await?;
+        if pages > LOG_PAGES_MAX {
             let waiting = writer.slot().await;
-            sqlx::query(sql::CHECKPOINT_TRUNCATE)
-                .execute(&mut open)
-                .await?;
+            let rest = if pages > LOG_PAGES_PATIENT {
+                sql::CHECKPOINT_RESTART
+            } else {
+                sql::CHECKPOINT_PASSIVE
+            };
+            log_pages(&mut open, rest).await?;
             drop(waiting);
         }
         *held = Some(open);
@@ -292,6 +334,15 @@ impl Checkpointer {
             tracing::warn!(%error, "store: the checkpointing connection did not close cleanly");
         }
     }
+}
+
+/// Moves pages; how many the log has had since it was begun.
+async fn log_pages(
+    connection: &mut SqliteConnection,
+    statement: &'static str,
+) -> Result<i64, StoreError> {
+    let (_, pages, _): (i64, i64, i64) = sqlx::query_as(statement).fetch_one(connection).await?;
+    Ok(pages)
 }
 
 #[cfg(test)]

@@ -25,17 +25,23 @@ fn corrupt(detail: String) -> StoreError {
     }
 }
 
+fn primary_code(error: &sqlx::Error) -> Option<i64> {
+    let code = error.as_database_error()?.code()?;
+    code.parse::<i64>().ok().map(|code| code & PRIMARY)
+}
+
+/// Did the schema refuse a row?
+pub(super) fn is_constraint(error: &sqlx::Error) -> bool {
+    primary_code(error) == Some(CONSTRAINT)
+}
+
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> StoreError {
         let text = error.to_string();
         if let sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) = error {
             return corrupt(text);
         }
-        let code = error
-            .as_database_error()
-            .and_then(|database| database.code())
-            .and_then(|code| code.parse::<i64>().ok());
-        match code.map(|code| code & PRIMARY) {
+        match primary_code(&error) {
             Some(CORRUPT | CONSTRAINT | MISMATCH | NOT_A_DATABASE) => corrupt(text),
             // Full (13), busy (5), locked (6), read-only (8), I/O (10), cannot open (14), and
             // whatever else may pass: nothing was written, and trying again is right.

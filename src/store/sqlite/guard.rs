@@ -10,7 +10,9 @@ use crate::core::ids::{AccountId, ShopId};
 use crate::core::money::{Currency, Money};
 use crate::core::time::Time;
 use crate::store::rows::{RawShop, RawSweep, Reading, joined, minute, split};
-use crate::store::{RefundJudge, ShopRow, StoreError, SweepMark, Tally, TallyKind, TallySums};
+use crate::store::{
+    RefundJudge, ShopRow, Stamp, StoreError, SweepMark, Tally, TallyKind, TallySums,
+};
 use sqlx::SqliteConnection;
 use std::collections::BTreeMap;
 
@@ -36,8 +38,14 @@ pub(super) async fn set_brake(
         .bind(shop.as_str())
         .bind(brake.map(|(cause, _)| cause.code()))
         .bind(brake.map(|(_, at)| at.micros()))
-        .execute(connection)
+        .execute(&mut *connection)
         .await?;
+    if brake.is_none() {
+        sqlx::query(sql::FORGET_TALLIES)
+            .bind(shop.as_str())
+            .execute(connection)
+            .await?;
+    }
     Ok(())
 }
 
@@ -135,6 +143,24 @@ pub(super) async fn first_start(
         .fetch_one(connection)
         .await?;
     Ok(Time::from_micros(first))
+}
+
+pub(super) async fn stamp(
+    connection: &mut SqliteConnection,
+    home: &str,
+    now: Time,
+) -> Result<Stamp, StoreError> {
+    let before: Option<String> = sqlx::query_scalar(sql::SELECT_HOME)
+        .fetch_optional(&mut *connection)
+        .await?;
+    let generation: i64 = sqlx::query_scalar(sql::STAMP_INSTANCE)
+        .bind(home)
+        .bind(now.micros())
+        .fetch_one(connection)
+        .await?;
+    let reading = Reading::of("instance", 1);
+    let generation = reading.parsed("generation", u64::try_from(generation))?;
+    Ok(Stamp { generation, before })
 }
 
 pub(super) async fn sweep_marks(

@@ -3,7 +3,7 @@
 //! Knows what makes two deliveries the same, nothing of what they say.
 
 use super::connect::Writing;
-use super::pack::{Arena, rows};
+use super::pack::{Arena, Place, rows};
 use super::{read_all, sql};
 use crate::store::digest::{CONFLICT, Digests, KEY_BYTES, Key, conflict_key, digests_of};
 use crate::store::rows::{RawDelivery, RawParked, RawQuarantined};
@@ -34,6 +34,55 @@ struct Entering<'a> {
     key: Key,
     delivery: &'a NewDelivery,
     is_parked: bool,
+}
+
+/// The bytes of a batch, end to end, and where each delivery's begin.
+pub(super) struct Packed {
+    arena: Arena,
+    places: Vec<Place>,
+}
+
+/// Lays out each delivery as `APPEND_UNKNOWN` reads it; before the writer's turn, too.
+pub(super) fn pack(batch: &[NewDelivery], digests: &[Digests]) -> Packed {
+    let sizes = batch.iter().map(|one| {
+        let texts = one.delivery_id.len().saturating_add(one.body.len());
+        texts.saturating_add(KEY_BYTES * 2)
+    });
+    let mut arena = Arena::with_capacity(sizes.sum());
+    let mut places = Vec::with_capacity(batch.len());
+    for (delivery, digests) in batch.iter().zip(digests) {
+        places.push(arena.put(&digests.key));
+        arena.put(&digests.body);
+        arena.put(delivery.delivery_id.as_bytes());
+        arena.put(&delivery.body);
+    }
+    Packed { arena, places }
+}
+
+/// Appends a batch in one go, as nearly all batches can be; false, and nothing is written, when
+/// one of its deliveries is known already or comes twice.
+pub(super) async fn append_unknown(
+    writing: &mut Writing<'_>,
+    batch: &[NewDelivery],
+    packed: Packed,
+) -> Result<bool, StoreError> {
+    let mut unknown = Vec::with_capacity(batch.len());
+    for (delivery, place) in batch.iter().zip(packed.places) {
+        let received_at = delivery.received_at.micros();
+        unknown.push((
+            writing.next_inbox_id(received_at),
+            delivery.sender.code(),
+            i64::from(delivery.is_signed),
+            received_at,
+            place.begins(),
+            delivery.delivery_id.len(),
+            delivery.body.len(),
+        ));
+    }
+    let transaction = sqlx::query(sql::APPEND_UNKNOWN)
+        .bind(rows(&unknown)?)
+        .bind(packed.arena.into_bytes());
+    writing.run_whole(transaction).await
 }
 
 /// Appends a batch inside the transaction.

@@ -16,6 +16,13 @@ pub(super) struct Arena {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Place(usize, usize);
 
+impl Place {
+    /// Its first byte.
+    pub(super) fn begins(self) -> usize {
+        self.0
+    }
+}
+
 impl Arena {
     /// An arena with room for so many bytes. It begins with a byte that belongs to nobody,
     /// because `substr` of an empty blob is NULL and not the empty value.

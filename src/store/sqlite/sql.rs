@@ -14,6 +14,34 @@ macro_rules! statements {
     };
 }
 
+/// Rows: id, sender, signed, received at, where its bytes begin in `$2`, bytes of the delivery id,
+/// bytes of the body. A delivery's bytes are its key, its body's hash, its id and its body.
+macro_rules! unknown_keys {
+    () => {
+        "INSERT INTO delivery_keys (key, body_hash, inbox) \
+         SELECT substr($2, value ->> 4, 16), substr($2, (value ->> 4) + 16, 16), value ->> 0 \
+         FROM jsonb_each($1)"
+    };
+}
+
+macro_rules! unknown_inbox {
+    () => {
+        "INSERT INTO inbox (id, sender, delivery_id, key, received_at, is_signed, state) \
+         SELECT value ->> 0, value ->> 1, \
+           CAST(substr($2, (value ->> 4) + 32, value ->> 5) AS TEXT), \
+           substr($2, value ->> 4, 16), value ->> 3, value ->> 2, 'pending' \
+         FROM jsonb_each($1)"
+    };
+}
+
+macro_rules! unknown_bodies {
+    () => {
+        "INSERT INTO bodies (id, body) \
+         SELECT value ->> 0, substr($2, (value ->> 4) + 32 + (value ->> 5), value ->> 6) \
+         FROM jsonb_each($1)"
+    };
+}
+
 macro_rules! delivery_columns {
     () => {
         "i.id, i.sender, i.delivery_id, i.received_at, i.is_signed, b.body"
@@ -62,13 +90,18 @@ statements! {
     /// The write lock is taken at once; a transaction that reads first could not get it later.
     BEGIN_WRITING = "BEGIN IMMEDIATE";
     COMMIT = "COMMIT";
+    ROLLBACK = "ROLLBACK";
     /// Readers of several statements see one moment.
     BEGIN_READING = "BEGIN";
     CHECKPOINT_PASSIVE = "PRAGMA wal_checkpoint(PASSIVE)";
-    CHECKPOINT_TRUNCATE = "PRAGMA wal_checkpoint(TRUNCATE)";
+    CHECKPOINT_RESTART = "PRAGMA wal_checkpoint(RESTART)";
     SCHEMA_VERSION = "SELECT max(version) FROM _sqlx_migrations WHERE success";
 
     LAST_INBOX_ID = "SELECT max(id) FROM inbox";
+    /// A whole transaction in one go, for deliveries that are likely new; a known key fails it.
+    APPEND_UNKNOWN = concat!(
+        "BEGIN IMMEDIATE; ", unknown_keys!(), "; ", unknown_inbox!(), "; ", unknown_bodies!(),
+        "; COMMIT");
     /// Rows: key, body hash, inbox id. Known keys stay as they are.
     INSERT_DELIVERY_KEYS =
         "INSERT INTO delivery_keys (key, body_hash, inbox) \
@@ -262,6 +295,7 @@ statements! {
         "INSERT INTO shops (shop, brake_cause, brake_at) VALUES ($1, $2, $3) \
          ON CONFLICT (shop) DO UPDATE SET brake_cause = excluded.brake_cause, \
            brake_at = excluded.brake_at";
+    FORGET_TALLIES = "DELETE FROM tallies WHERE shop = $1";
     SELECT_TALLIES =
         "SELECT kind, currency, sum(count) AS count, sum(high) AS high, sum(low) AS low \
          FROM tallies WHERE shop = $1 AND minute >= $2 GROUP BY kind, currency";
@@ -269,6 +303,12 @@ statements! {
         "INSERT INTO accounts (account, first_started_at) VALUES ($1, $2) \
          ON CONFLICT (account) DO NOTHING";
     SELECT_FIRST_START = "SELECT first_started_at FROM accounts WHERE account = $1";
+    SELECT_HOME = "SELECT home FROM instance WHERE nr = 1";
+    STAMP_INSTANCE =
+        "INSERT INTO instance (nr, home, generation, started_at) VALUES (1, $1, 1, $2) \
+         ON CONFLICT (nr) DO UPDATE SET home = excluded.home, generation = generation + 1, \
+           started_at = excluded.started_at \
+         RETURNING generation";
     SELECT_SWEEPS =
         "SELECT account, listing, mark, swept_at, last_error FROM sweeps \
          ORDER BY account, listing";
@@ -284,6 +324,10 @@ statements! {
     SELECT_LANE =
         "SELECT since, id FROM checkouts WHERE shop = $1 AND verdict = $2 \
          AND (since, id) > ($3, $4) AND since < $5 ORDER BY since, id LIMIT $6";
+    SELECT_NEWEST_ORDER =
+        "SELECT since, reference FROM checkouts WHERE shop = $1 AND verdict = $2 \
+         AND reason = $3 AND since <= $4 AND reference IS NOT NULL \
+         ORDER BY since DESC, id DESC LIMIT 1";
     SELECT_BY_REFERENCE = concat!(
         "SELECT ", checkout_columns!(), " FROM checkouts c WHERE c.reference = $1");
     SELECT_JOURNAL = concat!(
@@ -388,6 +432,12 @@ mod tests {
         "actions_leased",
     ];
 
+    /// Every statement by itself, those of a whole transaction too.
+    fn singles() -> impl Iterator<Item = (&'static str, &'static str)> {
+        let each = ALL.iter();
+        each.flat_map(|(name, text)| text.split("; ").map(move |single| (*name, single)))
+    }
+
     async fn schema() -> (tempfile::TempDir, SqliteStore) {
         let folder = tempfile::tempdir().unwrap();
         let store = SqliteStore::open(&folder.path().join("s.db"))
@@ -401,7 +451,7 @@ mod tests {
         let (_folder, store) = schema().await;
         let mut slot = store.write().unwrap().writer.slot().await;
         let connection = slot.connection().await.unwrap();
-        for (name, statement) in ALL {
+        for (name, statement) in singles() {
             let prepared = connection.prepare(statement.into_sql_str()).await;
             assert!(prepared.is_ok(), "{name}: {:?}", prepared.err());
         }
@@ -418,7 +468,7 @@ mod tests {
         let (_folder, store) = schema().await;
         let mut slot = store.write().unwrap().writer.slot().await;
         let connection = slot.connection().await.unwrap();
-        for (name, statement) in ALL {
+        for (name, statement) in singles() {
             let is_plain = ["BEGIN", "COMMIT", "PRAGMA"]
                 .iter()
                 .any(|word| statement.starts_with(word));

@@ -5,9 +5,9 @@
 use super::commit::{find_orders, find_payments};
 use super::pack::rows;
 use super::{read_all, sql};
-use crate::core::ids::{CheckoutId, PaymentRef, ShopId};
+use crate::core::ids::{CheckoutId, PaymentRef, Reference, ShopId};
 use crate::core::money::{Currency, Money};
-use crate::core::plan::{ActionKind, Verdict};
+use crate::core::plan::{ActionKind, Reason, Verdict};
 use crate::core::time::Time;
 use crate::store::rows::{RawAction, RawCheckout, RawEntry, Reading, joined};
 use crate::store::{
@@ -147,6 +147,25 @@ async fn lanes(
         page.extend(read_all(&mut *connection, query, read).await?);
     }
     Ok(page)
+}
+
+pub(super) async fn newest_order(
+    connection: &mut SqliteConnection,
+    shop: &ShopId,
+    (verdict, reason): (Verdict, Reason),
+    before: Time,
+) -> Result<Option<(Time, Reference)>, StoreError> {
+    let query = sqlx::query_as(sql::SELECT_NEWEST_ORDER)
+        .bind(shop.as_str())
+        .bind(verdict.code())
+        .bind(reason.code())
+        .bind(before.micros());
+    let read = |(since, reference): (i64, String)| {
+        let reading = Reading::of("checkouts", &reference);
+        let reference = reading.parsed("reference", Reference::parse(&reference))?;
+        Ok((Time::from_micros(since), reference))
+    };
+    Ok(read_all(connection, query, read).await?.into_iter().next())
 }
 
 pub(super) async fn journal(

@@ -77,7 +77,9 @@ pub(super) fn said(status: OrderStatus, via: Via, at: Time) -> OrderSnapshot {
             retry_after: None,
         }),
         amount: Some(eur(5995)),
+        terms: reconciled::core::order::Terms::default(),
         expires_at: Some(at.plus(Span::from_minutes(30))),
+        created_at: None,
         claims: BTreeSet::new(),
         locale: None,
     }
@@ -95,6 +97,7 @@ pub(super) fn confirm(due: Time) -> Planned {
             }],
             amount: eur(5995),
             late: false,
+            decision: 1,
         },
         due,
         attempts: 0,

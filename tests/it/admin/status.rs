@@ -42,6 +42,7 @@ fn seen(rows: impl IntoIterator<Item = Made>) -> Seen {
             },
             name: "Klompenwinkel".to_owned(),
             mode: Mode::Full,
+            wrong_mode: 0,
         }],
         accounts: vec![SeenAccount {
             account: account(),
@@ -49,6 +50,7 @@ fn seen(rows: impl IntoIterator<Item = Made>) -> Seen {
             sweep_every: Span::from_minutes(5),
         }],
         parts: Vec::new(),
+        unheard: Vec::new(),
     }
 }
 

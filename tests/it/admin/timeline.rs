@@ -283,6 +283,7 @@ fn a_read_with_refunds_and_disputes_is_one_sentence() {
         state: RefundState::Pending,
         mark: Some(confirm(now()).key),
         waits_for_balance: None,
+        may_be_cancelled: None,
         failed_at: None,
     };
     let dispute = Dispute {

@@ -95,6 +95,7 @@ fn refunds_that_are_done_and_refunds_under_way_are_told_apart() {
         state,
         mark: None,
         waits_for_balance: None,
+        may_be_cancelled: None,
         failed_at: None,
     };
     for (id, refund) in [

@@ -43,6 +43,7 @@ pub(super) const VIEWER: &str = "viewer-token-of-the-tests";
 pub(super) enum Asked {
     Rule(CheckoutId, Ruling, Option<i64>),
     Release(ShopId, String, String),
+    Recheck(ShopId, Time, String),
     Sweep(Option<AccountId>, Option<Time>),
 }
 
@@ -70,6 +71,17 @@ impl Desk for NotingDesk {
         let asked = Asked::Release(shop.clone(), by.to_owned(), note.to_owned());
         self.asked.lock().unwrap().push(asked);
         Ok(3)
+    }
+    async fn recheck(
+        &self,
+        shop: &ShopId,
+        since: Time,
+        _by: &str,
+        note: &str,
+    ) -> Result<u64, DeskError> {
+        let asked = Asked::Recheck(shop.clone(), since, note.to_owned());
+        self.asked.lock().unwrap().push(asked);
+        Ok(2)
     }
     async fn sweep(
         &self,

@@ -2,11 +2,18 @@
 //!
 //! Counted once, judged under the lock, and marks that only go forward.
 
-use super::drafts::{Draft, account, at, commit, done, eur, other_shop, shop};
+use super::drafts::{Draft, account, at, commit, done, eur, other_shop, reference, shop};
 use reconciled::core::fact::BrakeCause;
+use reconciled::core::guard::{self, LastHour};
 use reconciled::core::ids::AccountId;
 use reconciled::core::money::{Currency, Money};
-use reconciled::store::{CommitUnit, Committed, ShopRow, Store, SweepMark, Tally, TallyKind};
+use reconciled::core::plan::{Reason, Verdict};
+use reconciled::core::policy::{GuardLimits, Policy};
+use reconciled::core::time::{Span, Time};
+use reconciled::store::{
+    CheckoutCommit, CommitUnit, Committed, ShopRow, Stamp, Store, SweepMark, Tally, TallyKind,
+    TallySums,
+};
 use std::sync::Arc;
 use tokio::task::JoinSet;
 
@@ -275,4 +282,89 @@ pub(super) async fn the_probe_answers(store: &Arc<dyn Store>) {
     store.probe(at(-5)).await.unwrap();
     store.checkpoint().await.unwrap();
     store.probe(at(1)).await.unwrap();
+}
+
+pub(super) async fn the_newest_order_that_stands_so_is_found(store: &Arc<dyn Store>) {
+    let settled = (Verdict::Settled, Reason::ConfirmedByShop);
+    let ours = shop();
+    let newest = |before| store.newest_order(&ours, settled, before);
+    assert_eq!(newest(at(100)).await.unwrap(), None);
+    for (name, verdict, since) in [
+        ("c1", settled, 10),
+        ("c2", settled, 20),
+        ("c3", (Verdict::Settled, Reason::OperatorSettled), 30),
+        ("c4", (Verdict::Held, Reason::ConfirmedByShop), 40),
+        ("c5", settled, 50),
+    ] {
+        let stands_so = |one: &mut CheckoutCommit| {
+            (one.row.verdict, one.row.reason) = verdict;
+            one.row.since = at(since);
+        };
+        let draft = Draft::new(name).reference(&format!("order-{name}"));
+        done(&**store, draft.with(stands_so)).await;
+    }
+    let nameless = Draft::new("c6").with(|one| {
+        (one.row.verdict, one.row.reason) = settled;
+        one.row.since = at(60);
+    });
+    done(&**store, nameless).await;
+    let found = |seconds, name: &str| Some((at(seconds), reference(name)));
+    assert_eq!(newest(at(100)).await.unwrap(), found(50, "order-c5"));
+    assert_eq!(newest(at(50)).await.unwrap(), found(50, "order-c5"));
+    assert_eq!(newest(at(49)).await.unwrap(), found(20, "order-c2"));
+    assert_eq!(newest(at(9)).await.unwrap(), None);
+    let other = store.newest_order(&other_shop(), settled, at(100)).await;
+    assert_eq!(other.unwrap(), None);
+}
+
+pub(super) async fn starts_are_counted_and_tell_where_the_one_before_was(store: &Arc<dyn Store>) {
+    for (generation, home, before) in [
+        (1, "here", None),
+        (2, "here", Some("here")),
+        (3, "there", Some("here")),
+    ] {
+        let stamp = store.stamp(home, at(0)).await.unwrap();
+        let expected = Stamp {
+            generation,
+            before: before.map(str::to_owned),
+        };
+        assert_eq!(stamp, expected);
+    }
+}
+
+pub(super) async fn x06_the_hours_budget_is_not_renewed_at_midnight(store: &Arc<dyn Store>) {
+    // 2026-11-22 23:59:40 UTC, and forty seconds later it is tomorrow.
+    let midnight = Time::from_seconds(1_795_392_000);
+    let (before, after) = (
+        midnight.minus(Span::from_seconds(20)),
+        midnight.plus(Span::from_seconds(20)),
+    );
+    let limits = GuardLimits {
+        max_refunds_per_hour: 1,
+        ..Policy::default().guard
+    };
+    let judge = |_: &ShopRow, sums: &TallySums| {
+        let hour = LastHour {
+            refunds: sums.counts.get(&TallyKind::Refund).copied().unwrap_or(0),
+            refunded: sums.refunded.clone(),
+            ..LastHour::default()
+        };
+        guard::judge(&limits, &hour, eur(100), |_| false)
+    };
+    let ask = async |at: Time| {
+        let refund = Tally {
+            at,
+            ..tally(TallyKind::Refund, 0, Some(eur(100)))
+        };
+        let since = at.minus(Span::from_minutes(guard::WINDOW_MINUTES));
+        let judged = store.admit_refund(&refund, since, true, &judge).await;
+        judged.unwrap()
+    };
+    assert_eq!(ask(before).await, Ok(()));
+    assert_eq!(ask(after).await, Err(BrakeCause::RefundCount));
+    assert_eq!(
+        ask(after.plus(Span::from_minutes(59))).await,
+        Err(BrakeCause::RefundCount)
+    );
+    assert_eq!(ask(after.plus(Span::from_minutes(61))).await, Ok(()));
 }

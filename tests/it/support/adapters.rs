@@ -78,6 +78,7 @@ impl Psp for PlainPsp {
         AccountTraits {
             can_read: true,
             can_list_refunds: true,
+            cancels_refunds: false,
             key_lifetime: Span::from_hours(24),
         }
     }
@@ -157,7 +158,9 @@ impl Shop for PlainShop {
             observed_at: received_at,
             statement: None,
             amount: None,
+            terms: reconciled::core::order::Terms::default(),
             expires_at: None,
+            created_at: None,
             claims: [].into(),
             locale: None,
         })

@@ -7,7 +7,8 @@
 use async_trait::async_trait;
 use futures_util::FutureExt;
 use reconciled::core::fact::BrakeCause;
-use reconciled::core::ids::{AccountId, ActionKey, CheckoutId, ShopId};
+use reconciled::core::ids::{AccountId, ActionKey, CheckoutId, Reference, ShopId};
+use reconciled::core::plan::{Reason, Verdict};
 use reconciled::core::time::Time;
 use reconciled::store::memory::MemoryStore;
 use reconciled::store::*;
@@ -270,6 +271,21 @@ impl Store for FailingStore {
     async fn checkouts(&self, filter: &CheckoutFilter) -> Result<Vec<LoadedCheckout>, StoreError> {
         self.check()?;
         self.store.checkouts(filter).await
+    }
+
+    async fn newest_order(
+        &self,
+        shop: &ShopId,
+        standing: (Verdict, Reason),
+        before: Time,
+    ) -> Result<Option<(Time, Reference)>, StoreError> {
+        self.check()?;
+        self.store.newest_order(shop, standing, before).await
+    }
+
+    async fn stamp(&self, home: &str, now: Time) -> Result<Stamp, StoreError> {
+        self.check()?;
+        self.store.stamp(home, now).await
     }
 
     async fn journal(

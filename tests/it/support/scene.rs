@@ -8,6 +8,7 @@ use reconciled::core::money::Money;
 use reconciled::sandbox::books::Customer;
 use reconciled::sandbox::fault::Times;
 use reconciled::sandbox::outbox::DeliveryFault;
+use reconciled::sandbox::psp::Told;
 use reconciled::sandbox::rig::{RigError, View, eur};
 use reconciled::sandbox::shop::ShopCall;
 use reconciled::wire::{Method, Response};
@@ -127,14 +128,19 @@ impl Rig {
         figure(&answer.await.body, line)
     }
 
-    /// Waits until the PSP has had this many events of one type about an order taken by us.
-    pub(crate) async fn has_taken(&self, what: &str, reference: &str) {
-        let name = format!("{what} about {reference} taken");
+    /// Waits until we have taken a delivery of the PSP that tells this of an order.
+    pub(crate) async fn has_taken(&self, told: Told, reference: &str) {
+        let name = format!("{told:?} about {reference} taken");
         self.until_world(&name, |world| {
+            let events = &world.psp.records().events;
             let mut ends = world.psp.deliveries().iter();
             ends.any(|end| {
-                let is_it = end.what == what && end.reference.as_deref() == Some(reference);
-                is_it && end.status == Some(200)
+                let is_told = events.get(&end.id).and_then(|event| event.told) == Some(told);
+                let is_it = is_told && end.reference.as_deref() == Some(reference);
+                is_it
+                    && end
+                        .status
+                        .is_some_and(|status| (200..300).contains(&status))
             })
         })
         .await;
@@ -151,9 +157,10 @@ impl Rig {
 
     /// Waits until this many sweeps have read their lists whole, counted from now.
     pub(crate) async fn sweeps_whole(&self, count: u64) {
-        let line = "reconciled_sweeps_total{account=\"stripe_nl\",result=\"whole\"}";
-        let so_far = self.metric(line).await.unwrap_or(0);
-        self.until_metric(line, so_far.saturating_add(count)).await;
+        let account = self.kind().account;
+        let line = format!("reconciled_sweeps_total{{account=\"{account}\",result=\"whole\"}}");
+        let so_far = self.metric(&line).await.unwrap_or(0);
+        self.until_metric(&line, so_far.saturating_add(count)).await;
     }
 }
 

@@ -75,6 +75,7 @@ impl Site {
             roster: roster.clone(),
             intake: inbox,
             quarantine: way_in,
+            unsigned: Default::default(),
             counters: counters.clone(),
             clock: clock.clone(),
             store: store.clone(),

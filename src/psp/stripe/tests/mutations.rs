@@ -115,7 +115,8 @@ proptest! {
             let asked_for = match &asks()[which] {
                 PspAsk::Fetch { payment }
                 | PspAsk::Refund { payment, .. }
-                | PspAsk::Void { payment, .. } => Some(payment.clone()),
+                | PspAsk::Void { payment, .. }
+                | PspAsk::CancelRefund { payment, .. } => Some(payment.clone()),
                 PspAsk::List { .. } => None,
             };
             let is_about_it = seen.iter().all(|one| Some(&one.payment.id) == asked_for.as_ref());

@@ -37,6 +37,7 @@ fn confirm() -> ShopAsk {
         payments: Vec::new(),
         amount: Money::new(5995, Currency::EUR),
         late: false,
+        decision: 1,
     }
 }
 
@@ -44,6 +45,8 @@ fn release() -> ShopAsk {
     ShopAsk::Release {
         reference: order(),
         payments: Vec::new(),
+        decision: 2,
+        paid_otherwise: None,
     }
 }
 

@@ -58,7 +58,9 @@ fn a_pending_order_brings_amount_expiry_payments_and_language() {
         observed_at: received(),
         statement: Some(said(OrderStatus::Pending, at(TEN))),
         amount: euros(5995),
+        terms: crate::core::order::Terms::default(),
         expires_at: Some(at(TEN + 30 * MINUTE)),
+        created_at: None,
         claims: payments(&["pi_123"]),
         locale: Some("nl-NL".to_owned()),
     };

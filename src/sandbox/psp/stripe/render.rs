@@ -1,12 +1,48 @@
-//! The sandbox PSP's records as Stripe's JSON, with the expansions that were asked for.
+//! The sandbox's records in Stripe's JSON and words, with the expansions that were asked for.
 //!
 //! Knows no endpoint; what is not expanded is an id.
 
-use super::records::{Charge, Dispute, Event, Intent, Records, Refund};
+use crate::sandbox::psp::records::{
+    Charge, Dispute, DisputeStatus, Payment, PaymentStatus, Records, Refund, RefundStatus,
+};
 use serde_json::{Map, Value, json};
 
 /// The version of the API that the sandbox speaks.
 pub const API_VERSION: &str = "2026-07-29.dahlia";
+
+/// Stripe's word for where a payment stands.
+pub(super) fn intent_word(status: PaymentStatus) -> &'static str {
+    match status {
+        PaymentStatus::Open => "requires_payment_method",
+        PaymentStatus::Processing => "processing",
+        PaymentStatus::Authorised => "requires_capture",
+        PaymentStatus::Cancelled | PaymentStatus::Expired => "canceled",
+        PaymentStatus::Paid => "succeeded",
+    }
+}
+
+/// Stripe's words for where a refund stands, why it waits and why it failed.
+fn refund_words(
+    status: RefundStatus,
+) -> (&'static str, Option<&'static str>, Option<&'static str>) {
+    match status {
+        RefundStatus::Pending => ("pending", Some("processing"), None),
+        RefundStatus::Waiting => ("pending", Some("insufficient_funds"), None),
+        RefundStatus::Succeeded => ("succeeded", None, None),
+        RefundStatus::Cancelled => ("canceled", None, None),
+        RefundStatus::Failed | RefundStatus::Reversed => {
+            ("failed", None, Some("expired_or_canceled_card"))
+        }
+    }
+}
+
+fn dispute_word(status: DisputeStatus) -> &'static str {
+    match status {
+        DisputeStatus::Open => "needs_response",
+        DisputeStatus::Won => "won",
+        DisputeStatus::Lost => "lost",
+    }
+}
 
 /// What to expand, as dotted paths relative to the object being shown.
 #[derive(Clone, Debug, Default)]
@@ -53,7 +89,7 @@ fn or_expanded(
 }
 
 impl Records {
-    pub(super) fn show_intent(&self, intent: &Intent, expand: &Expand) -> Value {
+    pub(super) fn show_intent(&self, intent: &Payment, expand: &Expand) -> Value {
         let latest = intent.latest_charge.as_deref().map(|id| {
             or_expanded(id, expand.below("latest_charge"), |below| {
                 self.charges
@@ -65,22 +101,24 @@ impl Records {
             json!({"type": "card_error", "code": "card_declined", "decline_code": code,
                    "message": "Your card was declined."})
         });
+        let lapsed = (intent.status == PaymentStatus::Expired).then_some("abandoned");
+        let reason = intent.end_reason.as_deref().or(lapsed);
         json!({
             "id": intent.id, "object": "payment_intent", "created": intent.created,
-            "amount": intent.amount, "amount_capturable": intent.capturable,
+            "amount": intent.amount, "amount_capturable": intent.held,
             "amount_received": self.received(&intent.id),
             "currency": intent.currency.code().to_ascii_lowercase(),
             "capture_method": if intent.is_manual { "manual" } else { "automatic" },
-            "canceled_at": intent.canceled_at,
-            "cancellation_reason": intent.cancellation_reason,
+            "canceled_at": intent.ended_at,
+            "cancellation_reason": reason,
             "description": null, "last_payment_error": failure, "latest_charge": latest,
             "livemode": intent.is_live, "metadata": text_map(&intent.metadata),
-            "payment_method_types": ["card", "ideal"], "status": intent.status.word(),
+            "payment_method_types": ["card", "ideal"], "status": intent_word(intent.status),
         })
     }
 
     pub(super) fn show_charge(&self, charge: &Charge, expand: &Expand) -> Value {
-        let intent = self.intents.get(&charge.intent);
+        let intent = self.payments.get(&charge.payment);
         let refunded = self.refunded(&charge.id);
         let refunds: Option<Value> = expand.below("refunds").map(|below| {
             let mut newest_first: Vec<&Refund> = self.refunds_of(&charge.id).collect();
@@ -94,7 +132,9 @@ impl Records {
         let method = intent.map_or("card", |intent| intent.method.as_str());
         let mut details = Map::new();
         details.insert("type".to_owned(), Value::from(method));
-        details.insert(method.to_owned(), json!({}));
+        let lapses = intent.and_then(|intent| intent.capture_before);
+        let about = lapses.map_or(json!({}), |at| json!({"capture_before": at}));
+        details.insert(method.to_owned(), about);
         let mut shown = json!({
             "id": charge.id, "object": "charge", "created": charge.created,
             "amount": charge.amount, "amount_captured": charge.captured,
@@ -103,7 +143,7 @@ impl Records {
             "disputed": charge.is_disputed, "livemode": intent.is_some_and(|i| i.is_live),
             "metadata": intent.map(|i| text_map(&i.metadata)),
             "paid": charge.is_paid, "refunded": refunded > 0 && refunded == charge.captured,
-            "payment_intent": self.intent_field(&charge.intent, expand),
+            "payment_intent": self.intent_field(&charge.payment, expand),
             "payment_method_details": details,
             "status": if charge.is_paid { "succeeded" } else { "failed" },
         });
@@ -114,19 +154,20 @@ impl Records {
     }
 
     pub(super) fn show_refund(&self, refund: &Refund, expand: &Expand) -> Value {
-        let currency = self.intents.get(&refund.intent).map(|i| i.currency);
+        let currency = self.payments.get(&refund.payment).map(|i| i.currency);
+        let (status, pending_reason, failure_reason) = refund_words(refund.status);
         let mut shown = json!({
             "id": refund.id, "object": "refund", "created": refund.created,
             "amount": refund.amount, "charge": self.charge_field(&refund.charge, expand),
             "currency": currency.map(|c| c.code().to_ascii_lowercase()),
             "metadata": text_map(&refund.metadata),
-            "payment_intent": self.intent_field(&refund.intent, expand),
-            "reason": refund.reason, "status": refund.status.word(),
+            "payment_intent": self.intent_field(&refund.payment, expand),
+            "reason": refund.reason, "status": status,
         });
         if let Some(fields) = shown.as_object_mut() {
             let optional = [
-                ("pending_reason", refund.pending_reason),
-                ("failure_reason", refund.failure_reason.as_deref()),
+                ("pending_reason", pending_reason),
+                ("failure_reason", failure_reason),
             ];
             for (name, value) in optional {
                 fields.extend(value.map(|value| (name.to_owned(), Value::from(value))));
@@ -136,20 +177,20 @@ impl Records {
     }
 
     pub(super) fn show_dispute(&self, dispute: &Dispute, expand: &Expand) -> Value {
-        let intent = self.intents.get(&dispute.intent);
+        let intent = self.payments.get(&dispute.payment);
         json!({
             "id": dispute.id, "object": "dispute", "created": dispute.created,
             "amount": dispute.amount, "charge": self.charge_field(&dispute.charge, expand),
             "currency": intent.map(|i| i.currency.code().to_ascii_lowercase()),
             "is_charge_refundable": false, "livemode": intent.is_some_and(|i| i.is_live),
-            "metadata": {}, "payment_intent": self.intent_field(&dispute.intent, expand),
-            "reason": "fraudulent", "status": dispute.status.word(),
+            "metadata": {}, "payment_intent": self.intent_field(&dispute.payment, expand),
+            "reason": "fraudulent", "status": dispute_word(dispute.status),
         })
     }
 
     fn intent_field(&self, id: &str, expand: &Expand) -> Value {
         or_expanded(id, expand.below("payment_intent"), |below| {
-            self.intents
+            self.payments
                 .get(id)
                 .map(|intent| self.show_intent(intent, below))
         })
@@ -165,18 +206,10 @@ impl Records {
 }
 
 /// An event around an object as it stands now.
-pub(super) fn event(id: String, kind: &str, created: i64, is_live: bool, object: Value) -> Event {
-    let json = json!({
+pub(super) fn event(id: &str, kind: &str, created: i64, is_live: bool, object: &Value) -> Value {
+    json!({
         "id": id, "object": "event", "api_version": API_VERSION, "created": created,
         "data": {"object": object}, "livemode": is_live, "pending_webhooks": 1,
         "request": {"id": null, "idempotency_key": null}, "type": kind,
-    });
-    Event {
-        id,
-        created,
-        kind: kind.to_owned(),
-        intent: String::new(),
-        is_live,
-        json,
-    }
+    })
 }

@@ -1,16 +1,17 @@
-//! The endpoints of the sandbox PSP.
+//! Stripe's endpoints in the sandbox.
 //!
 //! Each takes its fields, refuses those it does not know, and answers with an object or a
-//! refusal. Knows the records; stories are played elsewhere.
+//! refusal. Knows the ledger; stories are played elsewhere.
 
-use super::form::Form;
 use super::listing::{self, Row, page};
-use super::records::{Intent, IntentStatus, Refund, RefundStatus};
 use super::refusal::Refusal;
-use super::render::{Expand, list};
-use super::{PspCall, SandboxPsp, split_url};
-use crate::core::money::Currency;
+use super::render::{Expand, intent_word, list};
+use crate::core::money::{Currency, Money};
 use crate::core::time::Time;
+use crate::sandbox::psp::dialect::{PspCall, split_url};
+use crate::sandbox::psp::form::Form;
+use crate::sandbox::psp::ledger::{Ledger, NewRefund};
+use crate::sandbox::psp::records::{Payment, PaymentStatus, Records};
 use crate::wire::{Method, Request};
 use serde_json::Value;
 
@@ -59,14 +60,14 @@ impl<'a> Route<'a> {
 
     pub(super) fn kind(self) -> PspCall {
         match self {
-            Route::CreateIntent => PspCall::CreateIntent,
-            Route::Intents => PspCall::ListIntents,
-            Route::Intent(_) => PspCall::FetchIntent,
-            Route::Cancel(_) => PspCall::Cancel,
+            Route::CreateIntent => PspCall::Create,
+            Route::Intents => PspCall::List,
+            Route::Intent(_) => PspCall::Fetch,
+            Route::Cancel(_) => PspCall::Void,
             Route::Capture(_) => PspCall::Capture,
-            Route::Charges => PspCall::ListCharges,
-            Route::Charge(_) => PspCall::FetchCharge,
-            Route::CreateRefund => PspCall::CreateRefund,
+            Route::Charges => PspCall::ListCaptures,
+            Route::Charge(_) => PspCall::FetchCapture,
+            Route::CreateRefund => PspCall::Refund,
             Route::Refunds => PspCall::ListRefunds,
             Route::Refund(_) => PspCall::FetchRefund,
             Route::Disputes | Route::Dispute(_) => PspCall::Disputes,
@@ -132,7 +133,16 @@ fn known(extra: &[&'static str]) -> Vec<&'static str> {
 
 const ONE: [&str; 2] = ["expand[]", "expand[*]"];
 
-impl SandboxPsp {
+/// The endpoints over the books.
+pub(super) struct Endpoints<'a> {
+    pub(super) ledger: &'a mut Ledger,
+}
+
+impl Endpoints<'_> {
+    fn records(&self) -> &Records {
+        self.ledger.records()
+    }
+
     pub(super) fn route(&mut self, request: &Request, now: Time) -> Outcome {
         let (path, query) = split_url(&request.url);
         let route = Route::parse(request.method, path).ok_or_else(|| Refusal::no_such_url(path))?;
@@ -143,84 +153,78 @@ impl SandboxPsp {
             Route::Intent(id) => {
                 let fields = Fields::parse(query, &ONE)?;
                 let intent = self.intent(id, "intent")?;
-                Ok(self.records.show_intent(intent, &fields.expand))
+                Ok(self.records().show_intent(intent, &fields.expand))
             }
             Route::Cancel(id) => self.cancel_intent(id, body, now),
             Route::Capture(id) => self.capture_intent(id, body, now),
             Route::Charges => self.list_charges(query),
             Route::Charge(id) => {
                 let fields = Fields::parse(query, &ONE)?;
-                let found = self.records.charges.get(id);
-                let charge = found.filter(|charge| self.intent(&charge.intent, "id").is_ok());
+                let found = self.records().charges.get(id);
+                let charge = found.filter(|charge| self.intent(&charge.payment, "id").is_ok());
                 let charge = charge.ok_or_else(|| Refusal::missing(id, "charge"))?;
-                Ok(self.records.show_charge(charge, &fields.expand))
+                Ok(self.records().show_charge(charge, &fields.expand))
             }
             Route::CreateRefund => self.create_refund(body, now),
             Route::Refunds => self.list_refunds(query),
             Route::Refund(id) => {
                 let fields = Fields::parse(query, &ONE)?;
-                let refund = self.records.refunds.get(id);
+                let refund = self.records().refunds.get(id);
                 let refund = refund.ok_or_else(|| Refusal::missing(id, "refund"))?;
-                Ok(self.records.show_refund(refund, &fields.expand))
+                Ok(self.records().show_refund(refund, &fields.expand))
             }
             Route::Disputes => self.list_disputes(query),
             Route::Dispute(id) => {
                 let fields = Fields::parse(query, &ONE)?;
-                let dispute = self.records.disputes.get(id);
+                let dispute = self.records().disputes.get(id);
                 let dispute = dispute.ok_or_else(|| Refusal::missing(id, "dispute"))?;
-                Ok(self.records.show_dispute(dispute, &fields.expand))
+                Ok(self.records().show_dispute(dispute, &fields.expand))
             }
             Route::Events => self.list_events(query),
             Route::Event(id) => {
-                let event = self.records.events.get(id);
+                let event = self.records().events.get(id);
                 let event = event.ok_or_else(|| Refusal::missing(id, "id"))?;
-                Ok(event.json.clone())
+                Ok(read_back(&event.body))
             }
         }
     }
 
     /// A payment that the key may see.
-    fn intent(&self, id: &str, param: &str) -> Result<&Intent, Refusal> {
-        let intent = self.records.intents.get(id);
-        intent
-            .filter(|intent| intent.is_live == self.setup.is_live)
-            .ok_or_else(|| Refusal::missing(id, param))
-    }
-
-    fn is_listed(&self, intent: &str) -> bool {
-        self.intent(intent, "id").is_ok() && !self.hidden.contains(intent)
+    fn intent(&self, id: &str, param: &str) -> Result<&Payment, Refusal> {
+        let intent = self.ledger.payment(id);
+        intent.ok_or_else(|| Refusal::missing(id, param))
     }
 
     fn list_intents(&self, query: &str) -> Outcome {
         let fields = Fields::parse(query, &known(&["customer"]))?;
         let seen = self
-            .records
-            .intents
+            .records()
+            .payments
             .values()
-            .filter(|intent| self.is_listed(&intent.id));
+            .filter(|intent| self.ledger.is_listed(&intent.id));
         let rows = seen.map(|intent| Row {
             id: &intent.id,
             created: intent.created,
         });
         let (ids, has_more) = page(rows, &fields.form)?;
-        let intents = ids.iter().filter_map(|id| self.records.intents.get(*id));
-        let shown = intents.map(|intent| self.records.show_intent(intent, &fields.listed));
+        let intents = ids.iter().filter_map(|id| self.records().payments.get(*id));
+        let shown = intents.map(|intent| self.records().show_intent(intent, &fields.listed));
         Ok(list("/v1/payment_intents", shown.collect(), has_more))
     }
 
     fn list_charges(&self, query: &str) -> Outcome {
         let fields = Fields::parse(query, &known(&["payment_intent", "customer"]))?;
         let wanted = fields.form.one("payment_intent");
-        let seen = self.records.charges.values().filter(|charge| {
-            self.is_listed(&charge.intent) && wanted.is_none_or(|id| id == charge.intent)
+        let seen = self.records().charges.values().filter(|charge| {
+            self.ledger.is_listed(&charge.payment) && wanted.is_none_or(|id| id == charge.payment)
         });
         let rows = seen.map(|charge| Row {
             id: &charge.id,
             created: charge.created,
         });
         let (ids, has_more) = page(rows, &fields.form)?;
-        let charges = ids.iter().filter_map(|id| self.records.charges.get(*id));
-        let shown = charges.map(|charge| self.records.show_charge(charge, &fields.listed));
+        let charges = ids.iter().filter_map(|id| self.records().charges.get(*id));
+        let shown = charges.map(|charge| self.records().show_charge(charge, &fields.listed));
         Ok(list("/v1/charges", shown.collect(), has_more))
     }
 
@@ -228,9 +232,9 @@ impl SandboxPsp {
         let fields = Fields::parse(query, &known(&["payment_intent", "charge"]))?;
         let intent = fields.form.one("payment_intent");
         let charge = fields.form.one("charge");
-        let seen = self.records.refunds.values().filter(|refund| {
-            self.is_listed(&refund.intent)
-                && intent.is_none_or(|id| id == refund.intent)
+        let seen = self.records().refunds.values().filter(|refund| {
+            self.ledger.is_listed(&refund.payment)
+                && intent.is_none_or(|id| id == refund.payment)
                 && charge.is_none_or(|id| id == refund.charge)
         });
         let rows = seen.map(|refund| Row {
@@ -238,8 +242,8 @@ impl SandboxPsp {
             created: refund.created,
         });
         let (ids, has_more) = page(rows, &fields.form)?;
-        let refunds = ids.iter().filter_map(|id| self.records.refunds.get(*id));
-        let shown = refunds.map(|refund| self.records.show_refund(refund, &fields.listed));
+        let refunds = ids.iter().filter_map(|id| self.records().refunds.get(*id));
+        let shown = refunds.map(|refund| self.records().show_refund(refund, &fields.listed));
         Ok(list("/v1/refunds", shown.collect(), has_more))
     }
 
@@ -247,9 +251,9 @@ impl SandboxPsp {
         let fields = Fields::parse(query, &known(&["payment_intent", "charge"]))?;
         let intent = fields.form.one("payment_intent");
         let charge = fields.form.one("charge");
-        let seen = self.records.disputes.values().filter(|dispute| {
-            self.is_listed(&dispute.intent)
-                && intent.is_none_or(|id| id == dispute.intent)
+        let seen = self.records().disputes.values().filter(|dispute| {
+            self.ledger.is_listed(&dispute.payment)
+                && intent.is_none_or(|id| id == dispute.payment)
                 && charge.is_none_or(|id| id == dispute.charge)
         });
         let rows = seen.map(|dispute| Row {
@@ -257,8 +261,8 @@ impl SandboxPsp {
             created: dispute.created,
         });
         let (ids, has_more) = page(rows, &fields.form)?;
-        let disputes = ids.iter().filter_map(|id| self.records.disputes.get(*id));
-        let shown = disputes.map(|dispute| self.records.show_dispute(dispute, &fields.listed));
+        let disputes = ids.iter().filter_map(|id| self.records().disputes.get(*id));
+        let shown = disputes.map(|dispute| self.records().show_dispute(dispute, &fields.listed));
         Ok(list("/v1/disputes", shown.collect(), has_more))
     }
 
@@ -279,20 +283,19 @@ impl SandboxPsp {
         wanted.extend(fields.form.one("type").map(str::to_owned));
         let fits = |kind: &str| wanted.is_empty() || wanted.iter().any(|known| known == kind);
         let seen = self
-            .records
+            .records()
             .events
             .values()
-            .filter(|event| event.is_live == self.setup.is_live && fits(&event.kind))
-            .filter(|event| !self.hidden.contains(&event.intent));
+            .filter(|event| fits(&event.kind) && self.ledger.is_listed(&event.payment));
         let rows = seen.map(|event| Row {
             id: &event.id,
             created: event.created,
         });
         let (ids, has_more) = page(rows, &fields.form)?;
-        let events = ids.iter().filter_map(|id| self.records.events.get(*id));
+        let events = ids.iter().filter_map(|id| self.records().events.get(*id));
         Ok(list(
             "/v1/events",
-            events.map(|event| event.json.clone()).collect(),
+            events.map(|event| read_back(&event.body)).collect(),
             has_more,
         ))
     }
@@ -320,35 +323,33 @@ impl SandboxPsp {
             .map_err(|_| Refusal::invalid("currency", "Invalid currency."))?;
         let metadata = fields.form.map("metadata").into_iter().collect();
         let is_manual = fields.form.one("capture_method") == Some("manual");
-        let id = self.open_intent(amount, currency, metadata, now);
-        if let Some(intent) = self.records.intents.get_mut(&id) {
-            intent.is_manual = is_manual;
-        }
+        let amount = Money::new(amount, currency);
+        let id = self.ledger.open(amount, metadata, is_manual, now);
         let intent = self.intent(&id, "intent")?;
-        Ok(self.records.show_intent(intent, &fields.expand))
+        Ok(self.records().show_intent(intent, &fields.expand))
     }
 
     fn cancel_intent(&mut self, id: &str, body: &str, now: Time) -> Outcome {
         let fields = Fields::parse(body, &["cancellation_reason", "expand[]", "expand[*]"])?;
-        if self.slips_in.remove(id) {
-            let capturable = self.intent(id, "intent")?.capturable;
-            self.take_authorised(id, capturable, now);
-        }
+        self.ledger.let_slip_in(id, now);
         let intent = self.intent(id, "intent")?;
         match intent.status {
-            IntentStatus::RequiresPaymentMethod | IntentStatus::RequiresCapture => {}
-            IntentStatus::Processing | IntentStatus::Canceled | IntentStatus::Succeeded => {
+            PaymentStatus::Open | PaymentStatus::Authorised => {}
+            PaymentStatus::Processing
+            | PaymentStatus::Cancelled
+            | PaymentStatus::Expired
+            | PaymentStatus::Paid => {
                 return Err(Refusal::unexpected_state(
                     id,
-                    intent.status.word(),
+                    intent_word(intent.status),
                     "cancel",
                 ));
             }
         }
         let reason = fields.form.one("cancellation_reason").map(str::to_owned);
-        self.call_off(id, reason, now);
+        self.ledger.call_off(id, reason, now);
         let intent = self.intent(id, "intent")?;
-        Ok(self.records.show_intent(intent, &fields.expand))
+        Ok(self.records().show_intent(intent, &fields.expand))
     }
 
     fn capture_intent(&mut self, id: &str, body: &str, now: Time) -> Outcome {
@@ -362,22 +363,22 @@ impl SandboxPsp {
             ],
         )?;
         let intent = self.intent(id, "intent")?;
-        if intent.status != IntentStatus::RequiresCapture {
+        if intent.status != PaymentStatus::Authorised {
             return Err(Refusal::unexpected_state(
                 id,
-                intent.status.word(),
+                intent_word(intent.status),
                 "capture",
             ));
         }
         let asked = positive(&fields.form, "amount_to_capture")?;
-        let amount = asked.unwrap_or(intent.capturable);
-        if amount > intent.capturable {
+        let amount = asked.unwrap_or(intent.held);
+        if amount > intent.held {
             let message = "The amount to capture is greater than the amount that can be captured.";
             return Err(Refusal::ruled_out("amount_too_large", message));
         }
-        self.take_authorised(id, amount, now);
+        self.ledger.take_held(id, amount, true, now);
         let intent = self.intent(id, "intent")?;
-        Ok(self.records.show_intent(intent, &fields.expand))
+        Ok(self.records().show_intent(intent, &fields.expand))
     }
 
     fn create_refund(&mut self, body: &str, now: Time) -> Outcome {
@@ -393,14 +394,13 @@ impl SandboxPsp {
                 "expand[*]",
             ],
         )?;
-        let charge = self.charge_to_refund(&fields.form)?;
-        let found = self.records.charges.get(&charge);
-        let (captured, is_disputed) = found.map_or((0, false), |c| (c.captured, c.is_disputed));
-        if is_disputed {
+        let charge = self.charge_named_by(&fields.form)?;
+        let found = self.records().charges.get(&charge);
+        if found.is_some_and(|charge| charge.is_disputed) {
             let message = "This charge has been charged back and cannot be refunded.";
             return Err(Refusal::ruled_out("charge_disputed", message));
         }
-        let left = captured.saturating_sub(self.records.refunded(&charge));
+        let left = self.ledger.left_of_charge(&charge);
         if left <= 0 {
             let message = format!("Charge {charge} has already been refunded.");
             return Err(Refusal::ruled_out("charge_already_refunded", &message));
@@ -409,33 +409,27 @@ impl SandboxPsp {
         if amount > left {
             return Err(Refusal::above_unrefunded(amount, left));
         }
-        let refund = Refund {
-            id: self.records.new_id("re"),
-            intent: self.records.intent_of(&charge).unwrap_or_default(),
+        let refund = NewRefund {
             charge,
-            created: now.seconds(),
             amount,
-            status: RefundStatus::Succeeded,
             metadata: fields.form.map("metadata").into_iter().collect(),
             reason: fields.form.one("reason").map(str::to_owned),
-            pending_reason: None,
-            failure_reason: None,
             is_by_staff: false,
         };
-        let id = self.book_refund(refund, now);
-        let refund = self.records.refunds.get(&id);
+        let id = self.ledger.refund(refund, now);
+        let refund = self.records().refunds.get(&id);
         let refund = refund.ok_or_else(|| Refusal::missing(&id, "refund"))?;
-        Ok(self.records.show_refund(refund, &fields.expand))
+        Ok(self.records().show_refund(refund, &fields.expand))
     }
 
     /// The charge that a refund is for: the one named, or the payment's one with money left.
-    fn charge_to_refund(&self, form: &Form) -> Result<String, Refusal> {
+    fn charge_named_by(&self, form: &Form) -> Result<String, Refusal> {
         if let Some(id) = form.one("charge") {
             let charge = self
-                .records
+                .records()
                 .charges
                 .get(id)
-                .filter(|charge| self.intent(&charge.intent, "intent").is_ok());
+                .filter(|charge| self.intent(&charge.payment, "intent").is_ok());
             let charge = charge.ok_or_else(|| Refusal::missing(id, "charge"))?;
             return Ok(charge.id.clone());
         }
@@ -443,15 +437,7 @@ impl SandboxPsp {
             .one("payment_intent")
             .ok_or_else(|| Refusal::absent("payment_intent"))?;
         self.intent(id, "payment_intent")?;
-        let mut taken: Vec<_> = self
-            .records
-            .charges_of(id)
-            .filter(|c| c.captured > 0)
-            .collect();
-        taken.reverse();
-        let has_left =
-            |charge: &&&super::Charge| self.records.refunded(&charge.id) < charge.captured;
-        let charge = taken.iter().find(has_left).or_else(|| taken.first());
+        let charge = self.ledger.charge_to_refund(id);
         charge.map(|charge| charge.id.clone()).ok_or_else(|| {
             let message = "This PaymentIntent does not have a successful charge to refund.";
             Refusal::ruled_out("charge_not_refundable", message)
@@ -467,4 +453,9 @@ fn positive(form: &Form, field: &str) -> Result<Option<i64>, Refusal> {
     amount
         .map(Some)
         .ok_or_else(|| Refusal::invalid(field, "Invalid positive integer"))
+}
+
+/// An event as it was told.
+fn read_back(body: &[u8]) -> Value {
+    serde_json::from_slice(body).unwrap_or_default()
 }

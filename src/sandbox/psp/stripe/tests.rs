@@ -3,8 +3,13 @@
 //! Everything is asked through the API's bytes, as a client would.
 #![cfg(test)]
 
-use super::*;
 use crate::core::money::{Currency, Money};
+use crate::core::time::{Span, Time};
+use crate::sandbox::fault::{Aim, Fault, Symptom, Times};
+use crate::sandbox::outbox::DeliveryFault;
+use crate::sandbox::psp::{Impossible, PspCall, PspSetup, SandboxPsp};
+use crate::sandbox::sign::stripe_signature;
+use crate::wire::{Headers, Method, Request, Response};
 use serde_json::Value;
 
 const KEY: &str = "sandbox-key";
@@ -240,7 +245,7 @@ fn a_key_is_in_use_while_its_first_request_takes_long() {
     let mut psp = psp();
     let id = psp.pay(Some("1001"), eur(10_000), at(0));
     let slow = Fault::delay(Span::from_seconds(5));
-    psp.lay(Aim::kind(PspCall::CreateRefund), Times::Next(1), slow);
+    psp.lay(Aim::kind(PspCall::Refund), Times::Next(1), slow);
     let body = format!("payment_intent={id}");
     let refund = request(Method::Post, "/v1/refunds", &body, Some("k"));
     assert_eq!(psp.serve(&refund, at(0)).delay, Span::from_seconds(5));
@@ -260,17 +265,14 @@ fn a_lost_answer_leaves_the_refund_and_the_same_key_finds_it() {
         &format!("payment_intent={id}"),
         Some("k"),
     );
-    let aim = Aim::kind(PspCall::CreateRefund).about("1001");
+    let aim = Aim::kind(PspCall::Refund).about("1001");
     psp.lay(aim, Times::Next(1), Fault::after(Symptom::Close));
     assert_eq!(psp.serve(&refund, at(0)).reply, None);
     assert_eq!(psp.records().refunds.len(), 1);
     assert_eq!(psp.serve(&refund, at(1)).reply.unwrap().status, 200);
     assert_eq!(psp.records().refunds.len(), 1);
     assert_eq!(psp.calls().len(), 2);
-    assert_eq!(
-        psp.calls()[0],
-        (PspCall::CreateRefund, Some("1001".to_owned()))
-    );
+    assert_eq!(psp.calls()[0], (PspCall::Refund, Some("1001".to_owned())));
 }
 
 #[test]
@@ -405,7 +407,7 @@ fn a_failed_attempt_can_be_followed_by_a_good_one() {
         psp.fail(&id, at(4)),
         Err(Impossible::WrongState {
             id: id.clone(),
-            status: "succeeded"
+            status: "paid"
         })
     );
     let (_, charges) = get(&mut psp, &format!("/v1/charges?payment_intent={id}"));

@@ -2,8 +2,8 @@
 //!
 //! Knows no kind of object: it gets rows and gives a page of them.
 
-use super::form::Form;
 use super::refusal::Refusal;
+use crate::sandbox::psp::form::Form;
 
 /// Most rows in a page.
 const LIMIT_MAX: usize = 100;

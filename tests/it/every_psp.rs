@@ -1,0 +1,360 @@
+//! The table of stories and PSPs: each story is played at every PSP that can play it.
+//!
+//! A PSP is one word in `played_at!`, a story one line in `stories!` with what it needs of a PSP.
+//! What a PSP does not play stands in `lacking!`: an ability, whose reason is in the sandbox's own
+//! table, or a story with its reason here. Nothing is skipped anywhere else, and the tests at the
+//! end hold the table to that.
+
+use reconciled::sandbox::psp::{Ability, KINDS, Kind};
+use std::collections::BTreeSet;
+
+/// A story that any PSP may play.
+struct Story {
+    file: &'static str,
+    name: &'static str,
+    needs: &'static [Ability],
+}
+
+/// The PSP of this word.
+fn psp(word: &str) -> &'static Kind {
+    Kind::find(word).unwrap_or_else(|| panic!("the sandbox speaks no {word}"))
+}
+
+/// Makes `able!`, which drops a test of a PSP that lacks what its story needs, and the table of
+/// what is dropped. Written as `psp { Ability; story: "why"; }`.
+macro_rules! lacking {
+    ($d:tt $($psp:ident { $($word:ident $(: $why:literal)?;)* })*) => {
+        /// PSP, ability or story, and why the story is not played (an ability has its reason in
+        /// the sandbox's table).
+        const LACKING: &[(&str, &str, Option<&str>)] =
+            &[$($((stringify!($psp), stringify!($word), None$(.or(Some($why)))?),)*)*];
+
+        macro_rules! able {
+            $($(($psp $word $d($d rest:tt)*) => {};)*)*
+            ($d psp:ident $d word:ident $d($d rest:tt)+) => { able! { $d psp $d($d rest)+ } };
+            ($d psp:ident => $d($d test:tt)*) => { $d($d test)* };
+        }
+    };
+}
+
+/// Makes `play!`, which has a test for each story at one PSP, and the table of stories.
+macro_rules! stories {
+    ($($file:ident { $($story:ident $([$($need:ident),*])?;)* })*) => {
+        const STORIES: &[Story] = &[$($(Story {
+            file: stringify!($file),
+            name: stringify!($story),
+            needs: &[$($(Ability::$need),*)?],
+        },)*)*];
+
+        macro_rules! play {
+            ($psp:ident) => {
+                mod $psp {
+                    $(mod $file {
+                        $(able! { $psp $story $($($need)*)? =>
+                            #[tokio::test]
+                            async fn $story() {
+                                let psp = crate::every_psp::psp(stringify!($psp));
+                                crate::$file::$story(psp).await;
+                            }
+                        })*
+                    })*
+                }
+            };
+        }
+    };
+}
+
+/// The PSPs that play the stories.
+macro_rules! played_at {
+    ($($psp:ident)*) => {
+        const PLAYED_AT: &[&str] = &[$(stringify!($psp)),*];
+        $(play! { $psp })*
+    };
+}
+
+lacking! { $
+    stripe {}
+}
+
+stories! {
+    stories_guarded {
+        s095_a_shop_restored_from_a_backup_gives_nothing_back_and_gets_its_orders_offered;
+        s095_without_an_epoch_one_confirmed_order_that_is_gone_stops_the_refund_of_another;
+        s096_a_shop_that_finds_its_orders_has_its_unknown_believed;
+        s096_on_the_first_day_no_unknown_counts_before_the_shop_has_found_an_order;
+        s096_a_canary_question_that_fails_proves_nothing_in_either_way;
+        s097_a_store_restored_from_an_older_copy_reads_before_it_acts;
+        s011_a_copy_of_the_store_that_starts_elsewhere_moves_no_money;
+        s009_silent_webhooks_are_told_on_the_page_in_the_metrics_and_in_the_log;
+        s042_an_old_payment_that_meets_a_new_order_of_its_number_is_held;
+    }
+    stories_after {
+        s013_an_endpoint_that_the_psp_switched_off_is_seen_and_everything_is_confirmed;
+        s015_a_flood_of_kept_back_events_confirms_all_and_refunds_nobody_for_their_age;
+        s020_a_direct_debit_goes_back_only_after_the_bank_had_its_time;
+        s021_a_transfer_booked_as_a_new_object_without_reference_is_held;
+        s026_an_authorisation_that_lapses_tomorrow_is_held_until_the_shop_captures;
+        s028_a_capture_that_timed_out_for_the_shop_is_read_and_confirmed_not_repeated;
+        s029_money_that_the_bank_reverses_is_refunded_neither_before_nor_after_the_confirm;
+        s030_a_payment_that_processes_for_long_and_fails_costs_nobody_anything;
+        s032_a_revoked_key_is_told_and_proves_nothing_about_any_payment;
+        s087_a_chargeback_after_our_refund_is_held_with_the_refund_at_hand;
+        s090_a_payment_by_a_means_that_cannot_be_refunded_is_held_before_any_try;
+        s092_a_refund_is_what_the_payer_paid_in_the_payers_currency;
+        s093_an_order_made_after_the_refund_is_not_confirmed_and_its_parcel_is_stopped;
+        x02_a_new_status_word_of_the_psp_moves_no_money_and_fails_no_payment;
+        x08_a_proxy_that_rewrites_bodies_is_named_as_a_cause_and_loses_nothing;
+    }
+    stories_race {
+        s077_a_confirm_that_a_proxy_delivers_after_the_refund_is_refused_as_stale;
+        s077_a_stale_confirm_that_a_heedless_shop_takes_is_found_held_and_told;
+        s079_the_delayed_look_finds_a_confirm_that_the_shop_rolled_back;
+        r23_staff_refund_while_a_confirm_is_unanswered_and_the_shop_is_told;
+        r26_a_daemon_that_dies_with_a_confirm_out_reads_back_before_it_repeats;
+        r27_a_second_payment_while_a_confirm_is_unanswered_goes_back;
+        r41_the_shop_confirms_while_a_refund_is_unanswered_and_nothing_is_sent_again;
+        r43_staff_refund_while_ours_is_unanswered_and_no_cent_goes_twice;
+        r46_a_daemon_that_dies_with_a_refund_out_reads_the_list_and_keeps_the_key;
+        r47_a_second_payment_while_a_refund_is_unanswered_is_confirmed_if_the_order_lives;
+        r57_a_second_payment_while_a_void_is_unanswered_leaves_no_authorisation_behind;
+    }
+    stories {
+        a_normal_payment_is_confirmed_once_and_sigterm_ends_the_daemon_well;
+        s001_forged_webhooks_are_answered_with_401_and_change_nothing [Signature, SignedTime];
+        s003_the_same_event_delivered_twice_confirms_once;
+        s006_a_payment_whose_order_appears_later_is_confirmed;
+        s017_a_payment_whose_webhooks_are_lost_is_found_by_the_sweep [List];
+        s055_of_two_payments_for_one_order_one_is_refunded;
+        s064_a_confirm_that_was_applied_while_its_answer_was_lost_is_read_back;
+        s067_a_maintenance_page_an_empty_and_a_broken_answer_are_no_answers;
+        s069_a_shop_outage_never_leads_to_a_refund;
+        s071_money_for_an_order_cancelled_meanwhile_goes_back;
+        s080_a_refund_that_was_applied_while_its_answer_was_lost_is_not_repeated;
+        a_daemon_killed_with_a_confirm_and_a_refund_in_flight_does_neither_twice;
+    }
+    stories_confirm {
+        s064_a_confirm_that_outlasts_its_time_limit_is_read_back_and_not_repeated;
+        s065_a_502_after_the_shop_applied_the_confirm_is_no_refusal;
+        s066_a_refused_connection_is_tried_again_until_the_shop_is_back;
+        s067_a_login_page_for_every_question_ends_in_a_hold_and_not_in_a_refund;
+        s068_404_during_a_deploy_is_no_word_about_the_order;
+        s068_one_unknown_from_a_lagging_replica_is_not_enough;
+        s069_clocks_stand_still_while_the_shop_is_down_and_the_load_is_spread_after;
+        s072_an_order_in_review_is_asked_about_until_the_shop_says_yes;
+        s075_a_shop_that_mails_on_every_confirm_is_read_before_each_repeat;
+        s076_a_hanging_confirm_blocks_the_way_back_until_it_is_resolved;
+        s078_a_shop_that_confirms_by_itself_right_before_the_refund_keeps_the_money;
+        s079_a_confirm_that_the_shop_rolled_back_is_looked_at_again_and_repeated;
+    }
+    stories_duplicates {
+        s044_a_payment_without_reference_is_matched_by_no_likeness_and_held;
+        s044_a_payment_without_reference_goes_back_where_the_policy_says_so;
+        s054_an_order_paid_by_phone_sends_a_later_link_payment_back;
+        s054_a_confirmed_order_that_names_no_other_payment_sends_nothing_back;
+        s055_of_two_paid_attempts_the_one_that_the_shop_recorded_is_kept [List];
+        s055_of_two_paid_attempts_the_first_is_kept_when_the_shop_recorded_none;
+        s056_two_payments_of_the_same_instant_lead_to_exactly_one_refund;
+        s057_an_attempt_left_open_and_paid_after_the_first_is_refunded [List];
+        s073_an_order_that_the_shop_confirmed_by_this_payment_is_settled_without_a_word;
+        s074_a_payment_for_an_order_that_another_payment_paid_goes_back [List];
+        s082_two_operators_and_staff_at_once_return_the_money_once [List];
+        s055_a_duplicate_waits_for_the_confirm_of_the_one_that_stays;
+    }
+    stories_ingest {
+        s001_a_forged_claim_about_a_real_unpaid_payment_leaves_its_order_open [Signature];
+        s002_events_replayed_after_everything_about_them_was_pruned_change_nothing [List, SignedTime, EventId];
+        s003_sixteen_copies_of_an_event_at_the_same_moment_confirm_once [List, EventId];
+        s004_a_failure_told_after_the_success_does_not_undo_it [List];
+        s005_a_checkout_closed_as_failed_reopens_for_a_second_attempt;
+        s006_payments_whose_orders_appear_at_once_or_much_later_or_silently_are_confirmed;
+        s007_events_from_a_clock_ahead_of_ours_are_kept_and_the_sweep_confirms [Signature, SignedTime];
+        s008_a_secret_rotated_at_the_psp_alone_loses_nothing_and_is_replayed_after_the_fix [Signature];
+        s009_webhooks_sent_elsewhere_show_as_payments_that_only_the_sweep_found [List];
+        s010_an_event_of_the_other_mode_is_recorded_and_never_acted_on [Mode];
+        s012_another_integrations_payment_is_listed_as_not_ours_and_left_alone [List];
+    }
+    stories_late {
+        s017_payers_who_close_the_tab_are_found_by_listing_the_psp [List];
+        s018_orders_cancelled_by_the_return_page_a_second_before_the_money_are_as_the_shop_says;
+        s019_orders_whose_timer_ran_out_during_3d_secure_are_revived_refunded_or_voided [Hold];
+        s022_while_the_psp_cannot_be_asked_nothing_is_refunded_cancelled_or_taken_for_unpaid [Fetch, List];
+        s023_payments_that_lists_do_not_show_yet_are_found_by_id_or_by_a_later_list [List];
+        s027_authorisations_without_an_order_are_voided_and_a_capture_slipping_in_is_refunded [Hold];
+    }
+    stories_matching {
+        s033_one_cent_apart_is_within_the_tolerance_and_two_cents_are_not;
+        s036_too_little_waits_for_the_rest_and_is_then_held;
+        s036_too_little_goes_back_whole_where_the_policy_says_so;
+        s037_too_much_is_confirmed_and_exactly_the_excess_goes_back [List];
+        s040_a_small_payment_for_an_expensive_order_is_held_as_suspicious [List];
+        s041_the_shops_mark_says_whose_an_order_number_in_two_shops_is [List];
+        s041_without_a_mark_nobody_confirms_or_refunds_what_may_be_the_others [List];
+    }
+    stories_refund {
+        s070_money_for_an_order_that_cannot_be_fulfilled_goes_back_for_good;
+        s070_an_authorisation_for_an_order_that_is_given_up_is_voided [Hold];
+        s071_an_order_cancelled_after_its_goods_left_is_held;
+        s071_an_order_cancelled_while_its_confirm_was_on_the_way_is_refunded_once;
+        s080_a_refund_behind_a_500_is_found_in_the_list_and_adopted [List, RefundList];
+        s083_a_refund_by_staff_while_the_daemon_waits_ends_the_case [Fetch];
+        s084_after_a_partial_refund_by_staff_only_the_rest_goes_back [Fetch];
+        s085_a_refund_by_staff_after_the_confirm_is_told_to_the_shop_and_not_answered;
+        s086_a_disputed_orphan_is_held_and_never_refunded [List, Dispute];
+        s088_a_refund_that_waits_for_the_balance_is_pending_and_not_repeated [BalanceWait];
+        s089_a_refund_that_fails_days_later_wakes_a_closed_case_and_is_held [RefundFailure, RefundKey];
+        s091_a_void_that_a_capture_overtook_becomes_a_refund_after_a_fresh_look [Fetch, Hold];
+        s094_every_retry_of_a_refund_carries_the_same_key [RefundKey];
+    }
+    stories_system {
+        s098_a_worker_that_slept_past_its_lease_refunds_once;
+        s098_an_old_host_that_returns_is_refused_the_store;
+        s099_a_poison_checkout_is_set_aside_and_all_others_flow [List];
+        s100_years_of_history_before_the_cut_off_are_recorded_and_left_alone [List];
+        s100_a_shop_that_knows_none_of_many_orders_brings_the_guard_down_before_any_refund;
+        s100_the_hours_limit_stops_correct_refunds_too_and_a_restart_does_not_reset_it;
+    }
+}
+
+played_at! { stripe }
+
+/// Stories about one PSP's own ways: they play there alone.
+const OWN: &[(&str, &str, &str, &str)] = &[
+    (
+        "stripe",
+        "stories_confirm",
+        "the_operators_token_is_in_no_log",
+        "is about operators and the log, whatever the PSP",
+    ),
+    (
+        "stripe",
+        "stories_ingest",
+        "s014_well_signed_nonsense_is_acknowledged_and_parked_and_stops_nobody",
+        "the nonsense is in Stripe's shapes, each body signed as a whole",
+    ),
+    (
+        "stripe",
+        "stories_ingest",
+        "s016_with_a_full_disk_senders_are_put_off_and_nothing_is_done_outside",
+        "fills the disk with events that Stripe signs as a whole",
+    ),
+    (
+        "stripe",
+        "stories_system",
+        "s099_a_poison_delivery_stops_nothing_behind_it",
+        "the poison is in Stripe's shapes, each body signed as a whole",
+    ),
+    (
+        "stripe",
+        "stories_late",
+        "s024_a_listing_that_breaks_on_page_seven_of_twelve_leaves_the_mark_where_it_was",
+        "counts Stripe's pages of a hundred over its three lists",
+    ),
+    (
+        "stripe",
+        "stories_late",
+        "s025_payments_with_equal_timestamps_at_every_edge_are_all_found",
+        "stands on the edges of Stripe's windows by creation and its pages of a hundred",
+    ),
+    (
+        "stripe",
+        "stories_refund",
+        "s083_already_refunded_is_the_goal_reached_and_no_error",
+        "holds back the answers of Stripe's separate reads of refunds and disputes",
+    ),
+];
+
+/// The files of stories, by module name.
+fn files() -> Vec<(String, String)> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it");
+    let entries = std::fs::read_dir(folder).unwrap().map(Result::unwrap);
+    let named = entries.filter_map(|entry| {
+        let name = entry.file_name().into_string().unwrap();
+        let module = name.strip_suffix(".rs")?.to_owned();
+        let is_story = module.starts_with("stories");
+        is_story.then(|| (module, std::fs::read_to_string(entry.path()).unwrap()))
+    });
+    named.collect()
+}
+
+/// The names of functions that begin with these words and take these arguments.
+fn names<'a>(text: &'a str, before: &'a str, taken: &'a str) -> impl Iterator<Item = &'a str> {
+    text.split(before).skip(1).filter_map(move |rest| {
+        let (name, rest) = rest.split_once('(')?;
+        let (arguments, _) = rest.split_once(')')?;
+        let arguments = arguments.trim().trim_end_matches(',');
+        (arguments == taken).then_some(name)
+    })
+}
+
+#[test]
+fn every_psp_of_the_sandbox_plays_the_stories() {
+    let words: Vec<&str> = KINDS.iter().map(|kind| kind.word).collect();
+    assert_eq!(words, PLAYED_AT);
+}
+
+#[test]
+fn every_story_at_every_psp_is_played_or_listed_with_its_reason() {
+    let known: BTreeSet<&str> = STORIES.iter().map(|story| story.name).collect();
+    let abilities: BTreeSet<String> = STORIES
+        .iter()
+        .flat_map(|story| story.needs)
+        .map(|need| format!("{need:?}"))
+        .collect();
+    for kind in KINDS {
+        let lacking = LACKING.iter().filter(|(psp, ..)| *psp == kind.word);
+        let (mut dropped, mut lost) = (BTreeSet::new(), BTreeSet::new());
+        for (_, word, why) in lacking {
+            if known.contains(word) {
+                assert!(
+                    why.is_some_and(|why| why.len() > 20),
+                    "{kind:?}: {word}: why?"
+                );
+                dropped.insert((*word).to_owned());
+            } else {
+                lost.insert((*word).to_owned());
+            }
+        }
+        // What drops a story here is what the sandbox's table says, with its reason, no more.
+        let lacks = kind.lacks.iter().map(|(ability, _)| format!("{ability:?}"));
+        let lacks: BTreeSet<String> = lacks.filter(|one| abilities.contains(one)).collect();
+        assert_eq!(lost, lacks, "{kind:?}");
+        let played = STORIES.iter().filter(|story| {
+            let is_able = story.needs.iter().all(|need| kind.has(*need));
+            is_able && !dropped.contains(story.name)
+        });
+        assert!(
+            played.count() * 2 > STORIES.len(),
+            "{kind:?} plays too little"
+        );
+    }
+}
+
+#[test]
+fn every_story_stands_in_the_table_or_is_one_psps_own_with_its_reason() {
+    let mut told = BTreeSet::new();
+    let mut own = BTreeSet::new();
+    for (file, text) in files() {
+        for name in names(&text, "pub(crate) async fn ", "psp: Psp") {
+            told.insert((file.clone(), name.to_owned()));
+        }
+        for name in names(&text, "#[tokio::test]\nasync fn ", "") {
+            own.insert((file.clone(), name.to_owned()));
+        }
+    }
+    let table = STORIES.iter();
+    let table: BTreeSet<(String, String)> = table
+        .map(|story| (story.file.to_owned(), story.name.to_owned()))
+        .collect();
+    let missing: Vec<_> = table.symmetric_difference(&told).collect();
+    assert!(missing.is_empty(), "in one of both only: {missing:#?}");
+    assert!(table.len() > 70, "only {} stories", table.len());
+    let listed: BTreeSet<(String, String)> = OWN
+        .iter()
+        .inspect(|(psp, _, name, why)| {
+            assert!(PLAYED_AT.contains(psp) && why.len() > 20, "{name}");
+        })
+        .map(|(_, file, name, _)| ((*file).to_owned(), (*name).to_owned()))
+        .collect();
+    let missing: Vec<_> = listed.symmetric_difference(&own).collect();
+    assert!(missing.is_empty(), "in one of both only: {missing:#?}");
+}
