@@ -316,8 +316,11 @@ fn misanswered(chance: &mut Chance) -> Fault {
         Symptom::Close,
     ];
     let symptom = chance.one_of(&symptoms).cloned();
+    let symptom = symptom.unwrap_or(Symptom::Close);
+    // Nobody carries out what a caller without rights asks.
+    let is_applied = chance.hits(500) && symptom != status(401);
     Fault {
-        symptom: symptom.unwrap_or(Symptom::Close),
-        is_applied: chance.hits(500),
+        symptom,
+        is_applied,
     }
 }
