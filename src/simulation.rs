@@ -6,6 +6,7 @@
 //! (`judge`, `ending`) reads only the sandboxes' books and what crossed the wire.
 
 pub mod act;
+mod calls;
 pub mod chance;
 mod common;
 pub mod ending;
@@ -20,6 +21,7 @@ pub mod play;
 pub mod post;
 mod read;
 pub mod run;
+pub mod serve;
 pub mod setting;
 pub mod shelf;
 pub mod shrink;

@@ -9,21 +9,22 @@ use super::ending;
 use super::gate::Gate;
 use super::hazard::{Cut, Hazard, Luck};
 use super::instance::{House, Instance};
-use super::judge::{self, Blurred};
+use super::judge::Blurred;
 use super::keys::{BadSetting, Keys};
 use super::ledger::Failure;
-use super::network::{Call, Outage, Side};
+use super::network::{Call, Side};
 use super::post::{Letter, Post};
+use super::serve::Note;
 use super::setting::{INSTANCES_MAX, Setting};
 use super::shelf::Kept;
-use super::stage::{Carried, Note, Stage};
+use super::stage::Stage;
 use super::story;
 use super::tasks::WorldTime;
 use super::trace::Trace;
 use crate::core::time::{Span, Time};
 use crate::store::Store;
 use crate::store::memory::MemoryStore;
-use crate::wire::{CallError, Reply, Response};
+use crate::wire::{CallError, Reply};
 use futures_util::FutureExt;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -93,11 +94,11 @@ pub(super) struct Play {
     queue: BTreeMap<(Time, u64), Event>,
     queued: u64,
     starts: u64,
-    calls: BTreeMap<String, u32>,
+    pub(super) calls: BTreeMap<String, u32>,
     changes: u64,
     is_poll_due: bool,
     chance: Chance,
-    blurred: Blurred,
+    pub(super) blurred: Blurred,
 }
 
 /// Plays the run of a seed, with so many checkouts, as far as the cut leaves it.
@@ -355,142 +356,6 @@ impl Play {
             .say(|| format!("{}: {act:?}", story.reference));
         self.stage.act(story, act, now);
         self.collect_post();
-    }
-
-    /// A call leaves a daemon.
-    fn leaves(&mut self, call: Call) {
-        let subject = call.subject();
-        let count = self.calls.entry(subject.clone()).or_insert(0);
-        *count = count.saturating_add(1);
-        let fate = super::network::fate(&call, &self.luck, *count);
-        self.note_leaving(&call);
-        self.say(|| {
-            let trouble = fate
-                .trouble
-                .map_or(String::new(), |one| format!(" ({})", one.code()));
-            format!("{} -> {} {subject}{trouble}", call.from, call.side().code())
-        });
-        let (fails_at, error) = fate.fails.clone();
-        self.at(fails_at, Event::Fails(Box::new((call.clone(), error))));
-        if let Some(at) = fate.arrives_at {
-            self.at(at, Event::Arrives(Box::new((call, fate))));
-        }
-    }
-
-    fn note_leaving(&mut self, call: &Call) {
-        let now = self.now();
-        match super::read::of(call) {
-            super::read::Asks::Refund {
-                payment,
-                key,
-                minor,
-            } => {
-                let asked = (payment.as_str(), key.as_str(), minor);
-                let setting = self.house.setting.clone();
-                judge::refund_leaves(&mut self.stage, &setting, asked, self.blurred, now);
-            }
-            super::read::Asks::Confirm { reference } => {
-                let confirm = super::ledger::Confirm {
-                    sent_at: now,
-                    slot: call.slot.clone(),
-                };
-                let confirms = self.stage.ledger.confirms.entry(reference);
-                confirms.or_default().push(confirm);
-            }
-            super::read::Asks::Other => {}
-        }
-    }
-
-    /// A call reaches the other side.
-    fn arrives(&mut self, (call, fate): (Call, super::network::Fate)) {
-        let now = self.now();
-        let side = call.side();
-        if self.away.contains(&side) {
-            let soon = now.plus(Span::from_millis(20));
-            match self.house.setting.outage {
-                Outage::Hangs => {}
-                Outage::Refuses => {
-                    let error = CallError::NotSent("connection_refused");
-                    self.at(soon, Event::Fails(Box::new((call, error))));
-                }
-                Outage::Gateway => {
-                    let reply = crate::sandbox::fault::response(503, "text/html", b"<p>away");
-                    let answer = (call, Ok(reply), Note::Nothing);
-                    self.at(soon, Event::Answers(Box::new(answer)));
-                }
-            }
-            return;
-        }
-        let carried = self.stage.serve(&call, fate.fault.as_ref(), now);
-        self.say(|| format!("  {} <- {}: {}", side.code(), call.from, carried.line()));
-        self.judge(&call, &carried);
-        self.collect_post();
-        let Some(back) = fate.back else { return };
-        let at = now.plus(back).plus(carried.served.delay);
-        let most = call.limits.body_bytes_max;
-        let is_true = fate.fault.is_none() || carried.is_note_robust;
-        let note = if is_true { carried.note } else { Note::Nothing };
-        let event = match carried.served.reply {
-            None => Event::Fails(Box::new((call, CallError::Unclear("reset")))),
-            Some(reply) if reply.body.len() > most => {
-                Event::Fails(Box::new((call, CallError::Unclear("answer_too_large"))))
-            }
-            Some(reply) => Event::Answers(Box::new((call, Ok(reply), note))),
-        };
-        self.at(at, event);
-    }
-
-    fn judge(&mut self, call: &Call, carried: &Carried) {
-        let now = self.now();
-        let setting = self.house.setting.clone();
-        if let Some((refund, key)) = &carried.refund {
-            let booked = (refund.as_str(), key.as_str());
-            judge::refund_booked(&mut self.stage, &setting, booked, self.blurred, now);
-        }
-        if let Some(order) = &carried.confirmed {
-            judge::confirm_booked(&mut self.stage, order, now);
-        }
-        if let Some(payment) = &carried.voided
-            && self.stage.world.psp.records().received(payment) == 0
-        {
-            judge::voided(&mut self.stage, payment, now);
-        }
-        let is_refused = |reply: &Response| {
-            let body = String::from_utf8_lossy(&reply.body);
-            reply.status == 400
-                && (body.contains("greater than unrefunded") || body.contains("already_refunded"))
-        };
-        if carried.served.reply.as_ref().is_some_and(is_refused)
-            && let super::read::Asks::Refund { payment, key, .. } = super::read::of(call)
-        {
-            judge::refund_refused(&mut self.stage, &payment, &key, now);
-        }
-    }
-
-    /// An answer reaches its caller, if it still waits.
-    fn answers(&mut self, (call, reply, note): (Call, Reply, Note)) {
-        let now = self.now();
-        if !call.slot.answer(reply) {
-            return;
-        }
-        let ledger = &mut self.stage.ledger;
-        match note {
-            Note::Nothing => {}
-            Note::Read(payment, at) => ledger.reads.entry(payment).or_default().push(at),
-            Note::Said(order, place, epoch) => {
-                let said = ledger
-                    .said
-                    .get_mut(&order)
-                    .and_then(|all| all.get_mut(place));
-                if let Some(said) = said {
-                    said.heard_at = Some(now);
-                }
-                if epoch < ledger.epoch {
-                    ledger.epoch_back_at.get_or_insert(now);
-                }
-                ledger.epoch = ledger.epoch.max(epoch);
-            }
-        }
     }
 
     /// A daemon starts, unless it runs.
