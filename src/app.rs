@@ -6,7 +6,7 @@ mod origin;
 mod parts;
 mod rooms;
 
-pub use rooms::{ReplayDesk, roster_of};
+pub use rooms::{ReplayDesk, policies_of, roster_of};
 
 use crate::clock::Clock;
 use crate::config::{Config, Listen, StoreUrl, Surroundings};
@@ -28,8 +28,10 @@ use crate::store::sqlite::SqliteStore;
 use crate::store::{LoadedCheckout, Retention, Store};
 use crate::telemetry::Telemetry;
 use crate::work::attempt::{Crew, SweptAccounts};
+use crate::work::closing::Closing;
 use crate::work::decide::Decide;
 use crate::work::dispatch::{Dispatch, Gates};
+use crate::work::heartbeat::Heartbeat;
 use crate::work::sweep::Sweep;
 use crate::work::upkeep::{Checkpoint, Prune};
 use crate::work::{Pulse, drive};
@@ -247,6 +249,7 @@ impl Daemon {
             self.clock.clone(),
             soft.clone(),
         ));
+        self.start_heartbeat(config, &crew);
         let sweeper = Sweep::new(crew, wished);
         let stop = soft.clone();
         let driven = drive(sweeper, Pulse::new(), self.clock.clone(), soft.clone());
@@ -258,6 +261,17 @@ impl Daemon {
             wishes,
             decide,
         }
+    }
+
+    fn start_heartbeat(&self, config: &Config, crew: &Arc<Crew>) {
+        let Some(url) = &config.server.heartbeat_url else {
+            return;
+        };
+        let heart = Heartbeat::new(crew.clone(), url.as_str().to_owned());
+        let stop = self.lifecycle.soft().clone();
+        let driven = drive(heart, Pulse::new(), self.clock.clone(), stop.clone());
+        // A watcher that is slow to answer holds up no stop.
+        self.start(async move { stop.run_until_cancelled(driven).await.unwrap_or_default() });
     }
 
     fn start_upkeep(&self, config: &Config) {
@@ -281,6 +295,13 @@ impl Daemon {
             clock: self.clock.clone(),
         };
         self.start(drive(prune, Pulse::new(), self.clock.clone(), soft.clone()));
+        let closing = Closing::new(self.store.clone(), self.clock.clone());
+        let stop = soft.clone();
+        let driven = drive(closing, Pulse::new(), self.clock.clone(), soft.clone());
+        // A statement only reads; nobody waits at the end for one that was begun.
+        self.start(async move {
+            stop.run_until_cancelled(driven).await;
+        });
     }
 
     fn start_writers(

@@ -3,6 +3,9 @@
 //! Reads the store and nothing else; it shares no code with the engine beyond the core's own
 //! `observe`, so that a mistake there is found here.
 
+pub mod day;
+pub mod statement;
+
 use crate::core::checkout::Checkout;
 use crate::core::fact::Fact;
 use crate::core::money::{Currency, Money, MoneyError};
@@ -157,13 +160,10 @@ impl Statement {
 
 /// The chain is whole and folding it gives the stored state.
 fn prove(row: &CheckoutRow, entries: &[JournalEntry]) -> Result<Checkout, String> {
-    journal::verify(row, entries)
-        .map_err(|found| format!("entry {}: {}", found.seq, found.what))?;
+    chain_is_whole(row, entries)?;
     let mut folded = Checkout::new(row.id.clone(), row.shop.clone(), row.reference.clone());
     for entry in entries {
-        let facts: Vec<Fact> = serde_json::from_str(&entry.facts)
-            .map_err(|error| format!("entry {}: facts: {error}", entry.seq))?;
-        for fact in &facts {
+        for fact in &facts_of(entry)? {
             folded.observe(fact);
         }
     }
@@ -174,6 +174,18 @@ fn prove(row: &CheckoutRow, entries: &[JournalEntry]) -> Result<Checkout, String
     } else {
         Err("state_differs from its journal".to_owned())
     }
+}
+
+/// Checks the chain of a checkout's whole journal; says the entry and what is wrong with it.
+pub(crate) fn chain_is_whole(row: &CheckoutRow, entries: &[JournalEntry]) -> Result<(), String> {
+    let whole = journal::verify(row, entries);
+    whole.map_err(|found| format!("entry {}: {}", found.seq, found.what))
+}
+
+/// The facts of an entry.
+pub(crate) fn facts_of(entry: &JournalEntry) -> Result<Vec<Fact>, String> {
+    serde_json::from_str(&entry.facts)
+        .map_err(|error| format!("entry {}: facts: {error}", entry.seq))
 }
 
 /// Enters one checkout into the books.

@@ -8,6 +8,7 @@ pub mod check;
 pub mod checkouts;
 pub mod client;
 pub mod demo;
+pub mod replay;
 pub mod serve;
 pub mod simulate;
 pub mod status;
@@ -71,6 +72,9 @@ pub enum Command {
     /// Play seeds of trouble against the daemon's own code (docs/simulation.md)
     #[command(hide = true)]
     Simulate(simulate::Args),
+    /// Decide the recorded history again under another policy and list what would differ; touches
+    /// nothing
+    Replay(replay::Args),
 }
 
 /// Runs the program.
@@ -101,6 +105,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Simulate(args) => simulate::run(args),
         Command::Audit(args) => runtime()?.block_on(audit::run(args, &cli.config)),
+        Command::Replay(args) => runtime()?.block_on(replay::run(args, &cli.config)),
         Command::Status(args) => {
             let client = client_of(&cli)?;
             let mut out = std::io::stdout();

@@ -5,6 +5,7 @@
 
 pub mod check;
 mod cross;
+mod policies;
 pub mod problem;
 pub mod psp;
 mod secret;
@@ -15,8 +16,9 @@ mod table;
 mod value;
 mod vocabulary;
 
+pub use policies::OtherPolicies;
 pub use problem::{Code, ConfigErrors, Place, Problem, Severity};
-pub use psp::{AccountConfig, PspKind, stripe::StripeConfig};
+pub use psp::{AccountConfig, PspKind, mollie::MollieConfig, stripe::StripeConfig};
 pub use secret::{Origin, Secret, Surroundings};
 pub use server::{Retention, Server, StoreUrl, TokenConfig};
 pub use shop::{ShopConfig, ShopKind};
@@ -27,6 +29,7 @@ use source::{Findings, Raised};
 use std::collections::BTreeMap;
 use std::path::Path;
 use table::Section;
+use toml::Spanned;
 use toml::de::DeTable;
 
 /// Largest configuration file, in bytes: thousands of shops fit.
@@ -53,15 +56,7 @@ pub struct Config {
 impl Config {
     /// Reads and checks a file.
     pub fn load(path: &Path, surroundings: &Surroundings) -> Result<Config, ConfigErrors> {
-        let shown = path.display().to_string();
-        let content = secret::read_file(path, FILE_BYTES_MAX).map_err(|error| {
-            if error.kind() == std::io::ErrorKind::FileTooLarge {
-                let why = format!("the file is larger than {FILE_BYTES_MAX} bytes");
-                return ConfigErrors::whole_file(Code::FileTooLarge, &shown, why);
-            }
-            let why = format!("the file cannot be read: {}", secret::plain(&error));
-            ConfigErrors::whole_file(Code::UnreadableFile, &shown, why)
-        })?;
+        let (shown, content) = read_whole(path)?;
         let is_private = !content.is_open_to_group && !content.is_open_to_others;
         Config::parse(&shown, &content.bytes, is_private, surroundings)
     }
@@ -74,13 +69,7 @@ impl Config {
         is_private: bool,
         surroundings: &Surroundings,
     ) -> Result<Config, ConfigErrors> {
-        let text = std::str::from_utf8(bytes).map_err(|error| {
-            let valid = bytes.get(..error.valid_up_to()).unwrap_or_default();
-            let newlines = valid.iter().filter(|byte| **byte == b'\n').count();
-            let line = newlines.saturating_add(1);
-            let why = format!("the file is not UTF-8: a wrong byte in line {line}");
-            ConfigErrors::whole_file(Code::NotUtf8, file, why)
-        })?;
+        let text = utf8(file, bytes)?;
         let mut out = Findings::new(file, text, is_private);
         let read = read_text(text, surroundings, &mut out);
         let warnings = out.finish()?;
@@ -99,16 +88,47 @@ impl Config {
     }
 }
 
-fn read_text(text: &str, surroundings: &Surroundings, out: &mut Findings<'_>) -> Option<Config> {
-    let document = match DeTable::parse(text) {
-        Ok(document) => document,
+/// A file's name as it is shown, and its bytes.
+fn read_whole(path: &Path) -> Result<(String, secret::FileContent), ConfigErrors> {
+    let shown = path.display().to_string();
+    match secret::read_file(path, FILE_BYTES_MAX) {
+        Ok(content) => Ok((shown, content)),
+        Err(error) if error.kind() == std::io::ErrorKind::FileTooLarge => {
+            let why = format!("the file is larger than {FILE_BYTES_MAX} bytes");
+            Err(ConfigErrors::whole_file(Code::FileTooLarge, &shown, why))
+        }
+        Err(error) => {
+            let why = format!("the file cannot be read: {}", secret::plain(&error));
+            Err(ConfigErrors::whole_file(Code::UnreadableFile, &shown, why))
+        }
+    }
+}
+
+fn utf8<'a>(file: &str, bytes: &'a [u8]) -> Result<&'a str, ConfigErrors> {
+    std::str::from_utf8(bytes).map_err(|error| {
+        let valid = bytes.get(..error.valid_up_to()).unwrap_or_default();
+        let newlines = valid.iter().filter(|byte| **byte == b'\n').count();
+        let line = newlines.saturating_add(1);
+        let why = format!("the file is not UTF-8: a wrong byte in line {line}");
+        ConfigErrors::whole_file(Code::NotUtf8, file, why)
+    })
+}
+
+/// The parsed file, or the problem of its syntax.
+fn parse_table<'a>(text: &'a str, out: &mut Findings<'_>) -> Option<Spanned<DeTable<'a>>> {
+    match DeTable::parse(text) {
+        Ok(document) => Some(document),
         Err(error) => {
             let at = error.span().unwrap_or(text.len()..text.len());
             let message = format!("not TOML: {}", error.message());
             out.raise(Raised::new(Code::Syntax, at, message));
-            return None;
+            None
         }
-    };
+    }
+}
+
+fn read_text(text: &str, surroundings: &Surroundings, out: &mut Findings<'_>) -> Option<Config> {
+    let document = parse_table(text, out)?;
     let table = document.get_ref();
     out.survey(table);
     let root = Section::root(table, out);

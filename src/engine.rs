@@ -15,6 +15,7 @@ pub use desk::{EngineDesk, SweepWish};
 pub use units::Outcome;
 
 use crate::clock::Clock;
+use crate::core::checkout::Checkout;
 use crate::core::fact::BrakeCause;
 use crate::core::ids::ShopId;
 use crate::core::plan::Reason;
@@ -29,7 +30,8 @@ use arc_swap::ArcSwap;
 use input::Input;
 use lesson::Taught;
 use std::sync::Arc;
-use units::Group;
+use units::{Breached, Group, Rulebook};
+use verdict::Planner;
 use workspace::Workspace;
 
 /// Inputs in one transaction at most.
@@ -44,6 +46,7 @@ pub struct Engine {
     roster: Arc<ArcSwap<Roster>>,
     clock: Clock,
     telemetry: Telemetry,
+    plan: Planner,
 }
 
 impl Engine {
@@ -59,7 +62,15 @@ impl Engine {
             roster,
             clock,
             telemetry,
+            plan: Checkout::reconcile,
         }
+    }
+
+    /// The same engine with plans that err, to see that none of them is committed.
+    #[cfg(test)]
+    fn planned_by(mut self, plan: Planner) -> Engine {
+        self.plan = plan;
+        self
     }
 
     /// The store it writes to.
@@ -146,10 +157,14 @@ impl Engine {
         let mut members = Vec::new();
         for group in groups {
             let policy = |shop: &ShopId| policy_of(&roster, shop);
-            match units::build(&group, inputs, &taught, &mut workspace, &policy, now) {
-                units::Built::Unit(unit, group_outcomes) => {
+            let rulebook = Rulebook {
+                policy: &policy,
+                plan: self.plan,
+            };
+            match units::build(&group, inputs, &taught, &mut workspace, &rulebook, now) {
+                units::Built::Unit(unit, group_outcomes, breaches) => {
                     units.push(*unit);
-                    members.push((group, group_outcomes));
+                    members.push((group, group_outcomes, breaches));
                 }
                 units::Built::Over(group_outcomes) => fill(&mut outcomes, &group, group_outcomes),
             }
@@ -162,10 +177,11 @@ impl Engine {
         self.count(&units, &committed);
         self.hear(inputs, &roster);
         let members = members.into_iter().zip(units);
-        for (((group, group_outcomes), unit), result) in members.zip(committed) {
+        for (((group, group_outcomes, breaches), unit), result) in members.zip(committed) {
             match result {
                 Committed::Done => {
                     self.count_captures(&unit, told_by(&group, inputs));
+                    breaches.iter().for_each(|breached| self.alert(breached));
                     fill(&mut outcomes, &group, group_outcomes);
                 }
                 Committed::Conflict => {}
@@ -186,6 +202,15 @@ impl Engine {
                 self.telemetry.heard(&entry.shop);
             }
         }
+    }
+
+    /// Says that a checkout was set aside; nothing of its plan was done.
+    fn alert(&self, breached: &Breached) {
+        self.telemetry.breached(&breached.shop, breached.promise);
+        tracing::error!(
+            checkout.id = %breached.checkout, shop = %breached.shop, promise = breached.promise,
+            why = breached.why, "held: a promise would have been broken; nothing was done"
+        );
     }
 
     fn count_captures(&self, unit: &CommitUnit, learned_by: &'static str) {
@@ -263,3 +288,6 @@ fn policy_of(roster: &Roster, shop: &ShopId) -> Arc<Policy> {
         .get(shop)
         .map_or_else(|| Arc::new(Policy::default()), |entry| entry.policy.clone())
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,6 +17,7 @@ pub mod lifecycle;
 pub mod outbound;
 pub mod pressure;
 pub mod psp;
+pub mod replay;
 pub mod roster;
 pub mod sandbox;
 pub mod shop;

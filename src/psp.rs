@@ -4,6 +4,8 @@
 //! is one new file here, its fixtures, one line in the registry and one row in the README.
 
 mod json;
+pub mod mollie;
+pub mod multisafepay;
 pub mod rules;
 pub mod stripe;
 
@@ -12,7 +14,7 @@ use crate::core::money::Money;
 use crate::core::payment::PaymentSnapshot;
 use crate::core::plan::Reason;
 use crate::core::policy::AccountTraits;
-use crate::core::time::Time;
+use crate::core::time::{Span, Time};
 pub use crate::wire::{
     Failure, RawDelivery, Rejection, Unreadable, Verification, is_usual_signature_field,
 };
@@ -150,7 +152,8 @@ pub trait Psp: Send + Sync + 'static {
         is_usual_signature_field(name)
     }
 
-    /// Reads a delivery that was verified (`is_signed`) or came without a scheme.
+    /// Reads a delivery that was verified (`is_signed`) or came without a scheme. The body of one
+    /// that came by `GET` is its query.
     fn read(&self, body: &[u8], is_signed: bool, received_at: Time) -> Result<Reading, Unreadable>;
 
     /// The acknowledgement this PSP wants, for new, repeated and unreadable deliveries alike.
@@ -158,6 +161,12 @@ pub trait Psp: Send + Sync + 'static {
 
     /// How many ways of listing a sweep must go through; 0 when the PSP has no list.
     fn listings(&self) -> u8;
+
+    /// How long after its creation a payment may still be paid although no page of a listing by
+    /// creation would show it again; sweeps of the whole window go back at least so far.
+    fn pays_late(&self) -> Span {
+        Span::ZERO
+    }
 
     /// The next step of an exchange that began at `asked_at`, given the replies so far.
     fn step(&self, ask: &PspAsk, asked_at: Time, replies: &[Reply]) -> Step;

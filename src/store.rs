@@ -10,6 +10,8 @@ mod inbox;
 pub mod journal;
 pub mod memory;
 mod rows;
+#[cfg(test)]
+pub(crate) mod sample;
 pub mod sqlite;
 mod standing;
 mod units;
@@ -71,6 +73,9 @@ impl StoreError {
 
 /// Tallies are let go of after this long; the guard looks back an hour.
 const TALLIES_KEPT: Span = Span::from_hours(48);
+
+/// Checkouts read in one step where a store has no index over what moved.
+const MOVED_PAGE: u32 = 500;
 
 /// Judges whether a refund may leave, over the shop's row and its tallies.
 pub type RefundJudge<'a> =
@@ -199,6 +204,43 @@ pub trait Store: Send + Sync + 'static {
         after: Option<&CheckoutId>,
         limit: u32,
     ) -> Result<Vec<(CheckoutRow, Vec<JournalEntry>)>, StoreError>;
+
+    /// Checkouts that changed at or after a moment or are not at rest, in the order of their ids:
+    /// all whose money a day's books may have to show. Those that are `open`, and so never held
+    /// money, need not be among them.
+    async fn moved_since(&self, since: Time) -> Result<Vec<CheckoutId>, StoreError> {
+        let mut moved = Vec::new();
+        let mut after = None;
+        loop {
+            let page = self.audit_page(after.as_ref(), MOVED_PAGE).await?;
+            let Some((last, _)) = page.last() else {
+                return Ok(moved);
+            };
+            after = Some(last.id.clone());
+            for (row, entries) in page {
+                let changed_at = entries.last().map(|entry| entry.at);
+                if changed_at >= Some(since) || row.wake_at.is_some() || !row.verdict.is_at_rest() {
+                    moved.push(row.id);
+                }
+            }
+        }
+    }
+
+    /// These checkouts as `audit_page` gives them, in the order of their ids.
+    async fn books(
+        &self,
+        ids: &[CheckoutId],
+    ) -> Result<Vec<(CheckoutRow, Vec<JournalEntry>)>, StoreError> {
+        let wanted = Wanted {
+            checkouts: ids.to_vec(),
+            ..Wanted::default()
+        };
+        let mut books = Vec::new();
+        for (id, loaded) in self.load(&wanted).await?.checkouts {
+            books.push((loaded.row, self.journal(&id, 0, u32::MAX).await?));
+        }
+        Ok(books)
+    }
 
     /// Counts by shop and verdict. Reads only what is not at rest, plus kept counters.
     async fn overview(&self) -> Result<Vec<VerdictCount>, StoreError>;

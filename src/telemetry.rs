@@ -12,7 +12,7 @@ use crate::core::money::Money;
 use crate::core::plan::{ActionKind, Destination, Reason, Verdict};
 use crate::core::time::Span;
 use labels::{
-    AccountLabel, ActionLabels, BuildLabels, CaptureLabels, CodeLabel, ConfigLabels,
+    AccountLabel, ActionLabels, BreachLabels, BuildLabels, CaptureLabels, CodeLabel, ConfigLabels,
     DecisionLabels, DestinationLabel, KindLabel, RefundLabels, ResultLabel, ShopLabel, SweepLabels,
     kind_word, outcome_word,
 };
@@ -53,6 +53,7 @@ struct Shared {
     batch_units: Histogram,
     units: Family<ResultLabel, Counter>,
     decisions: Family<DecisionLabels, Counter>,
+    breaches: Family<BreachLabels, Counter>,
     captures: Family<CaptureLabels, Counter>,
     unheard: Family<ShopLabel, Gauge>,
     unheard_now: Mutex<BTreeMap<ShopId, u64>>,
@@ -76,6 +77,7 @@ impl Telemetry {
             batch_units: Histogram::new(BATCH_UNITS),
             units: Family::default(),
             decisions: Family::default(),
+            breaches: Family::default(),
             captures: Family::default(),
             unheard: Family::default(),
             unheard_now: Mutex::default(),
@@ -150,6 +152,16 @@ impl Telemetry {
         };
         let counted = self.shared.decisions.get(&labels);
         counted.map_or(0, |counter| counter.get())
+    }
+
+    /// A plan for a checkout of this shop would have broken a promise and was not committed;
+    /// `promise` is the check's own word.
+    pub fn breached(&self, shop: &ShopId, promise: &'static str) {
+        let labels = BreachLabels {
+            shop: shop.to_string(),
+            promise,
+        };
+        self.shared.breaches.get_or_create(&labels).inc();
     }
 
     /// Payments of this shop turned out to be captured; `learned_by` says who told first. Where
@@ -325,6 +337,11 @@ impl Shared {
             self.decisions.clone(),
         );
         registry.register(
+            "promise_breaches",
+            "Plans that would have broken a promise and were not committed, by shop and promise",
+            self.breaches.clone(),
+        );
+        registry.register(
             "captures",
             "Payments that turned out to be captured, by shop and by who told first",
             self.captures.clone(),
@@ -416,6 +433,7 @@ mod tests {
         clone.refunded(&shop(), &account(), Money::new(5995, Currency::EUR));
         clone.batch_committed(3, 1);
         clone.decided(&shop(), Verdict::Held, Reason::Disputed);
+        clone.breached(&shop(), "never_both");
         clone.captured(&shop(), "sweep");
         clone.sweep_ended(&account(), false, 7);
         clone.breaker(&Destination::Psp(account()), true);
@@ -428,6 +446,7 @@ mod tests {
             r#"reconciled_refunds_accepted_minor_total{shop="klompen",account="stripe_nl",currency="EUR"} 5995"#,
             r#"reconciled_engine_units_total{result="conflict"} 1"#,
             r#"reconciled_decisions_total{shop="klompen",verdict="held",reason="disputed"} 1"#,
+            r#"reconciled_promise_breaches_total{shop="klompen",promise="never_both"} 1"#,
             r#"reconciled_captures_total{shop="klompen",learned_by="sweep"} 1"#,
             r#"reconciled_sweeps_total{account="stripe_nl",result="broken_off"} 1"#,
             r#"reconciled_swept_payments_total{account="stripe_nl"} 7"#,

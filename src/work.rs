@@ -7,8 +7,10 @@
 mod admission;
 pub mod attempt;
 mod canary;
+pub mod closing;
 pub mod decide;
 pub mod dispatch;
+pub mod heartbeat;
 pub mod sweep;
 pub mod upkeep;
 

@@ -513,6 +513,76 @@ fn the_protocols_vectors_are_the_fixtures() {
     assert_eq!(seen, 10);
 }
 
+/// Names of tests that begin with a scenario's number (`s` and three digits) or with that of a
+/// further system case (`x` and two), with the file they stand in.
+fn numbered_tests() -> BTreeSet<(String, String)> {
+    let mut found = BTreeSet::new();
+    for file in files("src", ".rs").into_iter().chain(files("tests", ".rs")) {
+        for line in text(&file).lines() {
+            let Some((_, rest)) = line.split_once("fn ") else {
+                continue;
+            };
+            let name: String = rest
+                .chars()
+                .take_while(|c| c.is_ascii_alphanumeric() || *c == '_')
+                .collect();
+            let digits = |from: usize, to: usize| {
+                name.get(from..to)
+                    .is_some_and(|part| part.bytes().all(|b| b.is_ascii_digit()))
+            };
+            let is_scenario = name.starts_with('s') && digits(1, 4) && name.get(4..5) == Some("_");
+            let is_further = name.starts_with('x') && digits(1, 3) && name.get(3..4) == Some("_");
+            if is_scenario || is_further {
+                found.insert((name, file.clone()));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn the_tables_of_scenarios_name_every_numbered_test_and_no_other() {
+    let paper = text("tests/README.md");
+    let told: BTreeSet<(String, String)> = rows(&paper)
+        .into_iter()
+        .filter(|cells| cells.len() == 3)
+        .filter(|cells| cells[1].starts_with("`s") || cells[1].starts_with("`x"))
+        .map(|cells| {
+            let (name, file) = (cells[1].replace('`', ""), cells[2].replace('`', ""));
+            let number: String = name
+                .chars()
+                .skip(1)
+                .take_while(char::is_ascii_digit)
+                .collect();
+            assert_eq!(
+                number.trim_start_matches('0'),
+                cells[0].trim_start_matches('0'),
+                "{name} stands under another number"
+            );
+            (name, file)
+        })
+        .collect();
+    let known = numbered_tests();
+    assert!(known.len() > 150, "only {} were found", known.len());
+    let row = |(name, file): &(String, String)| {
+        let number: String = name
+            .chars()
+            .skip(1)
+            .take_while(char::is_ascii_digit)
+            .collect();
+        let number = number.trim_start_matches('0');
+        format!("| {number} | `{name}` | `{file}` |")
+    };
+    let missing: Vec<String> = known.difference(&told).map(row).collect();
+    let gone: Vec<String> = told.difference(&known).map(row).collect();
+    assert!(
+        missing.is_empty(),
+        "tests/README.md should say:\n{}",
+        missing.join("\n")
+    );
+    assert!(gone.is_empty(), "no such tests:\n{}", gone.join("\n"));
+}
+
 #[test]
 fn the_smallest_configuration_is_the_one_that_is_checked() {
     let readme = text("README.md");
@@ -553,31 +623,6 @@ fn numbered(letter: char, digits: usize) -> BTreeSet<[String; 3]> {
 }
 
 #[test]
-fn the_tests_paper_lists_every_numbered_scenario() {
-    let paper = text("tests/README.md");
-    let bare = |cell: &String| cell.replace('`', "");
-    let told: BTreeSet<[String; 3]> = rows(section(&paper, "## Scenarios by number"))
-        .iter()
-        .filter(|cells| cells[1].starts_with("`s"))
-        .map(|cells| {
-            [
-                format!("{:0>3}", cells[0]),
-                bare(&cells[1]),
-                bare(&cells[2]),
-            ]
-        })
-        .collect();
-    let known = numbered('s', 3);
-    assert!(known.len() > 150, "only {} were found", known.len());
-    let missing: Vec<_> = known.difference(&told).collect();
-    let gone: Vec<_> = told.difference(&known).collect();
-    assert!(
-        missing.is_empty() && gone.is_empty(),
-        "missing {missing:#?}\nno longer there {gone:#?}"
-    );
-}
-
-#[test]
 fn the_race_table_has_a_test_for_every_cell() {
     let paper = text("tests/README.md");
     let part = section(&paper, "## The race table");
@@ -585,7 +630,13 @@ fn the_race_table_has_a_test_for_every_cell() {
     let told: BTreeSet<[String; 3]> = rows(part)
         .iter()
         .filter(|cells| cells.len() == 3 && cells[1].starts_with("`r"))
-        .map(|cells| [cells[0][1..].to_owned(), bare(&cells[1]), bare(&cells[2])])
+        .map(|cells| {
+            [
+                cells[0].replacen('r', "", 1),
+                bare(&cells[1]),
+                bare(&cells[2]),
+            ]
+        })
         .collect();
     assert_eq!(told, numbered('r', 2));
     let in_core: BTreeSet<&str> = told

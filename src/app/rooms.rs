@@ -2,13 +2,16 @@
 //!
 //! The one place that knows which adapter serves which kind.
 
-use crate::config::{AccountConfig, Config, PspKind, ShopConfig, ShopKind};
+use crate::config::{AccountConfig, Config, PspKind, Secret, ShopConfig, ShopKind};
 use crate::core::ids::{AccountId, ShopId};
+use crate::core::policy::Policy;
 use crate::core::time::Time;
 use crate::http::admin::{Replay, ReplayError};
 use crate::http::replay::{self, ReplayRefused};
 use crate::outbound::pace::PaceLimits;
 use crate::psp::Psp;
+use crate::psp::mollie::Mollie;
+use crate::psp::multisafepay::MultiSafepay;
 use crate::psp::stripe::Stripe;
 use crate::roster::{AccountEntry, AdminToken, Roster, ShopEntry};
 use crate::shop::Shop;
@@ -18,6 +21,8 @@ use crate::work::Pulse;
 use anyhow::Context;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
+use secrecy::SecretString;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The roster of a configuration. An account without `since` begins at its first start, which
@@ -49,19 +54,45 @@ pub async fn roster_of(config: &Config, store: &dyn Store, now: Time) -> anyhow:
     Ok(roster)
 }
 
+/// The policies of a configuration by shop, each with the traits of the accounts that serve it.
+pub fn policies_of(config: &Config) -> BTreeMap<ShopId, Policy> {
+    let mut policies: BTreeMap<ShopId, Policy> = BTreeMap::new();
+    for (id, shop) in &config.shops {
+        policies.insert(id.clone(), shop.policy.clone());
+    }
+    for (id, account) in &config.accounts {
+        // What an adapter can do does not depend on the account's age.
+        let traits = account_entry(id, account, Time::default()).adapter.traits();
+        if let Some(policy) = policies.get_mut(&account.shop) {
+            policy.accounts.insert(id.clone(), traits);
+        }
+    }
+    policies
+}
+
 fn account_entry(id: &AccountId, account: &AccountConfig, since: Time) -> AccountEntry {
     let mut rules = account.rules(id);
     rules.since = Some(since);
     let adapter: Arc<dyn Psp> = match &account.kind {
+        PspKind::MultiSafepay(own) => Arc::new(MultiSafepay::new(
+            rules.clone(),
+            own.api_key.value().clone(),
+            own.previous_api_key
+                .as_ref()
+                .map(|secret| secret.value().clone()),
+            own.api_base.as_str().to_owned(),
+        )),
         PspKind::Stripe(stripe) => Arc::new(Stripe::new(
             rules.clone(),
             stripe.api_key.value().clone(),
-            stripe
-                .webhook_secrets
-                .iter()
-                .map(|secret| secret.value().clone())
-                .collect(),
+            values(&stripe.webhook_secrets),
             stripe.api_base.as_str().to_owned(),
+        )),
+        PspKind::Mollie(mollie) => Arc::new(Mollie::new(
+            rules.clone(),
+            mollie.api_key.value().clone(),
+            values(&mollie.webhook_secrets),
+            mollie.api_base.as_str().to_owned(),
         )),
     };
     AccountEntry {
@@ -72,6 +103,11 @@ fn account_entry(id: &AccountId, account: &AccountConfig, since: Time) -> Accoun
         sweep_every: account.sweep_every,
         sweep_window: account.sweep_window,
     }
+}
+
+fn values(secrets: &[Secret]) -> Vec<SecretString> {
+    let secrets = secrets.iter();
+    secrets.map(|secret| secret.value().clone()).collect()
 }
 
 fn shop_entry(id: &ShopId, shop: &ShopConfig, roster: &Roster) -> anyhow::Result<ShopEntry> {

@@ -3,7 +3,9 @@
 //! Opens the store for reading only.
 
 use super::client::EXIT_NO;
-use crate::audit;
+use crate::audit::day::Day;
+use crate::audit::{self, statement};
+use crate::clock::Clock;
 use crate::config::{Config, StoreUrl, Surroundings};
 use crate::store::sqlite::SqliteStore;
 use anyhow::Context;
@@ -14,25 +16,50 @@ use std::process::ExitCode;
 /// The arguments of `reconciled audit`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
+    /// The closing statement of a UTC day per shop and currency, instead of the whole proof; the
+    /// last day that has closed unless --day names one
+    #[arg(long)]
+    pub statement: bool,
+    /// The day of the statement, such as 2026-11-20
+    #[arg(long, value_name = "YYYY-MM-DD", requires = "statement", value_parser = day)]
+    pub day: Option<Day>,
     /// JSON instead of text
     #[arg(long)]
     pub json: bool,
 }
 
-/// Reads the whole store. Exit 0 when the books are whole, 1 when something differs.
+fn day(text: &str) -> Result<Day, String> {
+    let begun = Day::parse(text).filter(|day| day.begins() <= Clock::System.now());
+    begun.ok_or_else(|| "write a day that has begun, such as 2026-11-20".to_owned())
+}
+
+/// Reads the whole store, or a day of it. Exit 0 when the books are whole, 1 when something differs.
 pub async fn run(args: &Args, path: &Path) -> anyhow::Result<ExitCode> {
     let config = Config::load(path, &Surroundings::of_process())?;
     let StoreUrl::Sqlite { path } = &config.store;
     let store = SqliteStore::open_readonly(path).await;
     let store = store.with_context(|| format!("cannot read the store {}", config.store))?;
-    let report = audit::run(&store).await?;
+    let (is_clean, json, text) = if args.statement {
+        let now = Clock::System.now();
+        let day = args.day.unwrap_or(Day::last_closed(now));
+        let made = statement::of_day(&store, day, None, now).await?;
+        (
+            made.is_clean(),
+            serde_json::to_string_pretty(&made)?,
+            made.text(),
+        )
+    } else {
+        let report = audit::run(&store).await?;
+        let json = serde_json::to_string_pretty(&report)?;
+        (report.is_clean(), json, report.text())
+    };
     let mut out = std::io::stdout();
     if args.json {
-        writeln!(out, "{}", serde_json::to_string_pretty(&report)?)?;
+        writeln!(out, "{json}")?;
     } else {
-        write!(out, "{}", report.text())?;
+        write!(out, "{text}")?;
     }
-    let code = if report.is_clean() {
+    let code = if is_clean {
         ExitCode::SUCCESS
     } else {
         ExitCode::from(EXIT_NO)

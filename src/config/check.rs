@@ -27,6 +27,9 @@ pub fn text(config: &Config) -> String {
             written_duration(config.retention.checkouts)
         ),
     ];
+    if config.server.heartbeat_url.is_some() {
+        lines.push("heartbeat  set".to_owned());
+    }
     for token in &config.admin_tokens {
         let role = written_word(ROLES, &token.role);
         lines.push(format!(
@@ -122,7 +125,7 @@ fn meaning(config: &Config) -> Rows {
         ]);
         (id.to_string(), object(rows))
     });
-    vec![
+    let mut rows = vec![
         ("public", config.server.public.to_string().into()),
         ("admin", config.server.admin.to_string().into()),
         ("store", config.store.to_string().into()),
@@ -139,7 +142,11 @@ fn meaning(config: &Config) -> Rows {
         ("admin_tokens", tokens.collect()),
         ("shops", Value::Object(shops.collect())),
         ("accounts", Value::Object(accounts.collect())),
-    ]
+    ];
+    // The address itself may be what the watcher knows us by.
+    let heartbeat = config.server.heartbeat_url.as_ref();
+    rows.extend(heartbeat.map(|_| ("heartbeat_url", "set".into())));
+    rows
 }
 
 fn shop_rows(id: &ShopId, shop: &ShopConfig) -> Rows {

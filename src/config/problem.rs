@@ -131,6 +131,8 @@ codes! {
     ClaimsAllShared = "claims_all_shared", Warning;
     /// A reference pattern that also matches inside longer texts.
     UnanchoredPattern = "unanchored_pattern", Warning;
+    /// Every payment carries a reference and nothing says which are this shop's.
+    AnyReference = "any_reference", Warning;
     /// The admin listener can be reached from elsewhere.
     AdminNotLoopback = "admin_not_loopback", Warning;
     /// A secret's file can be read by everyone on the machine.

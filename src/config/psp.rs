@@ -3,6 +3,8 @@
 //! Adding a kind is one file under `psp/` that implements `OwnKeys`, and one line in `kinds!`.
 //! Knows no PSP's own keys.
 
+pub mod mollie;
+pub mod multisafepay;
 pub mod stripe;
 
 use super::problem::Code;
@@ -14,6 +16,8 @@ use super::vocabulary;
 use crate::core::ids::{AccountId, ShopId};
 use crate::core::time::{Span, Time};
 use crate::psp::rules::{AccountRules, Claims};
+use mollie::MollieConfig;
+use multisafepay::MultiSafepayConfig;
 use regex::{Regex, RegexBuilder};
 use serde_json::Value;
 use std::ops::Range;
@@ -47,6 +51,8 @@ pub(super) struct Kind {
     pub(super) keys: &'static [&'static str],
     /// Where its references are found when nothing is said.
     reference: &'static [&'static str],
+    /// Every payment carries something there.
+    is_always_referenced: bool,
     /// Reads its own keys.
     read: fn(&Section<'_>, &Asked<'_>, &mut Findings<'_>) -> Option<PspKind>,
 }
@@ -67,6 +73,9 @@ pub(super) trait OwnKeys: Sized {
     const KEYS: &'static [&'static str];
     /// Where references are found when nothing is said.
     const REFERENCE: &'static [&'static str];
+    /// True where every payment carries something in those places, so that being referenced alone
+    /// proves nothing.
+    const IS_ALWAYS_REFERENCED: bool = false;
 
     /// Reads them.
     fn read(section: &Section<'_>, asked: &Asked<'_>, out: &mut Findings<'_>) -> Option<Self>;
@@ -87,6 +96,7 @@ macro_rules! kinds {
             Kind {
                 keys: $Keys::KEYS,
                 reference: $Keys::REFERENCE,
+                is_always_referenced: $Keys::IS_ALWAYS_REFERENCED,
                 read: |section, asked, out| {
                     $Keys::read(section, asked, out).map(PspKind::$Kind)
                 },
@@ -128,6 +138,10 @@ macro_rules! kinds {
 kinds! {
     /// Stripe.
     Stripe(StripeConfig),
+    /// Mollie.
+    Mollie(MollieConfig),
+    /// MultiSafepay.
+    MultiSafepay(MultiSafepayConfig),
 }
 
 /// A configured PSP account.
@@ -217,6 +231,9 @@ pub(super) fn read(
     let sweeps = read_sweeps(&section, out);
     let common = read_common(&section, kind, out);
     let own = kind.and_then(|kind| (kind.read)(&section, &asked, out));
+    if kind.is_some_and(|kind| kind.is_always_referenced) {
+        remark_reference(&common, field, out);
+    }
     let (sweep_every, sweep_window) = sweeps?;
     Some(Placed {
         id: id.ok()?,
@@ -246,6 +263,18 @@ struct Common {
     since: Option<Time>,
     calls_at_once: u32,
     calls_per_second: u32,
+}
+
+/// Where the PSP always carries a reference, only its shape can say whose a payment is.
+fn remark_reference(common: &Common, field: &Field<'_>, out: &mut Findings<'_>) {
+    if common.reference_pattern.is_none() && common.claims == Claims::Referenced {
+        let message = "every payment of this kind of PSP carries a reference, so all are taken for \
+                       this shop's";
+        let raised = Raised::new(Code::AnyReference, field.key_at.clone(), message);
+        let hint = "set `reference_pattern`, or `claims = \"all\"` when nothing else uses the \
+                    account";
+        out.raise(raised.hint(Some(hint.to_owned())));
+    }
 }
 
 fn read_common(section: &Section<'_>, kind: Option<Kind>, out: &mut Findings<'_>) -> Common {

@@ -6,7 +6,7 @@ use super::problem::Code;
 use super::secret::{self, Secret, Surroundings};
 use super::source::{Findings, Raised};
 use super::table::{Field, Section, quoted};
-use super::value::{self, Listen};
+use super::value::{self, Endpoint, Listen};
 use super::vocabulary;
 use crate::core::time::Span;
 use crate::roster::Role;
@@ -33,6 +33,8 @@ pub struct Server {
     pub public: SocketAddr,
     /// Status, metrics, operator API.
     pub admin: Listen,
+    /// A watcher outside that hears from us while we are at work.
+    pub heartbeat_url: Option<Endpoint>,
 }
 
 impl Default for Server {
@@ -41,6 +43,7 @@ impl Default for Server {
         Server {
             public: loopback(8480),
             admin: Listen::Tcp(loopback(8481)),
+            heartbeat_url: None,
         }
     }
 }
@@ -92,6 +95,8 @@ pub(super) fn read_server(root: &Section<'_>, out: &mut Findings<'_>) -> Option<
     let section = Section::open(&field, "[server]".to_owned(), &[vocabulary::SERVER], out)?;
     let public = section.read("public", default.public, out, value::address);
     let admin = section.read("admin", default.admin, out, value::listen);
+    let heartbeat = section.field("heartbeat_url");
+    let heartbeat_url = heartbeat.map(|field| value::url(&field, out));
     let (public, admin) = (public?, admin?);
     let at = section.field("admin").or(section.field("public"));
     if let (Listen::Tcp(address), Some(field)) = (&admin, at) {
@@ -105,7 +110,15 @@ pub(super) fn read_server(root: &Section<'_>, out: &mut Findings<'_>) -> Option<
             out.raise(raised.hint(Some(hint.to_owned())));
         }
     }
-    Some(Server { public, admin })
+    let heartbeat_url = match heartbeat_url {
+        Some(read) => Some(read?),
+        None => None,
+    };
+    Some(Server {
+        public,
+        admin,
+        heartbeat_url,
+    })
 }
 
 /// Reads `[store]`; none only after a problem was raised.

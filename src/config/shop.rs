@@ -118,7 +118,7 @@ pub(super) fn read(
     );
     let label = &field.label;
     let policy = section.read_or("policy", Policy::default(), out, |field, out| {
-        read_policy(field, format!("[{label}.policy]"), out)
+        read_policy(field, format!("[{label}.policy]"), Policy::default(), out)
     });
     Some(Placed {
         id: id.ok()?,
@@ -136,9 +136,14 @@ pub(super) fn read(
     })
 }
 
-fn read_policy(field: &Field<'_>, title: String, out: &mut Findings<'_>) -> Option<Policy> {
+/// Reads `[shop.NAME.policy]`; what it does not name stays as in `base`.
+pub(super) fn read_policy(
+    field: &Field<'_>,
+    title: String,
+    base: Policy,
+    out: &mut Findings<'_>,
+) -> Option<Policy> {
     let section = Section::open(field, title, &[vocabulary::POLICY], out)?;
-    let base = Policy::default();
     let positive = value::duration_above_zero;
     let hold_or_refund =
         |field: &Field<'_>, out: &mut Findings<'_>| value::word(field, HOLD_OR_REFUND, out);

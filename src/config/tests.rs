@@ -5,6 +5,7 @@
 
 mod accepted;
 mod files;
+mod mollie;
 mod noise;
 
 use super::*;
@@ -49,6 +50,10 @@ fn world() -> World {
         ("STRIPE_API_KEY_DE", api_key("sk_live", "d")),
         ("STRIPE_TEST_KEY", api_key("sk_test", "c")),
         ("PUBLISHABLE_KEY", api_key("pk_live", "p")),
+        ("MOLLIE_API_KEY", api_key("live", "m")),
+        ("MOLLIE_TEST_KEY", api_key("test", "n")),
+        ("MOLLIE_ACCESS_TOKEN", api_key("access", "x")),
+        ("MOLLIE_WEBHOOK_SECRET", "pastedMollieSecret".repeat(2)),
         (
             "DASHBOARD_TOKEN",
             " pasted-token-of-dashboard \n".to_owned(),

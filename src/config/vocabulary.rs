@@ -17,7 +17,7 @@ pub(super) struct Section {
 /// The top level.
 pub(super) const ROOT: &[&str] = &["server", "store", "retention", "admin_token", "shop", "psp"];
 /// `[server]`
-pub(super) const SERVER: &[&str] = &["public", "admin"];
+pub(super) const SERVER: &[&str] = &["public", "admin", "heartbeat_url"];
 /// `[store]`
 pub(super) const STORE: &[&str] = &["url"];
 /// `[retention]`

@@ -98,6 +98,13 @@ pub struct Terms {
     pub give_back: Option<Money>,
 }
 
+impl Terms {
+    /// True when nothing is said.
+    fn is_silent(&self) -> bool {
+        *self == Terms::default()
+    }
+}
+
 /// What one message or answer of the shop says about one order. Absent means "not said".
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderSnapshot {
@@ -114,7 +121,7 @@ pub struct OrderSnapshot {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub amount: Option<Money>,
     /// What else is said of its money.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Terms::is_silent")]
     pub terms: Terms,
     /// When the shop gives it up if unpaid.
     #[serde(default, skip_serializing_if = "Option::is_none")]

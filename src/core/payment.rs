@@ -18,18 +18,17 @@ use std::collections::BTreeMap;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "source")]
 pub enum Source {
+    /// Only a name, and anybody may have said it: that it should be read is all it can mean.
+    Hearsay,
+    /// Only a name, from a sender whose word on anything else does not count: says nothing but
+    /// that the payment should be read if it was not since `as_of`.
+    Named,
     /// A delivery whose signature was checked. May lead to a confirm, never to a refund.
     Signed,
     /// A list or a single payment read with our own credentials, asked for at this moment.
     Read {
         /// When the request left; what it shows is at least this fresh.
         asked_at: Time,
-    },
-    /// A delivery, or a page of a list, that names the payment and shows nothing of it: the
-    /// payment must be read to learn anything.
-    Named {
-        /// False when anybody may have said so.
-        is_signed: bool,
     },
 }
 
@@ -255,10 +254,10 @@ pub struct Payment {
     pub first_money_at: Option<Time>,
     /// When the last read that we asked for left.
     pub read_at: Option<Time>,
-    /// When a source last named it without showing it; a later read shows what it meant.
+    /// The latest moment as of which it was named without being described.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub named_at: Option<Time>,
-    /// The same by a source that cannot be forged.
+    /// The same by a sender that proved who it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vouched_at: Option<Time>,
     /// Whether the last read that spoke of money taken showed any.
@@ -301,10 +300,11 @@ impl Payment {
     /// What one snapshot alone says.
     pub fn from_snapshot(snapshot: &PaymentSnapshot) -> Payment {
         let at = snapshot.as_of;
-        let (asked_at, named_at, is_vouched) = match snapshot.source {
-            Source::Signed => (None, None, false),
-            Source::Read { asked_at } => (Some(asked_at), None, false),
-            Source::Named { is_signed } => (None, Some(at), is_signed),
+        let (asked_at, named_at, vouched_at) = match snapshot.source {
+            Source::Hearsay => (None, Some(at), None),
+            Source::Named => (None, Some(at), Some(at)),
+            Source::Signed => (None, None, None),
+            Source::Read { asked_at } => (Some(asked_at), None, None),
         };
         let captured: BTreeMap<Currency, i64> = snapshot
             .captured
@@ -319,7 +319,7 @@ impl Payment {
             first_money_at: has_money.then_some(snapshot.observed_at),
             read_at: asked_at,
             named_at,
-            vouched_at: named_at.filter(|_| is_vouched),
+            vouched_at,
             shows_money: asked_at
                 .zip(snapshot.captured)
                 .map(|(at, captured)| Stamped::new(at, captured.is_positive())),
@@ -352,8 +352,14 @@ impl Payment {
         }
     }
 
+    /// True when it was named since it was last read.
+    pub fn is_named_unread(&self) -> bool {
+        self.named_at > self.read_at
+    }
+
     /// True when this says something else than `before`, apart from when it was said: a list
-    /// that shows what is known already teaches nothing.
+    /// that shows what is known already teaches nothing, nor does one that names what was read
+    /// since.
     pub fn says_more_than(&self, before: &Payment) -> bool {
         self.without_clocks() != before.without_clocks()
     }
@@ -367,7 +373,7 @@ impl Payment {
         Payment {
             first_seen_at: None,
             read_at: None,
-            named_at: None,
+            named_at: self.named_at.filter(|_| self.is_named_unread()),
             vouched_at: None,
             shows_money: undated(&self.shows_money),
             refunds_listed_at: None,

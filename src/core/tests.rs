@@ -21,6 +21,7 @@ mod races;
 mod refunding;
 mod rules;
 mod rulings;
+mod small_worlds;
 mod tender;
 mod waiting;
 mod world;

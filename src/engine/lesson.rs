@@ -64,7 +64,7 @@ pub(super) fn read(input: &Input, roster: &Roster, now: Time) -> Taught {
             let Some(entry) = roster.accounts.get(&swept.account) else {
                 return only(Vec::new());
             };
-            let named = |id| hint(&swept.account, id, now, true);
+            let named = |id| hint(&swept.account, id, now, Source::Signed);
             let hinted = swept.hints.iter().map(named);
             let seen = swept.payments.iter().cloned().chain(hinted);
             only(
@@ -82,13 +82,14 @@ fn only(lessons: Vec<Lesson>) -> Taught {
     }
 }
 
-/// A payment that is only named: it will be read at the PSP.
-fn hint(account: &AccountId, id: &ExternalRef, at: Time, is_signed: bool) -> PaymentSnapshot {
+/// A payment that is only named: it will be read at the PSP. A list names odd ones every time, so
+/// its word does not count as news of a payment that is known.
+fn hint(account: &AccountId, id: &ExternalRef, at: Time, source: Source) -> PaymentSnapshot {
     let payment = PaymentRef {
         account: account.clone(),
         id: id.clone(),
     };
-    PaymentSnapshot::new(payment, at, at, Source::Named { is_signed })
+    PaymentSnapshot::new(payment, at, at, source)
 }
 
 /// What a delivery teaches about payments. An unsigned one only names them, whatever it says; and
@@ -101,14 +102,17 @@ fn statements(account: &AccountId, delivery: &NewDelivery, reading: Reading) -> 
     };
     let received = delivery.received_at;
     if delivery.is_signed {
-        let named = |id| hint(account, id, received, true);
+        let named = |id| hint(account, id, received, Source::Named);
         let hinted: Vec<PaymentSnapshot> = hints.iter().map(named).collect();
         return Taken::Seen(payments.into_iter().chain(hinted).collect());
     }
     let end = Time::from_seconds(received.seconds().saturating_add(1));
     let shown = payments.into_iter().map(|one| one.payment.id);
     let all = hints.into_iter().chain(shown);
-    Taken::Seen(all.map(|id| hint(account, &id, end, false)).collect())
+    Taken::Seen(
+        all.map(|id| hint(account, &id, end, Source::Hearsay))
+            .collect(),
+    )
 }
 
 /// What was made of a delivery.
@@ -233,7 +237,7 @@ mod tests {
         let seen = taught(false);
         assert_eq!(seen.len(), 2);
         for one in seen {
-            assert_eq!(one.source, Source::Named { is_signed: false });
+            assert_eq!(one.source, Source::Hearsay);
             assert_eq!(one.as_of, Time::from_seconds(SECOND + 1));
             assert_eq!(one.captured, None);
         }
@@ -243,7 +247,7 @@ mod tests {
     fn a_signed_delivery_says_what_it_shows_and_names_the_rest() {
         let seen = taught(true);
         assert_eq!(seen[0].captured, Some(Money::new(5995, Currency::EUR)));
-        assert_eq!(seen[1].source, Source::Named { is_signed: true });
+        assert_eq!(seen[1].source, Source::Named);
         assert!(seen[1].as_of < Time::from_seconds(SECOND + 1));
     }
 }

@@ -5,7 +5,7 @@
 
 use super::input::Input;
 use super::lesson::Taught;
-use super::verdict;
+use super::verdict::{self, Planner, Rules};
 use super::workspace::Workspace;
 use crate::core::ids::{ActionKey, CheckoutId, ShopId};
 use crate::core::plan::RulingRefused;
@@ -123,9 +123,24 @@ fn is_refused(input: &Input, workspace: &Workspace) -> bool {
 /// Finds a shop's policy.
 pub(super) type PolicyOf<'a> = dyn Fn(&ShopId) -> Arc<Policy> + 'a;
 
-/// A unit to commit, or outcomes without one.
+/// How checkouts are decided: whose policy, and by whom.
+pub(super) struct Rulebook<'a> {
+    pub(super) policy: &'a PolicyOf<'a>,
+    pub(super) plan: Planner,
+}
+
+/// A checkout that was set aside because its plan would have broken a promise.
+#[derive(Clone, Debug)]
+pub(super) struct Breached {
+    pub(super) checkout: CheckoutId,
+    pub(super) shop: ShopId,
+    pub(super) promise: &'static str,
+    pub(super) why: String,
+}
+
+/// A unit to commit with its outcomes and the breaches in it, or outcomes without one.
 pub(super) enum Built {
-    Unit(Box<CommitUnit>, Vec<Outcome>),
+    Unit(Box<CommitUnit>, Vec<Outcome>, Vec<Breached>),
     Over(Vec<Outcome>),
 }
 
@@ -135,7 +150,7 @@ pub(super) fn build(
     inputs: &[&Input],
     taught: &[Taught],
     workspace: &mut Workspace,
-    policy: &PolicyOf<'_>,
+    rulebook: &Rulebook<'_>,
     now: Time,
 ) -> Built {
     let members = || {
@@ -147,24 +162,32 @@ pub(super) fn build(
     if let Some(why) = &group.broken {
         return park_all(group, taught, why);
     }
-    if let Some(outcomes) = refuse_rulings(members(), workspace, policy) {
+    if let Some(outcomes) = refuse_rulings(members(), workspace, rulebook.policy) {
         return Built::Over(outcomes);
     }
     let mut unit = CommitUnit::default();
-    let mut breached = None;
+    let mut breaches = Vec::new();
     for id in &group.checkouts {
         let Some(working) = workspace.checkouts.get_mut(id) else {
             continue;
         };
         let released = released_of(members(), id);
         let shop = working.checkout.shop.clone();
-        match verdict::decide(working, released, &policy(&shop), now) {
+        let policy = (rulebook.policy)(&shop);
+        let rules = Rules {
+            plan: rulebook.plan,
+            policy: &policy,
+        };
+        match verdict::decide(working, released, rules, now) {
             Ok(Some(decided)) => {
                 unit.tallies.extend(decided.tallies);
                 unit.checkouts.push(decided.commit);
-                if let Some(breach) = decided.breach {
-                    breached = Some((id.clone(), format!("{}: {}", breach.promise, breach.detail)));
-                }
+                breaches.extend(decided.breach.map(|breach| Breached {
+                    checkout: id.clone(),
+                    shop,
+                    promise: breach.promise,
+                    why: breach.detail,
+                }));
             }
             Ok(None) => {}
             Err(error) => return park_all(group, taught, &format!("unwritable_checkout: {error}")),
@@ -183,24 +206,24 @@ pub(super) fn build(
     let outcomes = group
         .inputs
         .iter()
-        .map(|index| outcome_of(taught.get(*index), &breached));
+        .map(|index| outcome_of(taught.get(*index), breaches.last()));
     let outcomes: Vec<Outcome> = outcomes.collect();
     if unit == CommitUnit::default() {
         Built::Over(outcomes)
     } else {
-        Built::Unit(Box::new(unit), outcomes)
+        Built::Unit(Box::new(unit), outcomes, breaches)
     }
 }
 
-fn outcome_of(taught: Option<&Taught>, breached: &Option<(CheckoutId, String)>) -> Outcome {
+fn outcome_of(taught: Option<&Taught>, breached: Option<&Breached>) -> Outcome {
     let delivery = taught.and_then(|one| one.delivery.as_ref());
     if let Some((_, Disposition::Parked { why })) = delivery {
         return Outcome::Parked { why: why.clone() };
     }
     match breached {
-        Some((checkout, why)) => Outcome::Breached {
-            checkout: checkout.clone(),
-            why: why.clone(),
+        Some(breached) => Outcome::Breached {
+            checkout: breached.checkout.clone(),
+            why: format!("{}: {}", breached.promise, breached.why),
         },
         None => Outcome::Done,
     }
@@ -237,6 +260,7 @@ fn park_all(group: &Group, taught: &[Taught], why: &str) -> Built {
             ..CommitUnit::default()
         }),
         outcomes,
+        Vec::new(),
     )
 }
 

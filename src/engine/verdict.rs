@@ -9,8 +9,8 @@ use crate::core::fact::Fact;
 use crate::core::ids::ActionKey;
 use crate::core::invariants;
 use crate::core::order::{OrderStatus, Via};
-use crate::core::payment::PaymentStatus;
-use crate::core::plan::{Decision, Plan};
+use crate::core::payment::{Ownership, Payment, PaymentStatus};
+use crate::core::plan::{Decision, Plan, Reason, Verdict};
 use crate::core::policy::Policy;
 use crate::core::time::Time;
 use crate::store::{CheckoutCommit, CheckoutRow, JournalEntry, Tally, TallyKind};
@@ -23,21 +23,27 @@ pub(super) struct Decided {
     pub(super) breach: Option<invariants::Breach>,
 }
 
+/// How a plan is made: the core's `reconcile`, which tests may replace by one that errs.
+pub(super) type Planner = fn(&Checkout, Time, &Policy) -> Plan;
+
+/// The rules for one checkout.
+#[derive(Clone, Copy)]
+pub(super) struct Rules<'a> {
+    pub(super) plan: Planner,
+    pub(super) policy: &'a Policy,
+}
+
 /// Decides one checkout. None when nothing was learned and nothing would change.
 pub(super) fn decide(
     working: &mut Working,
     released: Vec<(ActionKey, String)>,
-    policy: &Policy,
+    rules: Rules<'_>,
     now: Time,
 ) -> Result<Option<Decided>, serde_json::Error> {
-    let mut plan = working.checkout.reconcile(now, policy);
-    let breach = invariants::check(&working.checkout, &plan, now, policy).err();
+    let mut plan = (rules.plan)(&working.checkout, now, rules.policy);
+    let breach = invariants::check(&working.checkout, &plan, now, rules.policy).err();
     if let Some(breach) = &breach {
-        let why = format!("{}: {}", breach.promise, breach.detail);
-        let fact = Fact::Parked { at: now, why };
-        working.checkout.observe(&fact);
-        working.facts.push(fact);
-        plan = working.checkout.reconcile(now, policy);
+        plan = set_aside(working, breach, plan, rules, now);
     }
     if working.facts.is_empty() && released.is_empty() && is_as_stored(working, &plan, now) {
         return Ok(None);
@@ -49,6 +55,40 @@ pub(super) fn decide(
         tallies,
         breach,
     }))
+}
+
+/// The plan of a checkout whose own plan would break a promise: held, and nothing done.
+fn set_aside(
+    working: &mut Working,
+    breach: &invariants::Breach,
+    broken: Plan,
+    rules: Rules<'_>,
+    now: Time,
+) -> Plan {
+    // A ruling takes a checkout up again when it is later. One that a clock running ahead stamped
+    // must not let the broken plan through.
+    let ruled_at = working.checkout.ruling().map_or(now, |ruling| ruling.at);
+    let fact = Fact::Parked {
+        at: now.max(ruled_at),
+        why: format!("{}: {}", breach.promise, breach.detail),
+    };
+    working.checkout.observe(&fact);
+    working.facts.push(fact);
+    let held = (rules.plan)(&working.checkout, now, rules.policy);
+    let keeps_promises = invariants::check(&working.checkout, &held, now, rules.policy).is_ok();
+    if held.verdict == Verdict::Held && keeps_promises {
+        return held;
+    }
+    // What sets aside errs too: a plan that wants nothing can break nothing.
+    Plan {
+        verdict: Verdict::Held,
+        reason: Reason::InvariantBreach,
+        actions: Vec::new(),
+        withheld: Vec::new(),
+        wake_at: None,
+        in_suspense: broken.in_suspense,
+        safe_to_retry: false,
+    }
 }
 
 /// True when a commit would write what stands there already.
@@ -138,6 +178,17 @@ fn count(before: &Checkout, after: &Checkout, now: Time) -> Vec<Tally> {
         if is_new && state.status() == PaymentStatus::Captured && is_ours(state) {
             tally(TallyKind::Capture, state.captured());
         }
+        let is_taken = |checkout: &Checkout, state: Option<&Payment>| {
+            let is_unclaimed = state.is_some_and(|state| {
+                let known = state.ownership.as_ref().map(|stamped| stamped.value);
+                known == Some(Ownership::Unclaimed) && !state.captured.is_empty()
+            });
+            is_unclaimed && !checkout.order.claims.contains(payment)
+        };
+        let was_taken = is_taken(before, before.payments.get(payment));
+        if !was_taken && is_taken(after, Some(state)) {
+            tally(TallyKind::Unclaimed, state.captured());
+        }
     }
     let answers = |checkout: &Checkout| {
         let mut said = checkout
@@ -158,8 +209,7 @@ fn count(before: &Checkout, after: &Checkout, now: Time) -> Vec<Tally> {
     tallies
 }
 
-fn is_ours(state: &crate::core::payment::Payment) -> bool {
-    use crate::core::payment::Ownership;
+fn is_ours(state: &Payment) -> bool {
     match state.ownership.as_ref().map(|stamped| stamped.value) {
         Some(Ownership::Ours | Ownership::Shared) => true,
         Some(

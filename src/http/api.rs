@@ -1,4 +1,4 @@
-//! The operators' API: checkouts and their timelines, acts, and deliveries set aside.
+//! The operators' API: checkouts and their timelines, acts, deliveries set aside, statements.
 //!
 //! Reads the store and hands acts to the desk. What a caller sends is checked here to the last
 //! field; a refusal names the parameter and what is accepted, and repeats nothing.
@@ -7,6 +7,7 @@ pub mod acts;
 pub mod checkouts;
 pub mod deliveries;
 pub(super) mod query;
+pub mod statements;
 
 use super::problem::{Code, Problem};
 use axum::body::{Body, to_bytes};

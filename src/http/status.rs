@@ -14,7 +14,7 @@ use super::api::query::Parameters;
 use super::words::{printable, sums};
 use crate::core::money::Money;
 use crate::core::plan::Verdict;
-use crate::core::time::Time;
+use crate::core::time::{Span, Time};
 use crate::roster::Roster;
 use crate::store::{CheckoutFilter, StoreError};
 use askama::Template;
@@ -26,6 +26,9 @@ use report::{Report, Seen, SeenAccount, SeenShop};
 /// Checkouts with money in suspense that are read one by one; beyond it, sums come from the
 /// overview, which also counts payments that are merely under way.
 pub const ROWS_READ: u32 = 500;
+
+/// Money that no rule claims is summed over this long, so that a wrong rule is noticed.
+pub const UNCLAIMED_OVER: Span = Span::from_hours(24);
 
 /// Verdicts under which money may be in suspense.
 const WITH_SUSPENSE: [Verdict; 5] = [
@@ -103,7 +106,9 @@ async fn gather(state: &AdminState) -> Result<Seen, StoreError> {
 async fn seen_shops(state: &AdminState, roster: &Roster) -> Result<Vec<SeenShop>, StoreError> {
     let mut shops = Vec::with_capacity(roster.shops.len());
     for (key, entry) in &roster.shops {
+        let since = state.clock.now().minus(UNCLAIMED_OVER);
         shops.push(SeenShop {
+            unclaimed: state.store.tallies(key, since).await?.unclaimed,
             row: state.store.shop(key).await?,
             name: printable(&entry.name),
             mode: entry.policy.mode,

@@ -84,12 +84,18 @@ fn examine(
             return Err(public.reject(&sender, arrived, rejection, is_kept));
         }
     };
+    // A notification by GET says what it says in its query.
+    let body = if arrived.method == Method::GET {
+        arrived.query.as_bytes()
+    } else {
+        &arrived.body
+    };
     let delivery = NewDelivery {
         sender,
-        delivery_id: delivery_id(named.as_deref(), &arrived.body),
+        delivery_id: delivery_id(named.as_deref(), body),
         received_at: arrived.at,
         is_signed,
-        body: arrived.body.to_vec(),
+        body: body.to_vec(),
     };
     Ok((delivery, adapter.acknowledgement()))
 }

@@ -3,6 +3,7 @@
 //! Knows no PSP. Faults name fields and positions and never repeat what was sent, because they
 //! end up in logs and on screens.
 
+use crate::wire::Unreadable;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -88,6 +89,15 @@ fn fault(error: &serde_json::Error) -> Fault {
     Fault {
         code,
         detail: format!("{what} at {place}"),
+    }
+}
+
+impl From<Fault> for Unreadable {
+    fn from(fault: Fault) -> Unreadable {
+        Unreadable {
+            code: fault.code,
+            detail: fault.detail,
+        }
     }
 }
 

@@ -188,7 +188,7 @@ pub fn compare(psp: &SandboxPsp, shop: &SandboxShop) -> BTreeMap<String, Custome
     for (reference, order) in shop.orders() {
         let customer = customers.entry(reference.clone()).or_default();
         customer.note_currency(order.amount.currency());
-        customer.owed = Some(order.amount.minor());
+        customer.owed = Some(shop.owed(reference, order));
         customer.is_confirmed = order.standing == Standing::Confirmed;
         customer.is_shipped = order.is_fulfilled;
         customer.mails = order.mails;
@@ -201,6 +201,7 @@ pub fn compare(psp: &SandboxPsp, shop: &SandboxShop) -> BTreeMap<String, Custome
         .filter(|payment| live(payment.is_live))
     {
         let named = records.reference_of(&payment.id);
+        let named = named.map(|reference| shop.current(&reference).to_owned());
         let customer = customers
             .entry(named.unwrap_or_else(|| payment.id.clone()))
             .or_default();

@@ -10,6 +10,8 @@ pub mod keys;
 pub mod kind;
 pub mod ledger;
 mod means;
+pub mod mollie;
+pub mod multisafepay;
 mod records;
 pub mod stripe;
 mod verbs;
@@ -102,6 +104,11 @@ impl SandboxPsp {
     /// From now on deliveries are signed with this secret alone.
     pub fn change_webhook_secret(&mut self, secret: &str) {
         secret.clone_into(&mut self.ledger.setup.webhook_secret);
+    }
+
+    /// Days go by: no idempotency key is remembered any more.
+    pub fn forget_keys(&mut self) {
+        self.dialect.forget_keys();
     }
 
     /// Lays a fault in the way of calls.

@@ -5,6 +5,7 @@
 //! confirms an order for payments it has released. Knows no socket and nothing of the daemon.
 
 mod protocol;
+mod tender;
 
 use super::fault::{Aim, Fault, Faults, Served, Symptom, Times, serve};
 use super::outbox::{Answered, Delivery, DeliveryFault, Outbox, Sealed, Sealing, flip_digit};
@@ -111,6 +112,12 @@ pub struct SandboxShop {
     released: BTreeSet<(String, Paid)>,
     /// The number of the latest decision to give each order up.
     given_up: BTreeMap<String, u64>,
+    /// Gift cards by order: what is taken of each, and what was given back to it.
+    cards: BTreeMap<String, tender::GiftCard>,
+    /// What of each order cannot be delivered, in minor units.
+    shares: BTreeMap<String, i64>,
+    /// Old references of orders that were merged into others.
+    renamed: BTreeMap<String, String>,
     /// Calls that wait in a proxy.
     queued: Vec<Request>,
     known_ids: BTreeSet<String>,
@@ -135,6 +142,9 @@ impl SandboxShop {
             orders: BTreeMap::new(),
             released: BTreeSet::new(),
             given_up: BTreeMap::new(),
+            cards: BTreeMap::new(),
+            shares: BTreeMap::new(),
+            renamed: BTreeMap::new(),
             queued: Vec::new(),
             known_ids: BTreeSet::new(),
             heard: Vec::new(),
@@ -406,7 +416,9 @@ impl SandboxShop {
             order.reason = Some("in review".to_owned());
             return;
         }
+        let covered = self.cards.get(reference).map_or(0, |card| card.taken);
         let least = order.amount.minor().saturating_sub(tolerance);
+        let least = least.saturating_sub(covered);
         let is_enough = claim.amount.is_some_and(|paid| {
             paid.currency() == order.amount.currency() && paid.minor() >= least
         });
@@ -443,6 +455,7 @@ impl SandboxShop {
         if let Some(order) = order {
             order.standing = Standing::Cancelled;
         }
+        self.restore_card(reference);
         let released = claim
             .payments
             .iter()
@@ -461,6 +474,7 @@ impl SandboxShop {
             let expires_at = order.expires_at.map(protocol::rfc3339);
             fields.extend(expires_at.map(|at| ("expires_at".to_owned(), json!(at))));
             let paid_by: Vec<Paid> = order.paid_by.iter().cloned().collect();
+            fields.extend(self.terms(reference, order));
             for (name, list) in [("payments", payments), ("paid_by", paid_by.as_slice())] {
                 if !list.is_empty() {
                     fields.insert(name.to_owned(), protocol::named(list));

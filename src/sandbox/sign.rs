@@ -1,4 +1,4 @@
-//! Webhook signatures as the sandbox makes and checks them: Stripe's and Standard Webhooks'.
+//! Webhook signatures as the sandbox makes and checks them: those of PSPs and Standard Webhooks'.
 //!
 //! Written apart from the daemon's own verifiers, so that a mistake in one is not repeated in the
 //! other. Both sides are held to published vectors. Knows no clock.
@@ -8,7 +8,7 @@ use crate::wire::Headers;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
+use sha2::{Sha256, Sha512};
 
 /// How far a sender's clock may be from ours, in seconds, to either side (Standard Webhooks).
 pub const TOLERANCE_SECONDS: u64 = 300;
@@ -30,6 +30,27 @@ pub fn stripe_signature(secret: &str, at: Time, body: &[u8]) -> String {
     let seconds = at.seconds().to_string();
     let tag = hmac_sha256(secret.as_bytes(), &[seconds.as_bytes(), b".", body]);
     format!("t={seconds},v1={}", hex::encode(tag))
+}
+
+/// The hexadecimal part of an `X-Mollie-Signature` header: HMAC-SHA256 over the body alone.
+pub fn mollie_signature(secret: &str, body: &[u8]) -> String {
+    hex::encode(hmac_sha256(secret.as_bytes(), &[body]))
+}
+
+/// The value of MultiSafepay's `Auth` header: base64 of the moment, a colon and the HMAC-SHA512 over
+/// moment, colon and body.
+pub fn multisafepay_auth(api_key: &str, at: Time, body: &[u8]) -> String {
+    let seconds = at.seconds().to_string();
+    let tag = match Hmac::<Sha512>::new_from_slice(api_key.as_bytes()) {
+        Ok(mut mac) => {
+            for part in [seconds.as_bytes(), b":", body] {
+                mac.update(part);
+            }
+            mac.finalize().into_bytes().to_vec()
+        }
+        Err(_) => Vec::new(),
+    };
+    STANDARD.encode(format!("{seconds}:{}", hex::encode(tag)))
 }
 
 /// A secret of Standard Webhooks: `whsec_` and the key in base64.
@@ -105,6 +126,23 @@ mod tests {
         ] {
             let made = hex::encode(hmac_sha256(b"test_secret", &[message.as_bytes()]));
             assert_eq!(made, tag, "{message:?}");
+        }
+    }
+
+    #[test]
+    fn mollies_header_agrees_with_the_vectors() {
+        let body = br#"{"id":"tr_12345","event_type":"payment-link.paid"}"#;
+        for (secret, tag) in [
+            (
+                "test_webhook_secret",
+                "e479a5e4aaa17db94cfc546071e10e91c0b37f21e464e751ebdd7d7ad2ffd146",
+            ),
+            (
+                "alternate_webhook_secret",
+                "d9a3b662172fdc140ac73ce937f49edcb72552dfbb8dfeb1696118a2c18386ef",
+            ),
+        ] {
+            assert_eq!(mollie_signature(secret, body), tag);
         }
     }
 

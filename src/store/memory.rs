@@ -13,7 +13,7 @@ use super::{
     Appended, Backlog, CheckoutFilter, CheckoutRow, CommitUnit, Committed, Delivery, Found,
     JournalEntry, LeaseRequest, Leased, LoadedCheckout, NewDelivery, ParkedDelivery,
     QuarantineBounds, Quarantined, RefundJudge, Retention, ShopRow, Stamp, Store, StoreError,
-    SweepMark, Tally, TallySums, VerdictCount, Wanted,
+    SweepMark, Tally, TallyKind, TallySums, VerdictCount, Wanted,
 };
 use crate::core::fact::BrakeCause;
 use crate::core::ids::{AccountId, ActionKey, CheckoutId, Reference, ShopId};
@@ -150,7 +150,9 @@ impl Store for MemoryStore {
         self.change(|state| {
             state.shop_mut(shop).brake = brake;
             if brake.is_none() {
-                state.tallies.retain(|(of, ..), _| of != shop);
+                state
+                    .tallies
+                    .retain(|(of, _, kind, _), _| of != shop || *kind == TallyKind::Unclaimed);
             }
         });
         Ok(())

@@ -302,6 +302,17 @@ impl Store for SqliteStore {
         views::audit_page(&mut *self.snapshot().await?, after, limit).await
     }
 
+    async fn moved_since(&self, since: Time) -> Result<Vec<CheckoutId>, StoreError> {
+        views::moved_since(&mut *self.readers.acquire().await?, since).await
+    }
+
+    async fn books(
+        &self,
+        ids: &[CheckoutId],
+    ) -> Result<Vec<(CheckoutRow, Vec<JournalEntry>)>, StoreError> {
+        views::books(&mut *self.snapshot().await?, ids).await
+    }
+
     async fn overview(&self) -> Result<Vec<VerdictCount>, StoreError> {
         views::overview(&mut *self.readers.acquire().await?).await
     }

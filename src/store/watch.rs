@@ -21,15 +21,18 @@ pub enum TallyKind {
     OrderAnswered,
     /// … and the answer was `unknown`.
     OrderUnknown,
+    /// Money was taken by a payment that no rule claims. Shown, and held against no limit.
+    Unclaimed,
 }
 
 impl TallyKind {
     /// All kinds.
-    pub const ALL: [TallyKind; 4] = [
+    pub const ALL: [TallyKind; 5] = [
         TallyKind::Capture,
         TallyKind::Refund,
         TallyKind::OrderAnswered,
         TallyKind::OrderUnknown,
+        TallyKind::Unclaimed,
     ];
 
     /// Reads the word back.
@@ -44,6 +47,7 @@ impl TallyKind {
             TallyKind::Refund => "refund",
             TallyKind::OrderAnswered => "order_answered",
             TallyKind::OrderUnknown => "order_unknown",
+            TallyKind::Unclaimed => "unclaimed",
         }
     }
 }
@@ -69,6 +73,8 @@ pub struct TallySums {
     pub counts: BTreeMap<TallyKind, u64>,
     /// Sums of refunds, one entry per currency.
     pub refunded: Vec<Money>,
+    /// Sums that no rule claims, one entry per currency.
+    pub unclaimed: Vec<Money>,
 }
 
 /// A sweep's mark: how far a listing was read whole.

@@ -87,6 +87,13 @@ pub(super) struct AccountLabel {
     pub(super) account: String,
 }
 
+/// Breaches.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct BreachLabels {
+    pub(super) shop: String,
+    pub(super) promise: &'static str,
+}
+
 /// Captures.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct CaptureLabels {

@@ -10,23 +10,25 @@ use crate::core::checkout::Checkout;
 use crate::core::fact::{BrakeCause, Fact, Outcome};
 use crate::core::guard::{self, LastHour};
 use crate::core::ids::ActionKey;
+use crate::core::invariants;
 use crate::core::money::Money;
 use crate::core::order::OrderStatus;
-use crate::core::plan::{Action, ActionKind};
-use crate::core::policy::GuardLimits;
+use crate::core::plan::{Action, ActionKind, Plan};
+use crate::core::policy::{GuardLimits, Policy};
 use crate::core::reconcile::ruling;
 use crate::core::time::{Span, Time};
 use crate::store::{ActionRow, ShopRow, Tally, TallyKind, TallySums, Wanted};
 
 /// Why an attempt to give money back did not leave the house; such an attempt does not count
 /// towards the guard's limits.
-const KEPT_BACK: [&str; 6] = [
+const KEPT_BACK: [&str; 7] = [
     "awaiting_sweep",
     "braked",
     "canary_unanswered",
     "no_longer_wanted",
     "shop_not_configured",
     "store_unavailable",
+    "would_break_a_promise",
 ];
 
 /// The last gate before money leaves: swept since start, still wanted by the stored checkout,
@@ -65,6 +67,7 @@ pub(super) async fn admitted(
     if (payment.is_some() || is_cancellation) && !is_wanted {
         return Err(Ended::not_sent("no_longer_wanted"));
     }
+    keeps_promises(crew, row, &checkout, (&plan, &shop.policy), now)?;
     if is_cancellation {
         return Ok(());
     }
@@ -79,6 +82,24 @@ pub(super) async fn admitted(
         Some(amount) => count(crew, row, &checkout, (shop.policy.guard, amount), now).await,
         None => Ok(()),
     }
+}
+
+/// What the engine checked before it committed is checked once more on what is stored now.
+fn keeps_promises(
+    crew: &Crew,
+    row: &ActionRow,
+    checkout: &Checkout,
+    (plan, policy): (&Plan, &Policy),
+    now: Time,
+) -> Result<(), Ended> {
+    invariants::check(checkout, plan, now, policy).map_err(|breach| {
+        tracing::error!(
+            checkout.id = %row.checkout, shop = %row.shop, promise = breach.promise,
+            why = breach.detail, "kept back: a promise would have been broken"
+        );
+        crew.telemetry.breached(&row.shop, breach.promise);
+        Ended::not_sent("would_break_a_promise")
+    })
 }
 
 /// What is known of the whole shop and stops a release and a void, too: a store that may have a

@@ -163,10 +163,9 @@ impl Decide {
                     "parked: it cannot be taken and is kept for an operator"
                 );
             }
-            Outcome::Breached { checkout, why } => {
-                tracing::error!(checkout.id = %checkout, why, "held: a promise would have been broken");
-            }
+            // The engine has said what was breached, once for each checkout.
             Outcome::Done
+            | Outcome::Breached { .. }
             | Outcome::NotFound
             | Outcome::Moved { .. }
             | Outcome::Refused(_)

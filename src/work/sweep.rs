@@ -49,7 +49,7 @@ impl Sweep {
         let now = self.crew.clock.now();
         let marks = self.crew.store.sweep_marks().await.unwrap_or_default();
         let whole = self.whole_due.get(account).is_none_or(|at| *at <= now);
-        let window = now.minus(entry.sweep_window);
+        let window = now.minus(entry.sweep_window.max(entry.adapter.pays_late()));
         let mut failed = None;
         let mut listed = 0_u64;
         for listing in 0..entry.adapter.listings() {

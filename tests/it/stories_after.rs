@@ -140,7 +140,7 @@ pub(crate) async fn s020_a_direct_debit_goes_back_only_after_the_bank_had_its_ti
 }
 
 pub(crate) async fn s021_a_transfer_booked_as_a_new_object_without_reference_is_held(psp: Psp) {
-    let rig = Rig::raise_at(psp).await;
+    let rig = Rig::raise_at_with(psp, |setup| setup.account("claims", "\"all\"")).await;
     let expired = rig.world().with(|world, now| {
         world.shop.place("1001", price(), now);
         world.psp.open(Some("1001"), price(), now)
@@ -254,9 +254,10 @@ pub(crate) async fn s030_a_payment_that_processes_for_long_and_fails_costs_nobod
     rig.pass(Duration::from_secs(3)).await.unwrap();
     let view = rig.until_verdict("1001", "open").await;
     assert_eq!(view.safe_to_retry, Some(false));
-    rig.world()
-        .with(|world, now| world.psp.expire(&id, now))
-        .unwrap();
+    rig.world().with(|world, now| {
+        world.psp.fail(&id, now).unwrap();
+        world.psp.expire(&id, now).unwrap();
+    });
     rig.until_verdict("1001", "closed").await;
     let customer = rig.fine("1001");
     assert_eq!(
@@ -384,13 +385,15 @@ pub(crate) async fn s093_an_order_made_after_the_refund_is_not_confirmed_and_its
 }
 
 pub(crate) async fn x02_a_new_status_word_of_the_psp_moves_no_money_and_fails_no_payment(psp: Psp) {
-    let rig = Rig::raise_at_with(psp, swept_once).await;
-    rig.sweeps_whole(0).await;
+    let mut rig = Rig::raise_at_with(psp, swept_once).await;
+    // What was read and not understood is read again half a minute later.
+    rig.set_patience(Duration::from_secs(120));
     let fault = Fault::after(Symptom::UnknownWord);
     rig.spoil(PspCall::Fetch, "1001", Times::Always, fault);
     rig.pay("1001", price());
-    rig.until_struck("1001", 2).await;
+    rig.until_struck("1001", 1).await;
     let view = rig.until("1001", is_for("last_look")).await;
+    rig.pass(Duration::from_secs(3)).await.unwrap();
     assert_eq!(view.in_suspense, Some(price()));
     assert_eq!(rig.asked(PspCall::Refund, "1001"), 0);
     rig.psp(|psp| psp.heal());
@@ -406,7 +409,12 @@ pub(crate) async fn x08_a_proxy_that_rewrites_bodies_is_named_as_a_cause_and_los
     rig.order_and_pay("1001");
     // Signed as it left the PSP, indented on the way.
     let event = rig.psp(|psp| psp.records().events.values().next().unwrap().body.clone());
-    let signature = stripe_signature(WEBHOOK_SECRET, rig.world().now(), &event);
+    let event: serde_json::Value = serde_json::from_slice(&event).unwrap();
+    let signature = stripe_signature(
+        WEBHOOK_SECRET,
+        rig.world().now(),
+        event.to_string().as_bytes(),
+    );
     let headers = Headers::new().with("stripe-signature", &signature);
     let body = serde_json::to_vec_pretty(&event).unwrap();
     let path = "/webhooks/stripe_nl";
@@ -421,5 +429,48 @@ pub(crate) async fn x08_a_proxy_that_rewrites_bodies_is_named_as_a_cause_and_los
     };
     rig.until_json("/api/v1/quarantine", names_it).await;
     rig.is_settled_once("1001").await;
+    rig.close().await;
+}
+
+/// A watcher that answers every beat; gives its address and the count of beats.
+async fn watcher() -> (String, std::sync::Arc<std::sync::atomic::AtomicUsize>) {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/beat", listener.local_addr().unwrap());
+    let beats = std::sync::Arc::new(AtomicUsize::new(0));
+    let counted = beats.clone();
+    tokio_util::task::TaskTracker::new().spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut request = [0_u8; 4096];
+            let read = stream.read(&mut request).await.unwrap_or(0);
+            if request[..read].starts_with(b"GET /beat ") {
+                counted.fetch_add(1, Ordering::SeqCst);
+            }
+            let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+            let _sent = stream.write_all(answer).await;
+        }
+    });
+    (url, beats)
+}
+
+pub(crate) async fn x05_a_watcher_outside_hears_of_a_daemon_that_works_and_of_no_other(psp: Psp) {
+    use std::sync::atomic::Ordering;
+    let (url, beats) = watcher().await;
+    let mut rig = Rig::prepare_at_with(psp, |mut setup| {
+        let written = format!("\"{url}\"");
+        setup.server.insert("heartbeat_url".to_owned(), written);
+        setup
+    })
+    .await;
+    // It runs, and cannot ask its PSP for anything: whoever waits for beats hears silence.
+    let fault = Fault::before(Symptom::Close);
+    rig.psp(|psp| psp.lay(reconciled::sandbox::fault::Aim::all(), Times::Always, fault));
+    rig.restart().await.unwrap();
+    rig.pass(Duration::from_secs(4)).await.unwrap();
+    assert_eq!(beats.load(Ordering::SeqCst), 0);
+    rig.psp(|psp| psp.heal());
+    rig.until_world("a beat", |_| beats.load(Ordering::SeqCst) > 0)
+        .await;
     rig.close().await;
 }

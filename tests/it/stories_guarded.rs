@@ -276,6 +276,29 @@ pub(crate) async fn s011_a_copy_of_the_store_that_starts_elsewhere_moves_no_mone
     rig.close().await;
 }
 
+pub(crate) async fn s011_a_clone_of_shop_and_keys_with_an_empty_store_takes_no_real_payment_for_an_orphan(
+    psp: Psp,
+) {
+    let mut rig = Rig::prepare_at_with(psp, with_canary).await;
+    // The clone's shop goes on with orders of its own; the payments are the real shop's.
+    rig.shop(|shop| shop.place_quietly("9001", price()));
+    for order in orders(1001..1005) {
+        rig.pay(&order, price());
+    }
+    rig.world().with(|world, now| {
+        world.psp.authorise(Some("1005"), price(), now);
+    });
+    rig.restart().await.unwrap();
+    for order in orders(1001..1006) {
+        rig.until_held(&order, "guard_canary_missing").await;
+        assert_eq!(rig.heard(ShopCall::Release, &order), 0, "{order}");
+    }
+    assert_eq!(refund_calls(&rig), 0);
+    assert_eq!(rig.asked(PspCall::Void, "1005"), 0);
+    assert!(status(&rig).await.contains("held checkout"));
+    rig.close().await;
+}
+
 pub(crate) async fn s009_silent_webhooks_are_told_on_the_page_in_the_metrics_and_in_the_log(
     psp: Psp,
 ) {

@@ -137,7 +137,8 @@ pub(crate) async fn s037_too_much_is_confirmed_and_exactly_the_excess_goes_back(
 }
 
 pub(crate) async fn s040_a_small_payment_for_an_expensive_order_is_held_as_suspicious(psp: Psp) {
-    let rig = Rig::raise_at_with(psp, |setup| setup.policy("underpayment", "\"refund\"")).await;
+    let mut rig = Rig::raise_at_with(psp, |setup| setup.policy("underpayment", "\"refund\"")).await;
+    rig.expect_error("the guard stopped this shop's refunds");
     rig.place("1001", eur(129_900));
     rig.pay("1001", eur(250));
     // Off by a power of ten is somebody's bug.

@@ -7,7 +7,7 @@ use crate::support::{Psp, Rig};
 use reconciled::core::time::Span;
 use reconciled::sandbox::books::Judgement;
 use reconciled::sandbox::fault::{Fault, Symptom, Times};
-use reconciled::sandbox::psp::{PaymentStatus, PspCall, RefundStatus};
+use reconciled::sandbox::psp::{PaymentStatus, PspCall, RefundStatus, mollie};
 use reconciled::sandbox::rig::eur;
 use reconciled::sandbox::shop::{ShopCall, Standing};
 use std::collections::BTreeSet;
@@ -62,7 +62,11 @@ pub(crate) async fn s070_an_authorisation_for_an_order_that_is_given_up_is_voide
         world.shop.cancel("1001", "sold_out", now);
         id
     });
-    rig.until_verdict("1001", "closed").await;
+    // Cancelled before the authorisation is heard of, it is closed for a moment without one.
+    rig.until("1001", |view| {
+        view.verdict == "closed" && !view.payments.is_empty()
+    })
+    .await;
     let status = rig.psp(|psp| psp.records().payments[&id].status);
     assert_eq!(status, PaymentStatus::Cancelled);
     assert_eq!(rig.fine("1001").charged, 0);
@@ -336,6 +340,32 @@ pub(crate) async fn s091_a_void_that_a_capture_overtook_becomes_a_refund_after_a
     rig.returns_once("1001").await;
     assert_eq!(rig.asked(PspCall::Void, "1001"), 1, "the void was tried");
     assert_eq!(refund_calls(&rig, "1001"), 1);
+    rig.close().await;
+}
+
+#[tokio::test]
+async fn a_refund_that_still_waits_is_called_off_when_the_shop_confirms_after_all() {
+    let rig = Rig::raise_at(&mollie::KIND).await;
+    rig.psp(|psp| psp.set_refunds_slow(true));
+    let id = rig.pay("1001", eur(PRICE));
+    rig.until("1001", |view| {
+        view.reason.as_deref() == Some("refund_pending")
+    })
+    .await;
+    let paid = rig.paid(&id);
+    rig.world().with(|world, now| {
+        world.shop.place_quietly("1001", eur(PRICE));
+        world.shop.confirm_itself("1001", &[paid], now);
+    });
+    rig.until_verdict("1001", "settled").await;
+    let customer = rig.fine("1001");
+    assert!(customer.is_confirmed);
+    assert_eq!(customer.kept(), PRICE);
+    assert_eq!(rig.asked(PspCall::CancelRefund, "1001"), 1);
+    let refund = only_refund(&rig);
+    let status = rig.psp(|psp| psp.records().refunds[&refund].status);
+    assert_eq!(status, RefundStatus::Cancelled);
+    rig.until_noticed("payment.refund_failed", "1001").await;
     rig.close().await;
 }
 

@@ -2,12 +2,13 @@
 //!
 //! A test's name begins with the scenario's number. Knows the daemon only from outside.
 
-use crate::support::story::{PRICE, unbraked};
+use crate::support::story::{PRICE, confirms, unbraked};
 use crate::support::{Psp, Rig};
 use reconciled::core::time::Span;
 use reconciled::sandbox::fault::{Fault, Symptom, Times};
 use reconciled::sandbox::psp::PspCall;
 use reconciled::sandbox::rig::eur;
+use reconciled::sandbox::shop::Standing;
 use reconciled::sandbox::sign::stripe_signature;
 use reconciled::sandbox::world::WEBHOOK_SECRET;
 use reconciled::wire::{Headers, Method};
@@ -37,6 +38,46 @@ pub(crate) async fn s098_a_worker_that_slept_past_its_lease_refunds_once(psp: Ps
     rig.returns_once("1001").await;
     rig.returns_once("1002").await;
     assert_eq!(rig.psp(|psp| psp.records().refunds.len()), 2);
+    rig.close().await;
+}
+
+pub(crate) async fn s098_a_worker_that_slept_past_its_lease_confirms_once(psp: Psp) {
+    let mut rig = Rig::raise_at(psp).await;
+    rig.set_patience(Duration::from_secs(60));
+    // Two confirms leave; one answer is on its way when the worker falls asleep, one never comes.
+    // A third order is confirmed by the shop itself meanwhile, while our question lies in between.
+    rig.shop(|shop| {
+        let slow = Fault::delay(Span::from_seconds(4));
+        shop.lay(confirms("1001"), Times::Next(1), slow);
+        let lost = Fault::after(Symptom::Close);
+        shop.lay(confirms("1002"), Times::Next(1), lost);
+        let never = Fault::before(Symptom::Close);
+        shop.lay(confirms("1003"), Times::Next(1), never);
+        // A shop that thanks its customer for every confirm that it hears.
+        shop.set_careless(true);
+    });
+    let ids: Vec<String> = ["1001", "1002", "1003"]
+        .into_iter()
+        .map(|order| rig.order_and_pay(order))
+        .collect();
+    for order in ["1001", "1002", "1003"] {
+        rig.until_struck(order, 1).await;
+    }
+    rig.signal("STOP").await.unwrap();
+    let third = rig.paid(&ids[2]);
+    rig.world().with(|world, now| {
+        // Unless the daemon was fast enough to have it confirmed before it fell asleep.
+        let order = world.shop.order("1003").map(|order| order.standing);
+        if order == Some(Standing::Pending) {
+            world.shop.confirm_itself("1003", &[third], now);
+        }
+    });
+    let asleep = Duration::from_micros(LEASE_FOR.micros()) + Duration::from_secs(2);
+    rig.pass(asleep).await.unwrap();
+    rig.signal("CONT").await.unwrap();
+    for order in ["1001", "1002", "1003"] {
+        rig.settles_once(order).await;
+    }
     rig.close().await;
 }
 

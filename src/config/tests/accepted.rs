@@ -13,6 +13,9 @@ use secrecy::ExposeSecret;
 fn stripe_keys(account: &AccountConfig) -> &StripeConfig {
     match &account.kind {
         PspKind::Stripe(own) => own,
+        other @ (PspKind::Mollie(_) | PspKind::MultiSafepay(_)) => {
+            panic!("not Stripe: {}", other.word())
+        }
     }
 }
 
@@ -269,4 +272,41 @@ fn accounts_with_distinct_patterns_may_share_a_psp_account() {
     );
     assert_ne!(other_key, text);
     assert_eq!(shared(&other_key), 0);
+}
+
+#[test]
+fn x07_two_shops_with_one_secret_are_remarked_and_two_secrets_are_not() {
+    let shop = |name: &str, secret: &str| {
+        format!(
+            "[shop.{name}]\nkind = \"generic\"\nurl = \"https://{name}.example/r\"\n\
+             secret = {{ env = \"{secret}\" }}\n"
+        )
+    };
+    let whsec = |byte: char| format!("whsec_{}", byte.to_string().repeat(32));
+    let (one, two) = (whsec('a'), whsec('b'));
+    let surroundings = Surroundings::with(move |name| match name {
+        "ONE" => Some(one.clone().into()),
+        "TWO" => Some(two.clone().into()),
+        _ => None,
+    });
+    let remarks = |second: &str| {
+        let text = format!("{}{}", shop("klompen", "ONE"), shop("fietsen", second));
+        let config = Config::parse("pasted.toml", text.as_bytes(), true, &surroundings).unwrap();
+        let words = config.warnings.iter().map(|one| one.code.word());
+        words.filter(|word| *word == "shared_shop_secret").count()
+    };
+    assert_eq!(remarks("ONE"), 1);
+    assert_eq!(remarks("TWO"), 0);
+}
+
+#[test]
+fn x05_a_watcher_is_configured_and_its_address_is_not_shown() {
+    let text = "[server]\nheartbeat_url = \"https://watch.example/ping/5f3a\"\n";
+    let surroundings = Surroundings::with(|_| None);
+    let config = Config::parse("watched.toml", text.as_bytes(), true, &surroundings).unwrap();
+    let url = config.server.heartbeat_url.as_ref().unwrap();
+    assert_eq!(url.as_str(), "https://watch.example/ping/5f3a");
+    let told = super::super::check::json(&config);
+    assert_eq!(told["heartbeat_url"], "set");
+    assert!(!told.to_string().contains("5f3a"));
 }

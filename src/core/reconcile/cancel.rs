@@ -8,11 +8,12 @@ use super::confirm::IN_FLIGHT_WAKE;
 use super::draft::{Draft, Stand};
 use super::position::{Position, RefundStand};
 use super::refund;
+use crate::core::checkout::Ask;
 use crate::core::fact::RulingKind;
 use crate::core::ids::{ActionKey, ExternalRef, PaymentRef};
 use crate::core::matching::{Match, match_money};
 use crate::core::money::{Money, MoneyError};
-use crate::core::plan::{Action, Reason, Verdict};
+use crate::core::plan::{Action, ActionKind, Reason, Verdict};
 use crate::core::time::{Span, Time};
 
 /// A PSP that accepted a cancellation must show it this soon; after that the refund counts as one
@@ -85,6 +86,27 @@ fn needed(draft: &Draft<'_>, money: &[Position<'_>]) -> Result<Vec<Waiting>, Mon
     Ok(Vec::new())
 }
 
+/// True when the PSP took our word that this refund of ours is not to be paid out.
+pub(super) fn was_called_off(draft: &Draft<'_>, refund: &ActionKey) -> bool {
+    let key = ActionKey::parse(&cancel_key(refund)).ok();
+    let ask = key.and_then(|key| draft.ask(&key));
+    ask.is_some_and(Ask::is_done)
+}
+
+fn cancel_key(refund: &ActionKey) -> String {
+    format!("cancel-{refund}")
+}
+
+/// One refund of a payment is taken back, never a second one: an order that died again after that
+/// is not to be believed twice.
+fn was_taken_back(draft: &Draft<'_>, payment: &PaymentRef, refund: &ActionKey) -> bool {
+    let this = cancel_key(refund);
+    draft.checkout.asks.iter().any(|(key, ask)| {
+        let is_of_payment = ask.payment.as_ref() == Some(payment);
+        ask.kind == ActionKind::CancelRefund && is_of_payment && key.as_str() != this
+    })
+}
+
 /// Refunds of ours that the PSP shows as waiting and would still cancel, oldest money first.
 fn waiting(draft: &Draft<'_>, money: &[Position<'_>]) -> Vec<Waiting> {
     let mut sorted: Vec<&Position<'_>> = money
@@ -95,6 +117,9 @@ fn waiting(draft: &Draft<'_>, money: &[Position<'_>]) -> Vec<Waiting> {
     let mut waiting = Vec::new();
     for one in sorted {
         for (key, _, stand) in &one.refunds {
+            if was_taken_back(draft, &one.payment, key) {
+                continue;
+            }
             let shown = one.state.refunds.iter();
             let shown = shown.filter(|(_, refund)| refund.mark.as_ref() == Some(key));
             let cancellable = shown.filter(|(_, refund)| {
@@ -105,7 +130,7 @@ fn waiting(draft: &Draft<'_>, money: &[Position<'_>]) -> Vec<Waiting> {
                 payment: one.payment.clone(),
                 refund: id.clone(),
                 amount: refund.amount,
-                key: format!("cancel-{key}"),
+                key: cancel_key(key),
             }));
         }
     }

@@ -120,6 +120,10 @@ impl<'a> Draft<'a> {
         };
         let by_schedule = match &ended.outcome {
             Outcome::Done => ended.at,
+            // What a PSP says it does not know is asked for again at a walking pace.
+            Outcome::Refused { .. } if ask.kind == ActionKind::Fetch => {
+                ended.at.plus(retry::recheck(ask.failures(), key.as_str()))
+            }
             Outcome::Throttled { until } | Outcome::Postponed { until, .. } => {
                 return (*until).max(ended.at);
             }

@@ -151,18 +151,16 @@ fn is_named(draft: &Draft<'_>, payment: &PaymentRef) -> bool {
     latest.is_some_and(|said| said.paid_by.is_empty() || said.paid_by.contains(payment))
 }
 
-/// Releases authorisations that a confirmed and wholly paid order does not need: those whose
-/// release was begun, and those beside the payments by which the shop says that it was paid.
+/// Finishes the release of authorisations that was begun before another payment paid the order:
+/// left alone, they would block the payer's money, or be captured on top.
 pub(super) fn void_left_over(draft: &mut Draft<'_>, matched: &Match) -> Option<Stand> {
     let named = draft.checkout.order.latest().map(|said| &said.paid_by);
-    let names_others = |payment: &PaymentRef| {
-        named.is_some_and(|named| !named.is_empty() && !named.contains(payment))
-    };
+    let is_named = |payment: &PaymentRef| named.is_some_and(|named| named.contains(payment));
     let voids: Vec<PaymentRef> = draft
         .our_payments()
         .filter(|(_, state)| state.status() == PaymentStatus::Authorised)
         .map(|(payment, _)| payment)
-        .filter(|payment| names_others(payment) || refund::was_void_begun(draft, payment))
+        .filter(|payment| refund::was_void_begun(draft, payment) && !is_named(payment))
         .cloned()
         .collect();
     let held_at = |payment: &PaymentRef| {

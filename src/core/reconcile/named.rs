@@ -14,17 +14,15 @@ use crate::core::time::Span;
 
 /// A payment that is named again and again is read no oftener than this.
 const READ_AGAIN_AFTER: Span = Span::from_seconds(5);
-/// A PSP that does not know a payment which nobody vouches for is asked once more after this: it
-/// may have told us of the payment before it can show it.
-const DENIED_TWICE_AFTER: Span = Span::from_seconds(10);
-/// Reads that the PSP denied before hearsay is dropped.
+/// Reads that the PSP denied before hearsay is dropped; more than one, since it may have told us
+/// of the payment before it can show it.
 const DENIALS_MAX: u32 = 2;
 
 /// Wants a read of each payment that was named since it was last read.
 pub(super) fn read_what_was_named(draft: &mut Draft<'_>) {
     let named: Vec<(&PaymentRef, &Payment)> = draft
         .our_payments()
-        .filter(|(_, state)| state.named_at > state.read_at)
+        .filter(|(_, state)| state.is_named_unread())
         .collect();
     for (payment, state) in named {
         let Some(at) = state.named_at.filter(|_| draft.can_read(payment)) else {
@@ -39,7 +37,7 @@ pub(super) fn read_what_was_named(draft: &mut Draft<'_>) {
                 draft.fetch(payment, at.max(rested));
             }
             Some(ended) if is_only_hearsay(draft, payment, state) && !is_dropped(ended) => {
-                draft.fetch(payment, ended.at.plus(DENIED_TWICE_AFTER));
+                draft.fetch(payment, ended.at);
             }
             Some(_) => {}
         }

@@ -3,6 +3,7 @@
 //! Comes last: whoever calls `send` has gone through every step of `give_back`.
 
 use super::ASK_WHILE_HELD_EVERY;
+use super::cancel;
 use super::confirm::{self, IN_FLIGHT_WAKE};
 use super::draft::{Draft, Stand};
 use super::give_back::GiveBack;
@@ -165,7 +166,9 @@ pub(super) fn trouble<'a>(
             one.state.refunds_listed_at >= Some(at) || !draft.can_list_refunds(&one.payment)
         };
         let mut found = one.refunds.iter().filter(|_| one.net.is_positive());
-        found.find_map(|(_, _, stand)| match stand {
+        found.find_map(|(key, _, stand)| match stand {
+            // Called off by ourselves, so nothing is wrong with giving the money back anew.
+            RefundStand::Failed { .. } if cancel::was_called_off(draft, key) => None,
             RefundStand::Failed { at } if ruled_at <= Some(*at) => Some(Reason::RefundFailed),
             RefundStand::Refused { at } if ruled_at <= Some(*at) && was_read_since(*at) => {
                 Some(if one.is_disputed() {

@@ -157,7 +157,10 @@ pub(super) fn nothing_captured(draft: &mut Draft<'_>) -> Stand {
 /// We released an authorisation, or may have.
 fn was_voided(draft: &Draft<'_>) -> bool {
     let mut asks = draft.checkout.asks.values();
-    asks.any(|ask| ask.kind == ActionKind::Void && (ask.is_done() || ask.unclear_at.is_some()))
+    asks.any(|ask| {
+        let may_have = ask.is_done() || ask.is_in_flight() || ask.unclear_at.is_some();
+        ask.kind == ActionKind::Void && may_have
+    })
 }
 
 fn order_without_money(draft: &mut Draft<'_>) -> Stand {

@@ -129,8 +129,9 @@ fn progress() -> BoxedStrategy<Progress> {
 
 fn source() -> BoxedStrategy<Source> {
     prop_oneof![
+        Just(Source::Named),
         Just(Source::Signed),
-        any::<bool>().prop_map(|is_signed| Source::Named { is_signed }),
+        Just(Source::Hearsay),
         time().prop_map(|asked_at| Source::Read { asked_at })
     ]
     .boxed()

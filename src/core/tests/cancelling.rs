@@ -234,14 +234,17 @@ fn without_the_psps_help_or_its_leave_nothing_is_cancelled() {
 }
 
 #[test]
-fn an_order_that_dies_again_after_the_cancellation_waits_for_an_operator() {
+fn an_order_that_dies_again_after_the_cancellation_gets_a_new_refund_for_good() {
     let mut world = waiting_refund();
     world.shop.not_yet = u32::MAX;
     world.announces(OrderStatus::Pending);
     world.run_to_reason(Reason::ConfirmDue);
     assert_eq!(world.sent(ActionKind::CancelRefund), 1);
     world.announces(OrderStatus::Cancelled);
-    world.run_to(Verdict::Held);
-    assert_eq!(world.plan().reason, Reason::RefundFailed);
-    assert_eq!(world.sent(ActionKind::Refund), 1);
+    world.run_to_reason(Reason::RefundPending);
+    assert_eq!(world.keys(ActionKind::Refund).len(), 2);
+    world.announces(OrderStatus::Pending);
+    world.run_for(mins(90));
+    assert_eq!(world.sent(ActionKind::CancelRefund), 1);
+    assert_eq!(world.refunds_made(), [(pay("1"), 5995)]);
 }

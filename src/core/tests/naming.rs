@@ -12,7 +12,11 @@ use crate::core::time::Span;
 
 /// Somebody names a payment now.
 fn is_named(world: &mut World, payment: &PaymentRef, is_signed: bool) {
-    let source = Source::Named { is_signed };
+    let source = if is_signed {
+        Source::Named
+    } else {
+        Source::Hearsay
+    };
     let seen = PaymentSnapshot::new(payment.clone(), world.now, world.now, source);
     world.observe(Fact::PaymentSeen(Box::new(seen)));
 }
@@ -56,7 +60,7 @@ fn a_made_up_name_costs_two_reads_and_then_rests_as_unknown() {
     is_named(&mut world, &pay("ghost"), false);
     let first = declined_read(&mut world).unwrap();
     assert_eq!(first.verdict, Verdict::Open);
-    assert!(first.actions[0].due >= world.now.plus(secs(9)));
+    assert!(first.actions[0].due >= world.now.plus(secs(20)));
     let last = declined_read(&mut world).unwrap();
     let stand = (last.verdict, last.reason);
     assert_eq!(stand, (Verdict::Foreign, Reason::UnknownAtPsp));

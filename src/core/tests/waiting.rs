@@ -3,11 +3,15 @@
 
 use super::world::{Fault, World, eur, mins, pay, secs};
 use crate::core::fact::Fact;
+use crate::core::ids::PaymentRef;
+use crate::core::lattice::Join;
 use crate::core::order::OrderStatus;
-use crate::core::payment::{DisputeState, Ownership, Progress, RefundState};
+use crate::core::payment::{
+    DisputeState, Ownership, Payment, PaymentSnapshot, Progress, RefundState, Source,
+};
 use crate::core::plan::{ActionKind, Reason, Verdict};
 use crate::core::policy::HoldOrRefund;
-use crate::core::time::Span;
+use crate::core::time::{Span, Time};
 
 #[test]
 fn s004_failed_after_paid_changes_nothing() {
@@ -476,4 +480,48 @@ fn a_refund_in_another_currency_than_euro_adds_up() {
     world.staff_refunds(&pay("3"), usd(1000), RefundState::Succeeded);
     world.webhook(&pay("3"));
     world.run_to_reason(Reason::RefundedAfterConfirm);
+}
+
+fn name(world: &mut World, payment: &PaymentRef) {
+    let named = PaymentSnapshot::new(payment.clone(), world.now, world.now, Source::Named);
+    world.observe(Fact::PaymentSeen(Box::new(named)));
+}
+
+#[test]
+fn a_payment_that_is_only_named_is_read_again_and_only_once() {
+    let mut world = World::new();
+    let payment = world.pays("1", eur(5995));
+    world.run_to(Verdict::Settled);
+    world.run_for(Span::from_days(1));
+    let reads = |world: &World| {
+        let asks = world.checkout.asks.values();
+        let reads = asks.filter(|ask| ask.kind == ActionKind::Fetch);
+        reads.map(|ask| ask.sent).sum::<u32>()
+    };
+    let before = reads(&world);
+    world.staff_refunds(&payment, eur(5995), RefundState::Succeeded);
+    name(&mut world, &payment);
+    let plan = world.run_for(mins(60));
+    assert_eq!(
+        (plan.verdict, plan.reason),
+        (Verdict::Settled, Reason::RefundedAfterConfirm)
+    );
+    assert_eq!(reads(&world), before + 1);
+}
+
+#[test]
+fn a_name_that_is_older_than_the_last_read_is_no_news() {
+    let asked_at = Time::from_seconds(20);
+    let read = PaymentSnapshot::new(pay("1"), asked_at, asked_at, Source::Read { asked_at });
+    let known = Payment::from_snapshot(&read);
+    for (named_at, is_news) in [(19, false), (20, false), (21, true)] {
+        let named_at = Time::from_seconds(named_at);
+        let named = PaymentSnapshot::new(pay("1"), named_at, asked_at, Source::Named);
+        let mut joined = known.clone();
+        joined.join(&Payment::from_snapshot(&named));
+        assert_eq!(joined.says_more_than(&known), is_news);
+        let mut again = joined.clone();
+        again.join(&Payment::from_snapshot(&named));
+        assert!(!again.says_more_than(&joined));
+    }
 }

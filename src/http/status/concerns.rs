@@ -74,6 +74,7 @@ pub(super) fn of(seen: &Seen, people: &People, now: Time) -> Vec<Concern> {
     let mut all = Vec::new();
     all.extend(unready(seen));
     all.extend(damaged(people));
+    all.extend(breached(people));
     all.extend(held(seen));
     all.extend(brakes(seen, now));
     all.extend(unanswered(people));
@@ -104,6 +105,18 @@ fn damaged(people: &People) -> impl Iterator<Item = Concern> {
     people.damaged.iter().take(DAMAGED_NAMED_MAX).map(|id| {
         let text = format!("The stored document of checkout {id} cannot be read.");
         Concern::new(Level::Red, text, Some(link(id)))
+    })
+}
+
+fn breached(people: &People) -> impl Iterator<Item = Concern> {
+    people.breached.iter().map(|(shop, number)| {
+        let checkouts = count(*number, "checkout");
+        let verb = if *number == 1 { "is" } else { "are" };
+        let text = format!(
+            "{shop}: {checkouts} {verb} set aside, because what was decided would have broken a \
+             promise; nothing was done. Please report it."
+        );
+        Concern::new(Level::Red, text, Some(list_link(shop, Verdict::Held)))
     })
 }
 

@@ -57,6 +57,8 @@ pub struct SeenShop {
     pub mode: Mode,
     /// How often payments of the other mode were told of, since the start.
     pub wrong_mode: u64,
+    /// Taken in the last day by payments that no rule claims, one entry per currency.
+    pub unclaimed: Vec<Money>,
 }
 
 /// A configured PSP account.
@@ -121,6 +123,9 @@ pub struct ShopLine {
     pub mode: Option<&'static str>,
     /// Why and since when its refunds are held back.
     pub brake: Option<String>,
+    /// Taken in the last 24 h by payments that no rule claims, one entry per currency: more than
+    /// there should be means that a rule is wrong.
+    pub unclaimed: Vec<Money>,
     /// Its checkouts.
     pub verdicts: Vec<VerdictLine>,
 }
@@ -224,6 +229,8 @@ pub(super) struct People {
     pub(super) stranded: u64,
     /// Checkouts whose document cannot be read.
     pub(super) damaged: Vec<String>,
+    /// Checkouts set aside because a promise would have been broken, per shop.
+    pub(super) breached: BTreeMap<ShopId, u64>,
 }
 
 impl Report {
@@ -287,6 +294,11 @@ fn people(seen: &Seen, now: Time) -> People {
         let (known, is_damaged) = view::document_or_bare(&loaded.row);
         if is_damaged {
             people.damaged.push(loaded.row.id.to_string());
+        }
+        if loaded.row.reason == Reason::InvariantBreach {
+            let shop = people.breached.entry(loaded.row.shop.clone());
+            let number = shop.or_default();
+            *number = number.saturating_add(1);
         }
         let Some(money) = loaded.row.in_suspense.filter(|money| money.is_positive()) else {
             continue;
@@ -411,6 +423,7 @@ fn shops(seen: &Seen, now: Time) -> Vec<ShopLine> {
         let line = line.or_insert_with(|| bare_shop(&shop.row.shop));
         line.name = Some(shop.name.clone());
         line.mode = Some(shop.mode.code());
+        line.unclaimed.clone_from(&shop.unclaimed);
         line.brake = shop
             .row
             .brake
@@ -430,6 +443,7 @@ fn bare_shop(shop: &ShopId) -> ShopLine {
         name: None,
         mode: None,
         brake: None,
+        unclaimed: Vec::new(),
         verdicts: Vec::new(),
     }
 }

@@ -53,6 +53,10 @@ fn shop(shop: &ShopLine) -> Vec<String> {
     if let Some(brake) = &shop.brake {
         lines.push(format!("    refunds held back: {brake}"));
     }
+    if !shop.unclaimed.is_empty() {
+        let sum = sums(&shop.unclaimed);
+        lines.push(format!("    claimed by no rule in the last 24 h: {sum}"));
+    }
     if shop.verdicts.is_empty() {
         lines.push("    no checkout yet".to_owned());
     }

@@ -4,7 +4,7 @@
 //! `printable`.
 
 use crate::core::fact::{BrakeCause, Fact, Outcome, Ruling, RulingKind};
-use crate::core::ids::PaymentRef;
+use crate::core::ids::{ExternalRef, PaymentRef};
 use crate::core::money::Money;
 use crate::core::order::{OrderSnapshot, OrderStatus, Statement, Via};
 use crate::core::payment::{
@@ -56,12 +56,10 @@ pub(super) fn fact(fact: &Fact) -> String {
 fn payment_seen(snapshot: &PaymentSnapshot) -> String {
     let account = &snapshot.payment.account;
     let how = match snapshot.source {
+        Source::Named => format!("{account} named it"),
         Source::Signed => format!("{account} told us (signed delivery)"),
         Source::Read { .. } => format!("Read at {account}"),
-        Source::Named { is_signed: true } => format!("{account} named it, to be read"),
-        Source::Named { is_signed: false } => {
-            format!("An unsigned delivery for {account} named it, to be read")
-        }
+        Source::Hearsay => format!("An unsigned delivery for {account} named it"),
     };
     let mut said = Vec::new();
     if let Some(method) = &snapshot.method {
@@ -76,7 +74,8 @@ fn payment_seen(snapshot: &PaymentSnapshot) -> String {
     said.extend(amount("captured", snapshot.captured));
     let refunded = snapshot.refunded.filter(|money| money.is_positive());
     said.extend(amount("refunded in all", refunded));
-    said.extend(snapshot.refunds.values().map(refund_words));
+    let refunds = snapshot.refunds.iter();
+    said.extend(refunds.map(|(id, refund)| refund_words(id, refund)));
     said.extend(snapshot.disputes.values().map(dispute_words));
     if snapshot.is_disputed == Some(true) {
         said.push("disputed".to_owned());
@@ -106,7 +105,7 @@ fn progress_words(progress: Progress) -> &'static str {
     }
 }
 
-fn refund_words(refund: &Refund) -> String {
+fn refund_words(id: &ExternalRef, refund: &Refund) -> String {
     let state = match refund.state {
         RefundState::Pending => "accepted, not paid out yet",
         RefundState::Succeeded => "paid out",
@@ -119,7 +118,7 @@ fn refund_words(refund: &Refund) -> String {
     } else {
         ""
     };
-    format!("{whose} refund of {} {state}{balance}", refund.amount)
+    format!("{whose} refund {id} of {} {state}{balance}", refund.amount)
 }
 
 fn dispute_words(dispute: &Dispute) -> String {

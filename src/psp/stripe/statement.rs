@@ -23,7 +23,7 @@ use crate::core::payment::{
 };
 use crate::core::time::Time;
 use crate::psp::Unreadable;
-use crate::psp::json::{self, Fault};
+use crate::psp::json;
 use crate::psp::rules::AccountRules;
 use serde_json::value::RawValue;
 
@@ -102,6 +102,11 @@ impl Frame<'_> {
         let mut snapshot = self.blank(&intent.id);
         let progress = intent_progress(&intent.status);
         snapshot.progress = progress;
+        if progress.is_none() {
+            // A status word that we do not know may mean anything: what is read beside it is told,
+            // and does not count as the read that a refund needs.
+            snapshot.source = Source::Signed;
+        }
         snapshot.created_at = Some(Time::from_seconds(intent.created));
         snapshot.requested = Some(amount::read(intent.amount.get(), currency)?);
         snapshot.authorised = Some(amount::read(intent.amount_capturable.get(), currency)?);
@@ -335,15 +340,6 @@ fn dispute_state(status: &str) -> DisputeState {
         "won" | "warning_closed" => DisputeState::Won,
         "lost" => DisputeState::Lost,
         _ => DisputeState::Open,
-    }
-}
-
-impl From<Fault> for Unreadable {
-    fn from(fault: Fault) -> Unreadable {
-        Unreadable {
-            code: fault.code,
-            detail: fault.detail,
-        }
     }
 }
 

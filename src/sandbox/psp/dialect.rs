@@ -109,6 +109,9 @@ pub trait Dialect: Send {
         (200..300).contains(&answer.status)
     }
 
+    /// Days go by: no idempotency key is remembered any more.
+    fn forget_keys(&mut self) {}
+
     /// Itself, with all that it remembers.
     fn copied(&self) -> Box<dyn Dialect>;
 }

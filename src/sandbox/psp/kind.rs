@@ -4,12 +4,12 @@
 //! Adding a PSP is one file beside `stripe.rs` and one line in `KINDS`. Knows no PSP's own words.
 
 use super::dialect::Dialect;
-use super::{PspSetup, stripe};
+use super::{PspSetup, mollie, multisafepay, stripe};
 use std::fmt;
 use std::path::Path;
 
 /// The PSPs of this release.
-pub const KINDS: &[&Kind] = &[&stripe::KIND];
+pub const KINDS: &[&Kind] = &[&stripe::KIND, &mollie::KIND, &multisafepay::KIND];
 
 /// Something that stories need of a PSP and that not every PSP has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

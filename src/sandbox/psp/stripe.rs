@@ -208,6 +208,10 @@ impl Dialect for Stripe {
         Sealed::json(headers, letter.body)
     }
 
+    fn forget_keys(&mut self) {
+        self.keys = Keys::new(KEY_LIFETIME);
+    }
+
     fn copied(&self) -> Box<dyn Dialect> {
         Box::new(self.clone())
     }

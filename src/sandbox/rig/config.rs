@@ -32,6 +32,8 @@ pub struct Setup {
     pub shop: BTreeMap<String, String>,
     /// Keys of `[psp.NAME]` beside kind, shop and the kind's own.
     pub account: BTreeMap<String, String>,
+    /// Keys of `[server]` beside the addresses.
+    pub server: BTreeMap<String, String>,
     /// An operator's token, to be configured and used; none: reading from loopback only.
     pub operator_token: Option<String>,
     /// More of the file, at its end.
@@ -82,6 +84,7 @@ impl Setup {
                 ("sweep_window", "\"1h\""),
                 ("live", "false"),
             ]),
+            server: BTreeMap::new(),
             operator_token: None,
             more: String::new(),
             env: BTreeMap::new(),
@@ -130,6 +133,7 @@ impl Setup {
             ("admin", quoted(&at.admin.to_string())),
         ];
         section(&mut text, "server", &server);
+        entries(&mut text, &self.server);
         section(&mut text, "store", &[("url", quoted(&self.store_url))]);
         if let Some(token) = &self.operator_token {
             let entries = [

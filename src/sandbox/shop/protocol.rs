@@ -125,19 +125,20 @@ impl SandboxShop {
                 let expires_at = message.data.expires_at.as_deref();
                 let expires_at = expires_at.and_then(|text| text.parse::<jiff::Timestamp>().ok());
                 let named = message.data.payments.into_iter();
+                let asked = reference;
                 let claim = Claim {
-                    reference,
+                    reference: self.current(&asked).to_owned(),
                     payments: named.map(|paid| (paid.account, paid.id)).collect(),
                     amount: message.data.amount,
                     decision: message.data.decision,
                     is_expired: expires_at.is_some_and(|at| at.as_microsecond() < now.micros()),
                 };
-                self.answer(kind, &claim)
+                self.answer(kind, &claim, &asked)
             }
         }
     }
 
-    fn answer(&mut self, kind: ShopCall, claim: &Claim) -> Response {
+    fn answer(&mut self, kind: ShopCall, claim: &Claim, asked: &str) -> Response {
         let is_empty = claim.payments.is_empty();
         match kind {
             ShopCall::Confirm if is_empty || claim.amount.is_none() => {
@@ -159,10 +160,17 @@ impl SandboxShop {
             .payments
             .iter()
             .any(|paid| self.has_released(&claim.reference, paid));
-        let shown = order.map_or_else(
+        let mut shown = order.map_or_else(
             || json!({"status": "unknown"}),
             |o| show(o, kind, is_released),
         );
+        if let Some((order, fields)) = order.zip(shown.as_object_mut()) {
+            fields.extend(self.terms(&claim.reference, order));
+            if claim.reference != asked {
+                fields.insert("reference".to_owned(), json!(claim.reference));
+                fields.insert("formerly".to_owned(), json!([asked]));
+            }
+        }
         let body = json!({"order": shown, "epoch": self.epoch}).to_string();
         response(200, "application/json", body.as_bytes())
     }

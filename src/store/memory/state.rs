@@ -97,19 +97,26 @@ impl State {
     pub(super) fn tallies(&self, shop: &ShopId, since: Time) -> TallySums {
         let mut sums = TallySums::default();
         let mut refunded: BTreeMap<Currency, i128> = BTreeMap::new();
+        let mut unclaimed: BTreeMap<Currency, i128> = BTreeMap::new();
         for ((whose, at, kind, currency), (count, sum)) in &self.tallies {
             if whose != shop || *at < minute(since) {
                 continue;
             }
             let known = sums.counts.entry(*kind).or_insert(0);
             *known = known.saturating_add(*count);
-            if let (TallyKind::Refund, Some(currency)) = (kind, currency) {
-                let known = refunded.entry(*currency).or_insert(0);
+            let sums = match kind {
+                TallyKind::Refund => &mut refunded,
+                TallyKind::Unclaimed => &mut unclaimed,
+                TallyKind::Capture | TallyKind::OrderAnswered | TallyKind::OrderUnknown => continue,
+            };
+            if let Some(currency) = currency {
+                let known = sums.entry(*currency).or_insert(0);
                 *known = known.saturating_add(*sum);
             }
         }
         let money = |(currency, sum)| Money::new(saturated(sum), currency);
         sums.refunded = refunded.into_iter().map(money).collect();
+        sums.unclaimed = unclaimed.into_iter().map(money).collect();
         sums
     }
 

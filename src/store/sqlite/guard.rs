@@ -73,13 +73,18 @@ pub(super) async fn tallies(
         let counted = reading.parsed("count", u64::try_from(raw.count))?;
         let count = sums.counts.entry(kind).or_insert(0);
         *count = count.saturating_add(counted);
-        if kind == TallyKind::Refund && !raw.currency.is_empty() {
+        let of_this_kind = match kind {
+            TallyKind::Refund => &mut sums.refunded,
+            TallyKind::Unclaimed => &mut sums.unclaimed,
+            TallyKind::Capture | TallyKind::OrderAnswered | TallyKind::OrderUnknown => continue,
+        };
+        if !raw.currency.is_empty() {
             let currency = reading.parsed("currency", Currency::parse(&raw.currency))?;
-            sums.refunded
-                .push(Money::new(joined(raw.high, raw.low), currency));
+            of_this_kind.push(Money::new(joined(raw.high, raw.low), currency));
         }
     }
     sums.refunded.sort();
+    sums.unclaimed.sort();
     Ok(sums)
 }
 

@@ -295,7 +295,7 @@ statements! {
         "INSERT INTO shops (shop, brake_cause, brake_at) VALUES ($1, $2, $3) \
          ON CONFLICT (shop) DO UPDATE SET brake_cause = excluded.brake_cause, \
            brake_at = excluded.brake_at";
-    FORGET_TALLIES = "DELETE FROM tallies WHERE shop = $1";
+    FORGET_TALLIES = "DELETE FROM tallies WHERE shop = $1 AND kind <> 'unclaimed'";
     SELECT_TALLIES =
         "SELECT kind, currency, sum(count) AS count, sum(high) AS high, sum(low) AS low \
          FROM tallies WHERE shop = $1 AND minute >= $2 GROUP BY kind, currency";
@@ -339,6 +339,16 @@ statements! {
     SELECT_JOURNALS = concat!(
         "SELECT ", entry_columns!(), " FROM jsonb_each($1) r CROSS JOIN journal j \
          ON j.checkout = r.value ORDER BY j.checkout, j.seq");
+    /// What rests and changed since; what rests and is still looked at; what does not rest, without
+    /// the open ones. Each part has its index; $2 is the least moment there is.
+    SELECT_MOVED =
+        "SELECT id FROM checkouts WHERE wake_at IS NULL \
+           AND verdict IN ('settled', 'returned', 'closed', 'foreign') AND changed_at >= $1 \
+         UNION ALL SELECT id FROM checkouts WHERE wake_at > $2 AND verdict <> 'open' \
+         UNION ALL SELECT c.id FROM (SELECT DISTINCT shop FROM standings) s \
+           CROSS JOIN json_each( \
+             '[\"matching\",\"confirming\",\"releasing\",\"refunding\",\"held\"]') v \
+           CROSS JOIN checkouts c ON c.shop = s.shop AND c.verdict = v.value";
     SELECT_OVERVIEW =
         "SELECT s.shop, s.verdict, s.currency, s.count, s.high, s.low, \
            (SELECT min(c.since) FROM checkouts c WHERE c.shop = s.shop \

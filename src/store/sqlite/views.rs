@@ -190,6 +190,38 @@ pub(super) async fn audit_page(
         .bind(after.map_or("", CheckoutId::as_str))
         .bind(limit);
     let found = read_all(&mut *connection, query, RawCheckout::read).await?;
+    with_journals(connection, found).await
+}
+
+pub(super) async fn moved_since(
+    connection: &mut SqliteConnection,
+    since: Time,
+) -> Result<Vec<CheckoutId>, StoreError> {
+    let query = sqlx::query_as(sql::SELECT_MOVED)
+        .bind(since.micros())
+        .bind(i64::MIN);
+    let read = |(id,): (String,)| checkout_id(&id);
+    let moved = read_all(connection, query, read).await?;
+    let in_order: BTreeSet<CheckoutId> = moved.into_iter().collect();
+    Ok(in_order.into_iter().collect())
+}
+
+pub(super) async fn books(
+    connection: &mut SqliteConnection,
+    ids: &[CheckoutId],
+) -> Result<Vec<(CheckoutRow, Vec<JournalEntry>)>, StoreError> {
+    let ids: BTreeSet<CheckoutId> = ids.iter().cloned().collect();
+    let ids: Vec<&CheckoutId> = ids.iter().collect();
+    let query = sqlx::query_as(sql::SELECT_CHECKOUTS).bind(rows(&ids)?);
+    let mut found = read_all(&mut *connection, query, RawCheckout::read).await?;
+    found.sort_by(|one, other| one.id.cmp(&other.id));
+    with_journals(connection, found).await
+}
+
+async fn with_journals(
+    connection: &mut SqliteConnection,
+    found: Vec<CheckoutRow>,
+) -> Result<Vec<(CheckoutRow, Vec<JournalEntry>)>, StoreError> {
     let ids: Vec<&CheckoutId> = found.iter().map(|row| &row.id).collect();
     let query = sqlx::query_as(sql::SELECT_JOURNALS).bind(rows(&ids)?);
     let mut journals: BTreeMap<CheckoutId, Vec<JournalEntry>> = BTreeMap::new();

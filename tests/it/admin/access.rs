@@ -76,7 +76,12 @@ async fn without_tokens_only_this_machine_reads_and_nobody_acts() {
         let answer = running.send(request).await;
         assert_eq!(answer.status, status, "{what}: {}", answer.body);
     }
-    for path in [RULINGS, "/api/v1/sweeps", "/api/v1/shops/klompen/resume"] {
+    for path in [
+        RULINGS,
+        "/api/v1/sweeps",
+        "/api/v1/shops/klompen/resume",
+        "/api/v1/shops/klompen/recheck",
+    ] {
         let answer = running
             .send(from_peer(by_operator(path, RULING), local))
             .await;

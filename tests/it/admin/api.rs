@@ -229,6 +229,37 @@ async fn a_refused_ruling_says_which_guard_refused_it() {
 }
 
 #[tokio::test]
+async fn settled_orders_are_asked_about_again_by_an_operator_with_a_moment_and_a_reason() {
+    let running = World::default().start();
+    let path = "/api/v1/shops/klompen/recheck";
+    let body = r#"{"since": "2026-11-20T10:00:00Z", "note": "restored"}"#;
+    let asked = running.post(path, body).await;
+    assert_eq!(
+        (asked.status.as_u16(), asked.json()),
+        (202, json!({"shop": "klompen", "checkouts": 2}))
+    );
+    let unknown = running.post("/api/v1/shops/other/recheck", body).await;
+    assert_eq!(unknown.code(), "unknown_shop");
+    for (body, pointer) in [
+        (r#"{"since": "tomorrow", "note": "x"}"#, "/since"),
+        (
+            r#"{"since": "2026-11-21T10:00:01Z", "note": "x"}"#,
+            "/since",
+        ),
+        (r#"{"since": "2026-11-20T10:00:00Z", "note": " "}"#, "/note"),
+    ] {
+        let refused = running.post(path, body).await;
+        assert_eq!(refused.json()["pointer"], pointer, "{body}");
+    }
+    assert_eq!(
+        running.post(path, r#"{"note": "x"}"#).await.code(),
+        "bad_request"
+    );
+    let expected = [Asked::Recheck(shop(), ago(86_400), "restored".to_owned())];
+    assert_eq!(running.asked(), expected);
+}
+
+#[tokio::test]
 async fn a_brake_is_released_and_a_sweep_started_by_name() {
     let running = World::default().start();
     let resumed = running

@@ -193,6 +193,8 @@ async fn answers_are_as_the_document_describes_them() {
         ("/api/v1/checkouts", "CheckoutList"),
         ("/api/v1/checkouts/ck_1", "Story"),
         ("/api/v1/parked", "DeliveryList"),
+        ("/api/v1/statements", "DayStatement"),
+        ("/api/v1/statements?shop=nobody", "Problem"),
         ("/nowhere", "Problem"),
         ("/api/v1/checkouts?limit=0", "Problem"),
     ] {

@@ -43,6 +43,7 @@ fn seen(rows: impl IntoIterator<Item = Made>) -> Seen {
             name: "Klompenwinkel".to_owned(),
             mode: Mode::Full,
             wrong_mode: 0,
+            unclaimed: Vec::new(),
         }],
         accounts: vec![SeenAccount {
             account: account(),
@@ -303,6 +304,26 @@ fn a_silent_shop_and_a_stranded_checkout_are_named() {
         ]
     );
     assert_eq!(report.level, Level::Red);
+}
+
+#[test]
+fn a_checkout_set_aside_for_a_breach_is_red_and_named_for_what_it_is() {
+    let mut breached = Made::confirming("ck_1");
+    breached.verdict = Verdict::Held;
+    breached.reason = Reason::InvariantBreach;
+    let report = Report::of(&seen([breached]), now());
+    let found = report.concerns.iter().find(|one| {
+        one.text
+            .contains("1 checkout is set aside, because what was decided would have broken")
+    });
+    let found = found.unwrap_or_else(|| panic!("{:?}", report.concerns));
+    assert_eq!((found.level, report.level), (Level::Red, Level::Red));
+    assert!(
+        found
+            .link
+            .as_deref()
+            .is_some_and(|link| link.contains("verdict=held"))
+    );
 }
 
 #[test]

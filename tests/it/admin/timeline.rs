@@ -65,20 +65,20 @@ If nobody does anything: Nothing; it is at rest.
   => Stands at confirming: The shop is asked to confirm the order.
      Wants to have the shop confirm the order with 59.95 EUR at 2026-11-21T09:46:00Z.
      In suspense: 59.95 EUR.
-     hash 8dee87ac4af804f5816e0b0ed86f1f53d9740bd4b913f38b8bc64f5536293fa5
+     hash 1ba65fb4960be7e8b0656243da5bf2db04d9399bcf9b07a7f194677927b29f61
 
 #2 2026-11-21T09:46:10Z
   Asked the shop to confirm the order (attempt 1, 59.95 EUR).
   Confirm (attempt 1) got no clear answer and may have had its effect: timeout.
   => Stays confirming: A confirm got no clear answer; the shop is asked how the order stands.
      In suspense: 59.95 EUR.
-     hash 87ac030d2de45e65aa27449b3742a9febec590c9f1e28f76b3bcf09121403d01
+     hash ec09fb3062101950c81c6931db76820660299b03d498d5b36ed2ef549b4f6c56
 
 #3 2026-11-21T09:59:00Z
   The shop answered the confirm: order 1000042: confirmed, amount 59.95 EUR, expires at 2026-11-21T10:29:00Z.
   => From confirming to settled: The shop confirmed the order and the money matches.
      No longer wants to have the shop confirm the order with 59.95 EUR.
-     hash 49699b1f33784b10ef1e688cf7797d2b7883f586b07f6f8cea393b0b60841a18
+     hash 8ba645cade20a5babb1e4879a6269754555043bdfd3ce59a79496fae543f3b37
 ";
 
 #[test]
@@ -298,8 +298,8 @@ fn a_read_with_refunds_and_disputes_is_one_sentence() {
         .insert(ExternalRef::parse("dp_1").unwrap(), dispute);
     assert_eq!(
         sentence(Fact::PaymentSeen(Box::new(snapshot))),
-        "Read at stripe_nl: payment pi_1: captured 59.95 EUR, our refund of 10.00 EUR accepted, \
-         not paid out yet, dispute over 59.95 EUR open, cannot be refunded through the PSP."
+        "Read at stripe_nl: payment pi_1: captured 59.95 EUR, our refund re_1 of 10.00 EUR \
+         accepted, not paid out yet, dispute over 59.95 EUR open, cannot be refunded through the PSP."
     );
 }
 

@@ -81,6 +81,36 @@ pub(super) async fn tallies_before_the_window_do_not_count(store: &Arc<dyn Store
     );
 }
 
+pub(super) async fn a_brake_that_is_released_forgets_what_counted_and_nobody_elses(
+    store: &Arc<dyn Store>,
+) {
+    let tallies = vec![
+        tally(TallyKind::Refund, 0, Some(eur(100))),
+        tally(TallyKind::OrderUnknown, 1, None),
+        tally(TallyKind::Unclaimed, 1, Some(eur(70))),
+        Tally {
+            shop: other_shop(),
+            ..tally(TallyKind::Refund, 0, Some(eur(1)))
+        },
+    ];
+    store.commit(&[counting(tallies)]).await.unwrap();
+    let cause = (BrakeCause::RefundCount, at(2));
+    store.set_brake(&shop(), Some(cause)).await.unwrap();
+    let braked = store.tallies(&shop(), at(0)).await.unwrap();
+    assert_eq!(
+        braked.counts[&TallyKind::Refund],
+        1,
+        "pulling forgets nothing"
+    );
+    store.set_brake(&shop(), None).await.unwrap();
+    let sums = store.tallies(&shop(), at(0)).await.unwrap();
+    let counts: Vec<_> = sums.counts.into_iter().collect();
+    assert_eq!(counts, [(TallyKind::Unclaimed, 1)], "no limit's count");
+    assert_eq!((sums.refunded, sums.unclaimed), (vec![], vec![eur(70)]));
+    let others = store.tallies(&other_shop(), at(0)).await.unwrap();
+    assert_eq!(others.counts[&TallyKind::Refund], 1);
+}
+
 pub(super) async fn huge_tallies_end_at_the_edge(store: &Arc<dyn Store>) {
     for _ in 0..3 {
         let huge = tally(TallyKind::Refund, 0, Some(eur(i64::MAX)));

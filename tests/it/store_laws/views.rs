@@ -344,3 +344,40 @@ pub(super) async fn an_audit_reads_every_checkout_with_its_whole_journal(store: 
     );
     assert_eq!(commit(store, CommitUnit::default()).await, Committed::Done);
 }
+
+pub(super) async fn what_moved_is_what_changed_since_or_does_not_rest(store: &Arc<dyn Store>) {
+    let store = &**store;
+    let written = async |name: &str,
+                         verdict: Verdict,
+                         wake: Option<reconciled::core::time::Time>,
+                         when: i64| {
+        let draft = Draft::new(name).verdict(verdict).wake_at(wake);
+        let mut row = done(store, draft.written(at(when), "[]")).await;
+        row = done(store, Draft::after(&row).written(at(when), "[1]")).await;
+        assert_eq!(row.version, 2);
+    };
+    written("c9", Verdict::Settled, None, 100).await;
+    written("c8", Verdict::Settled, None, 99).await;
+    written("c7", Verdict::Returned, None, 101).await;
+    written("c6", Verdict::Closed, None, 1).await;
+    written("c5", Verdict::Held, None, 1).await;
+    written("c4", Verdict::Settled, Some(at(-5)), 1).await;
+    written("c3", Verdict::Confirming, Some(at(500)), 1).await;
+    written("c2", Verdict::Refunding, None, 200).await;
+    let moved = store.moved_since(at(100)).await.unwrap();
+    let names: Vec<&str> = moved.iter().map(|one| one.as_str()).collect();
+    assert_eq!(names, ["c2", "c3", "c4", "c5", "c7", "c9"]);
+    let books = store
+        .books(&[id("c9"), id("c3"), id("none")])
+        .await
+        .unwrap();
+    let found: Vec<_> = books
+        .iter()
+        .map(|(row, entries)| {
+            assert_eq!(verify(row, entries), Ok(()));
+            (row.id.as_str(), entries.len())
+        })
+        .collect();
+    assert_eq!(found, [("c3", 2), ("c9", 2)]);
+    assert_eq!(store.books(&[]).await.unwrap(), []);
+}

@@ -293,3 +293,25 @@ fn the_detail_names_places_and_never_shows_content() {
         assert!(!found.detail.contains("s3cret"), "{found:?}");
     }
 }
+
+#[test]
+fn x01_the_hour_that_comes_twice_is_told_apart_by_its_offset() {
+    let at = |written: &str| {
+        let mut event: serde_json::Value = serde_json::from_str(PENDING).unwrap();
+        event["timestamp"] = written.into();
+        let text = event.to_string();
+        let received = Time::from_seconds(1_893_456_000);
+        read(text.as_bytes(), received).unwrap().as_of
+    };
+    let (summer, winter) = (
+        at("2026-10-25T02:30:00+02:00"),
+        at("2026-10-25T02:30:00+01:00"),
+    );
+    assert_eq!(winter.since(summer), hour());
+    assert_eq!(winter, at("2026-10-25T01:30:00Z"));
+}
+
+/// One hour.
+fn hour() -> crate::core::time::Span {
+    crate::core::time::Span::from_hours(1)
+}
