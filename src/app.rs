@@ -229,6 +229,7 @@ impl Daemon {
             self.clock.clone(),
             back.clone(),
         ));
+        let tracker = front.clone();
         let crew = Arc::new(Crew {
             store: self.store.clone(),
             roster: self.roster.clone(),
@@ -240,7 +241,9 @@ impl Daemon {
             gates: Gates::default(),
             swept: SweptAccounts::default(),
             sign_ins: SignIns::default(),
-            tracker: front.clone(),
+            spawn: Arc::new(move |attempt| {
+                tracker.spawn(attempt);
+            }),
             telemetry: self.telemetry.clone(),
         });
         let soft = self.lifecycle.soft();

@@ -10,6 +10,7 @@ pub mod client;
 pub mod demo;
 pub mod replay;
 pub mod serve;
+pub mod simulate;
 pub mod status;
 pub mod sweep;
 
@@ -68,6 +69,9 @@ pub enum Command {
     Sweep(sweep::Args),
     /// Prove the books: chains, states and sums
     Audit(audit::Args),
+    /// Play seeds of trouble against the daemon's own code (docs/simulation.md)
+    #[command(hide = true)]
+    Simulate(simulate::Args),
     /// Decide the recorded history again under another policy and list what would differ; touches
     /// nothing
     Replay(replay::Args),
@@ -99,6 +103,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
             let inherited = lifecycle::inherited_sockets()?;
             runtime()?.block_on(serve::run(&cli.config, inherited))
         }
+        Command::Simulate(args) => simulate::run(args),
         Command::Audit(args) => runtime()?.block_on(audit::run(args, &cli.config)),
         Command::Replay(args) => runtime()?.block_on(replay::run(args, &cli.config)),
         Command::Status(args) => {

@@ -22,6 +22,7 @@ pub mod replay;
 pub mod roster;
 pub mod sandbox;
 pub mod shop;
+pub mod simulation;
 pub mod store;
 pub mod telemetry;
 pub mod wire;

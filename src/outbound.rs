@@ -10,8 +10,11 @@ pub mod gate;
 pub mod pace;
 
 use crate::wire::{CallError, Headers, Method, Reply, Request, Response};
+use futures_util::future::BoxFuture;
 use reqwest::{Client, Url, redirect, retry};
+use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Largest answer taken from a shop, in bytes.
@@ -74,10 +77,24 @@ impl OutboundError {
     }
 }
 
+/// Whoever brings a request there and an answer back in the network's place. Like the client it
+/// sends each request once, keeps to the limits, and says of each failure whether the request may
+/// have arrived.
+pub trait Carrier: fmt::Debug + Send + Sync {
+    /// Carries one request; the deadline is above zero.
+    fn carry(&self, request: Request, limits: CallLimits) -> BoxFuture<'static, Reply>;
+}
+
+#[derive(Clone, Debug)]
+enum Way {
+    Network(Client),
+    Carried(Arc<dyn Carrier>),
+}
+
 /// The client. Cheap to clone; clones share their connections.
 #[derive(Clone, Debug)]
 pub struct Outbound {
-    client: Client,
+    way: Way,
 }
 
 impl Outbound {
@@ -100,7 +117,16 @@ impl Outbound {
             .pool_max_idle_per_host(settings.idle_per_destination_max)
             .build()
             .map_err(OutboundError)?;
-        Ok(Outbound { client })
+        Ok(Outbound {
+            way: Way::Network(client),
+        })
+    }
+
+    /// No network: every request goes with this carrier.
+    pub fn carried_by(carrier: Arc<dyn Carrier>) -> Outbound {
+        Outbound {
+            way: Way::Carried(carrier),
+        }
     }
 
     /// Sends one request and brings its answer, or says whether it may have arrived.
@@ -110,49 +136,56 @@ impl Outbound {
     /// Unclear: `timeout`, `reset`, `bad_http`, `answer_too_large`. A deadline that passes
     /// while the connection is still being made is unclear too.
     pub async fn call(&self, request: Request, limits: CallLimits) -> Reply {
-        let request = self.prepared(request, limits.deadline)?;
-        let answer = self.client.execute(request).await;
-        let answer = answer.map_err(|error| failure::of(&error))?;
-        let status = answer.status().as_u16();
-        let headers = kept(answer.headers());
-        let body = body(answer, limits.body_bytes_max).await?;
-        Ok(Response {
-            status,
-            headers,
-            body,
-        })
-    }
-
-    fn prepared(
-        &self,
-        request: Request,
-        deadline: Duration,
-    ) -> Result<reqwest::Request, CallError> {
-        if deadline.is_zero() {
+        if limits.deadline.is_zero() {
             return Err(CallError::NotSent(NO_TIME_LEFT));
         }
-        let url: Url = request
-            .url
-            .parse()
-            .map_err(|_| CallError::NotSent("bad_request"))?;
-        if !is_private_enough(&url) {
-            return Err(CallError::NotSent("not_https"));
+        match &self.way {
+            Way::Network(client) => over_network(client, request, limits).await,
+            Way::Carried(carrier) => carrier.carry(request, limits).await,
         }
-        let method = match request.method {
-            Method::Get => reqwest::Method::GET,
-            Method::Post => reqwest::Method::POST,
-            Method::Delete => reqwest::Method::DELETE,
-            Method::Patch => reqwest::Method::PATCH,
-        };
-        let mut builder = self.client.request(method, url).timeout(deadline);
-        for (name, value) in request.headers.iter() {
-            builder = builder.header(name, value);
-        }
-        if !request.body.is_empty() {
-            builder = builder.body(request.body);
-        }
-        builder.build().map_err(|error| failure::of(&error))
     }
+}
+
+async fn over_network(client: &Client, request: Request, limits: CallLimits) -> Reply {
+    let request = prepared(client, request, limits.deadline)?;
+    let answer = client.execute(request).await;
+    let answer = answer.map_err(|error| failure::of(&error))?;
+    let status = answer.status().as_u16();
+    let headers = kept(answer.headers());
+    let body = body(answer, limits.body_bytes_max).await?;
+    Ok(Response {
+        status,
+        headers,
+        body,
+    })
+}
+
+fn prepared(
+    client: &Client,
+    request: Request,
+    deadline: Duration,
+) -> Result<reqwest::Request, CallError> {
+    let url: Url = request
+        .url
+        .parse()
+        .map_err(|_| CallError::NotSent("bad_request"))?;
+    if !is_private_enough(&url) {
+        return Err(CallError::NotSent("not_https"));
+    }
+    let method = match request.method {
+        Method::Get => reqwest::Method::GET,
+        Method::Post => reqwest::Method::POST,
+        Method::Delete => reqwest::Method::DELETE,
+        Method::Patch => reqwest::Method::PATCH,
+    };
+    let mut builder = client.request(method, url).timeout(deadline);
+    for (name, value) in request.headers.iter() {
+        builder = builder.header(name, value);
+    }
+    if !request.body.is_empty() {
+        builder = builder.body(request.body);
+    }
+    builder.build().map_err(|error| failure::of(&error))
 }
 
 /// Makes ring the provider of the process, unless one is installed already.

@@ -104,6 +104,13 @@ const ROOMS: &[Room] = &[
         never: &[],
         why: "the sandbox stands for the outside world and must not know our inside",
     },
+    Room {
+        files: "src/simulation",
+        rooms: AllBut(&["app", "cli", "config", "lifecycle"]),
+        crates: AllBut(&["hyper", "hyper_util", "reqwest", "sqlx"]),
+        never: UNREAL,
+        why: "a simulated world has one clock, one network and no chance but its seed's",
+    },
 ];
 
 const BLIND: &[&str] = &[
@@ -115,6 +122,17 @@ const BLIND: &[&str] = &[
     "std::net",
     "std::process",
     "std::thread",
+    "std::time::Instant",
+    "std::time::SystemTime",
+];
+
+const UNREAL: &[&str] = &[
+    "std::collections::HashMap",
+    "std::collections::HashSet",
+    "std::env",
+    "std::fs",
+    "std::net",
+    "std::process",
     "std::time::Instant",
     "std::time::SystemTime",
 ];
@@ -427,6 +445,8 @@ fn every_line_of_the_table_of_rooms_catches_its_stranger() {
         ("src/http/webhook/mollie.rs", "use crate::{clock, engine};"),
         ("src/http/intake.rs", "fn f() { crate::engine::run() }"),
         ("src/sandbox/world.rs", "use crate::work::inbox;"),
+        ("src/simulation/play.rs", "use std::time::Instant;"),
+        ("src/simulation.rs", "use crate::cli::simulate;"),
     ] {
         assert_eq!(strangers(path, text), 1, "{path}: {text}");
     }

@@ -20,17 +20,20 @@ use crate::store::{ActionRow, Store};
 use crate::telemetry::Telemetry;
 use crate::wire::Failure;
 use arc_swap::ArcSwap;
+use futures_util::future::BoxFuture;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio_util::task::TaskTracker;
 
 /// Time limit of one call to a shop (docs/shop-protocol.md).
 pub const SHOP_CALL_MAX: Span = Span::from_seconds(10);
 /// An attempt ends this long before its lease does.
 const LEASE_MARGIN: Span = Span::from_seconds(3);
+
+/// Starts a task and lets it run to its end beside everything else.
+pub type Spawn = dyn Fn(BoxFuture<'static, ()>) + Send + Sync;
 
 /// Everything an attempt needs.
 pub struct Crew {
@@ -55,7 +58,7 @@ pub struct Crew {
     /// Who is signing in where.
     pub sign_ins: SignIns,
     /// Where attempts run.
-    pub tracker: TaskTracker,
+    pub spawn: Arc<Spawn>,
     /// Counters.
     pub telemetry: Telemetry,
 }

@@ -90,11 +90,11 @@ impl Dispatch {
         self.under_way.fetch_add(1, Ordering::SeqCst);
         let crew = self.crew.clone();
         let under_way = self.under_way.clone();
-        self.crew.tracker.spawn(async move {
+        (self.crew.spawn)(Box::pin(async move {
             attempt::carry_out(&crew, row, &destination).await;
             under_way.fetch_sub(1, Ordering::SeqCst);
             crew.dispatch.give();
-        });
+        }));
     }
 
     /// An attempt whose end nobody recorded: it may have had its effect.

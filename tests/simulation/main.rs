@@ -1,0 +1,10 @@
+//! The simulation as a test: a few seeds, the seeds that once failed, the same trace for the same
+//! seed, and a list of bugs that still apply to the code.
+//!
+//! Many more seeds are played by the optimised program (docs/simulation.md). Knows the simulation
+//! only by its public face.
+#![cfg(test)]
+
+mod regressions;
+mod seeds;
+mod teeth;
