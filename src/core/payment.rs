@@ -374,7 +374,11 @@ impl Payment {
             first_seen_at: None,
             read_at: None,
             named_at: self.named_at.filter(|_| self.is_named_unread()),
-            vouched_at: None,
+            // That somebody vouches for what only had a name is news, once.
+            vouched_at: self
+                .vouched_at
+                .filter(|_| self.read_at.is_none())
+                .map(|_| Time::default()),
             shows_money: undated(&self.shows_money),
             refunds_listed_at: None,
             ownership: undated(&self.ownership),

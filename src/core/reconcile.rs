@@ -8,6 +8,7 @@
 mod cancel;
 mod confirm;
 mod draft;
+mod forbidden;
 mod give_back;
 mod named;
 mod notices;

@@ -38,15 +38,8 @@ impl OwnKeys for MultiSafepayConfig {
         let api_key = field
             .and_then(|field| secret::secret(&field, secret::key_shape, asked.surroundings, out));
         let previous = section.field("previous_api_key");
-        let previous_api_key = match previous {
-            Some(field) => Some(secret::secret(
-                &field,
-                secret::key_shape,
-                asked.surroundings,
-                out,
-            )),
-            None => None,
-        };
+        let previous_api_key = previous
+            .map(|field| secret::secret(&field, secret::key_shape, asked.surroundings, out));
         // Test mode is another host, so there is no default for it.
         let field = if asked.is_live == Some(false) {
             section.required("api_base", TEST_HOST, out)

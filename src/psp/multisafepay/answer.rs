@@ -33,7 +33,7 @@ struct Envelope<'a> {
 }
 
 /// The `data` of a good answer, or what kind of none.
-pub(super) fn data(reply: &Reply, effect: Effect) -> Result<Option<&RawValue>, Failure> {
+pub(super) fn shown(reply: &Reply, effect: Effect) -> Result<Option<&RawValue>, Failure> {
     let response = match reply {
         Ok(response) => response,
         Err(CallError::NotSent(word)) => {

@@ -141,7 +141,7 @@ impl MultiSafepay {
         let Some(answered) = replies.get(1) else {
             return Ok(self.send(Method::Post, &format!("{path}/refunds"), &body));
         };
-        match answer::data(answered, Effect::Moves) {
+        match answer::shown(answered, Effect::Moves) {
             Ok(_) => {}
             Err(Failure::Refused(code)) if code == "error_1034" && has_equal(&known, wanted) => {
                 let wait = EQUAL_REFUND_BLOCK;
@@ -184,7 +184,7 @@ impl MultiSafepay {
             );
             return Ok(self.send(Method::Patch, &format!("/capture/{order}"), &body));
         };
-        answer::data(answered, Effect::Moves)?;
+        answer::shown(answered, Effect::Moves)?;
         let Some(after) = replies.get(2) else {
             return Ok(self.get(&format!("/orders/{order}")));
         };
@@ -217,7 +217,7 @@ impl MultiSafepay {
             return Ok(self.get(&path));
         };
         // The pager stands beside `data`, so the whole body is read here.
-        answer::data(reply, Effect::Reads)?;
+        answer::shown(reply, Effect::Reads)?;
         let body = reply.as_ref().map_or(&[][..], |response| &response.body);
         page(body).map_err(|e| answer::malformed(&e))
     }
@@ -257,7 +257,7 @@ fn shown(
     payment: &ExternalRef,
     reply: &Reply,
 ) -> Result<PaymentSnapshot, Failure> {
-    let data = answer::data(reply, Effect::Reads)?;
+    let data = answer::shown(reply, Effect::Reads)?;
     let raw = data.ok_or_else(|| Failure::Malformed("missing_field".to_owned()))?;
     let read = order(raw.get().as_bytes()).map_err(|e| answer::malformed(&e))?;
     if read.payment != *payment {

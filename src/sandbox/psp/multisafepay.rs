@@ -125,14 +125,16 @@ impl Dialect for MultiSafepay {
         Nature {
             call,
             about: named.map(|id| ledger.records().subject_of(&id)),
-            key: body[OWN_ID].as_str().map(str::to_owned),
+            key: text(&body, OWN_ID).map(str::to_owned),
         }
     }
 
     fn answer(&mut self, ledger: &mut Ledger, request: &Request, now: Time) -> Response {
         match route(ledger, request, now) {
             Ok(mut shown) => {
-                shown["success"] = json!(true);
+                if let Some(fields) = shown.as_object_mut() {
+                    fields.insert("success".to_owned(), json!(true));
+                }
                 json_response(200, &shown)
             }
             Err(Refused(status, number, why)) => {
@@ -154,7 +156,7 @@ impl Dialect for MultiSafepay {
         let Some(shown) = render::order(records, &payment) else {
             return;
         };
-        let kind = shown["status"].as_str().unwrap_or_default().to_owned();
+        let kind = text(&shown, "status").unwrap_or_default().to_owned();
         let note = Note {
             id: ledger.new_id(Thing::Event, None),
             kind,
@@ -174,7 +176,7 @@ impl Dialect for MultiSafepay {
         let auth = multisafepay_auth(key, sealing.at, letter.body);
         let mut sealed = Sealed::json(Headers::new().with("Auth", &auth), letter.body);
         let shown: Value = serde_json::from_slice(letter.body).unwrap_or_default();
-        let order = shown["order_id"].as_str().unwrap_or_default();
+        let order = text(&shown, "order_id").unwrap_or_default();
         sealed.query = format!("transactionid={order}&timestamp={}", sealing.at.seconds());
         sealed
     }
@@ -218,11 +220,11 @@ fn show(ledger: &Ledger, id: &str) -> Outcome {
 
 fn create(ledger: &mut Ledger, body: &Value, now: Time) -> Outcome {
     let refused = || Refused(400, 1001, "Invalid amount");
-    let amount = body["amount"].as_i64().filter(|amount| *amount > 0);
-    let currency = body["currency"].as_str().and_then(render::currency);
+    let amount = number(body, "amount").filter(|amount| *amount > 0);
+    let currency = text(body, "currency").and_then(render::currency);
     let (amount, currency) = amount.zip(currency).ok_or_else(refused)?;
     let mut notes = BTreeMap::new();
-    if let Some(reference) = body["var1"].as_str() {
+    if let Some(reference) = text(body, "var1") {
         notes.insert(super::ORDER_REFERENCE.to_owned(), reference.to_owned());
     }
     let money = crate::core::money::Money::new(amount, currency);
@@ -234,11 +236,11 @@ fn create(ledger: &mut Ledger, body: &Value, now: Time) -> Outcome {
 fn refund(ledger: &mut Ledger, id: &str, body: &Value, now: Time) -> Outcome {
     ledger.payment(id).ok_or_else(unknown)?;
     let left = ledger.left_of(id);
-    let amount = match body["amount"].as_i64() {
+    let amount = match number(body, "amount") {
         None | Some(0) => left,
         Some(amount) => amount,
     };
-    let own_id = body[OWN_ID].as_str().unwrap_or_default();
+    let own_id = text(body, OWN_ID).unwrap_or_default();
     if own_id.chars().count() > MARK_CHARS_MAX {
         return Err(Refused(400, 1001, "Invalid refund_order_id"));
     }
@@ -257,7 +259,7 @@ fn refund(ledger: &mut Ledger, id: &str, body: &Value, now: Time) -> Outcome {
         charge,
         amount,
         metadata: BTreeMap::from([(OWN_ID.to_owned(), own_id.to_owned())]),
-        reason: body["description"].as_str().map(str::to_owned),
+        reason: text(body, "description").map(str::to_owned),
         is_by_staff: false,
     };
     let made = ledger.refund(new, now);
@@ -267,7 +269,7 @@ fn refund(ledger: &mut Ledger, id: &str, body: &Value, now: Time) -> Outcome {
 
 fn release(ledger: &mut Ledger, id: &str, body: &Value, now: Time) -> Outcome {
     ledger.payment(id).ok_or_else(unknown)?;
-    if body["status"] != "cancelled" {
+    if text(body, "status") != Some("cancelled") {
         return Err(Refused(400, 1001, "Invalid status"));
     }
     ledger.let_slip_in(id, now);
@@ -275,7 +277,7 @@ fn release(ledger: &mut Ledger, id: &str, body: &Value, now: Time) -> Outcome {
     if payment.status != PaymentStatus::Authorised {
         return Err(Refused(400, 1035, "Capture not allowed"));
     }
-    let reason = body["reason"].as_str().map(str::to_owned);
+    let reason = text(body, "reason").map(str::to_owned);
     ledger.call_off(id, reason, now);
     Ok(json!({"data": {}}))
 }
@@ -329,6 +331,16 @@ fn list(ledger: &Ledger, query: &str) -> Outcome {
         .filter_map(|(_, id)| render::order(records, id))
         .collect();
     Ok(json!({"data": shown, "pager": {"cursor": {"after": next}, "limit": limit}}))
+}
+
+/// A text in an object.
+fn text<'a>(object: &'a Value, name: &str) -> Option<&'a str> {
+    object.get(name)?.as_str()
+}
+
+/// A whole number in an object.
+fn number(object: &Value, name: &str) -> Option<i64> {
+    object.get(name)?.as_i64()
 }
 
 /// A field of a query string, decoded.

@@ -113,7 +113,7 @@ fn what_is_no_signature_is_refused_and_so_is_an_empty_key() {
         &plain,
         &STANDARD.encode(digits),
         &STANDARD.encode(format!("{t}:{}", digits.to_uppercase())),
-        &STANDARD.encode(format!("{t}:{}", &digits[..64])),
+        &STANDARD.encode(format!("{t}:{}", digits.get(..64).unwrap())),
         &STANDARD.encode(format!("+{t}:{digits}")),
         &STANDARD.encode(format!("{t}:{digits}:")),
         &"A".repeat(600),

@@ -64,7 +64,10 @@ fn related(records: &Records, payment: &Payment) -> Vec<Value> {
     }
     for refund in records.refunds_for(&payment.id) {
         let mut shown = row(&refund.id, "refund", refund_word(refund), refund.amount);
-        shown["refund_order_id"] = json!(refund.metadata.get(super::OWN_ID));
+        if let Some(fields) = shown.as_object_mut() {
+            let own_id = json!(refund.metadata.get(super::OWN_ID));
+            fields.insert("refund_order_id".to_owned(), own_id);
+        }
         rows.push(shown);
     }
     let disputes = records.disputes.values();

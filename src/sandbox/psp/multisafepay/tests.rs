@@ -56,7 +56,7 @@ fn fetched(psp: &mut SandboxPsp, id: &str, now: Time) -> PaymentSnapshot {
     let payment = ExternalRef::parse(id).unwrap();
     match ask(psp, &PspAsk::Fetch { payment }, now) {
         PspAnswer::Seen(mut payments) => payments.remove(0),
-        other => panic!("{other:?}"),
+        other @ (PspAnswer::Page { .. } | PspAnswer::Failed(_)) => panic!("{other:?}"),
     }
 }
 
