@@ -41,6 +41,7 @@ use crate::work::{Pulse, drive};
 use anyhow::Context;
 use arc_swap::ArcSwap;
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -130,6 +131,15 @@ struct Lines {
     keys: KeyLine,
 }
 
+fn tell_serving((public, admin): (Option<SocketAddr>, Option<SocketAddr>)) {
+    let shown = |address: Option<SocketAddr>| {
+        address.map_or_else(|| "a Unix socket".to_owned(), |address| address.to_string())
+    };
+    let (public, admin) = (shown(public), shown(admin));
+    let version = env!("CARGO_PKG_VERSION");
+    tracing::info!(public, admin, version, "serving");
+}
+
 impl Daemon {
     async fn run(
         &self,
@@ -172,16 +182,7 @@ impl Daemon {
         self.listen("admin", admin, router, &front);
         self.lifecycle.feed_watchdog(self.sign_of_life());
         lifecycle::notify_ready("serving");
-        let shown = |address: Option<std::net::SocketAddr>| {
-            address.map_or_else(|| "a Unix socket".to_owned(), |address| address.to_string())
-        };
-        let (public, admin) = (shown(addresses.0), shown(addresses.1));
-        tracing::info!(
-            public,
-            admin,
-            version = env!("CARGO_PKG_VERSION"),
-            "serving"
-        );
+        tell_serving(addresses);
         self.reload_until_stopped(&mut reloads).await;
         lifecycle::notify_stopping();
         tracing::info!("stopping: finishing what was begun");

@@ -6,6 +6,7 @@
 
 mod doubt;
 mod join;
+mod named;
 
 use super::ids::{ActionKey, ExternalRef, PaymentRef, Reference};
 use super::lattice::Stamped;
@@ -352,11 +353,6 @@ impl Payment {
         }
     }
 
-    /// True when it was named since it was last read.
-    pub fn is_named_unread(&self) -> bool {
-        self.named_at > self.read_at
-    }
-
     /// True when this says something else than `before`, apart from when it was said: a list
     /// that shows what is known already teaches nothing, nor does one that names what was read
     /// since.
@@ -393,16 +389,6 @@ impl Payment {
             is_refundable: undated(&self.is_refundable),
             ..self.clone()
         }
-    }
-
-    /// True while all that is known of it is its name, and that from somebody who proved nothing.
-    pub fn is_hearsay(&self) -> bool {
-        let named_only = Payment {
-            first_seen_at: self.first_seen_at,
-            named_at: self.named_at,
-            ..Payment::default()
-        };
-        self.named_at.is_some() && *self == named_only
     }
 
     /// How far it is, all statements taken together.

@@ -69,20 +69,21 @@ async fn with_key(
     account: &str,
     arrived: &Arrived,
 ) -> Result<(NewDelivery, Acknowledgement), Problem> {
+    if let Examined::Verified(delivery, acknowledgement) = examine(public, account, arrived)? {
+        return Ok((delivery, acknowledgement));
+    }
     let asked = async {
         for _ in 0..KEY_WISHES_MAX {
-            match examine(public, account, arrived)? {
-                Examined::Verified(delivery, acknowledgement) => {
-                    return Ok(Some((delivery, acknowledgement)));
-                }
-                Examined::NeedsKey if public.keys.ask().await => {}
-                Examined::NeedsKey => return Ok(None),
+            if !public.keys.ask().await {
+                return Ok(None);
+            }
+            if let Examined::Verified(delivery, acknowledgement) =
+                examine(public, account, arrived)?
+            {
+                return Ok(Some((delivery, acknowledgement)));
             }
         }
-        match examine(public, account, arrived)? {
-            Examined::Verified(delivery, acknowledgement) => Ok(Some((delivery, acknowledgement))),
-            Examined::NeedsKey => Ok(None),
-        }
+        Ok(None)
     };
     let found = tokio::time::timeout(KEY_PATIENCE, asked).await;
     if let Some(verified) = found.unwrap_or(Ok(None))? {

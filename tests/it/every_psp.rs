@@ -85,12 +85,28 @@ lacking! { $
         s029_money_that_the_bank_reverses_is_refunded_neither_before_nor_after_the_confirm: "a chargeback that stands may be reversed for as long as one looks: Mollie has no word for lost";
         s086_a_disputed_orphan_is_held_and_never_refunded: "a chargeback that stands may be reversed for as long as one looks: Mollie has no word for lost";
         s091_a_void_that_a_capture_overtook_becomes_a_refund_after_a_fresh_look: "the payment is looked at right before it is released, so a capture is seen and nothing is released";
+        s062_a_disputed_duplicate_is_left_to_the_bank_and_the_sound_payment_kept: "a chargeback that stands may be reversed for as long as one looks: Mollie has no word for lost";
+        r23_staff_refund_while_a_confirm_is_unanswered_and_the_shop_is_told: "a refund is only named, so a confirm that had no effect may be repeated before it is read";
     }
     multisafepay {
         EventId;
         Mode;
         s086_a_disputed_orphan_is_held_and_never_refunded: "a charge-back that stands may be reversed for as long as one looks: MultiSafepay has no word for lost";
         s091_a_void_that_a_capture_overtook_becomes_a_refund_after_a_fresh_look: "the order is looked at right before it is released, so a capture is seen and nothing is released";
+        s007_events_from_a_clock_ahead_of_ours_are_kept_and_the_sweep_confirms: "the story's clock is six minutes off, and MultiSafepay's signatures allow for ten";
+        s009_webhooks_sent_elsewhere_show_as_payments_that_only_the_sweep_found: "a list only names orders, and what was read does not show who named it";
+        s009_silent_webhooks_are_told_on_the_page_in_the_metrics_and_in_the_log: "a list only names orders, and what was read does not show who named it";
+        s013_an_endpoint_that_the_psp_switched_off_is_seen_and_everything_is_confirmed: "a list only names orders, and what was read does not show who named it";
+        s015_a_flood_of_kept_back_events_confirms_all_and_refunds_nobody_for_their_age: "counts two events for each payment, and MultiSafepay tells of a payment once";
+        s020_a_direct_debit_goes_back_only_after_the_bank_had_its_time: "a charge-back that stands may be reversed for as long as one looks: MultiSafepay has no word for lost";
+        s026_an_authorisation_that_lapses_tomorrow_is_held_until_the_shop_captures: "an order does not say when its authorisation lapses";
+        s029_money_that_the_bank_reverses_is_refunded_neither_before_nor_after_the_confirm: "a charge-back that stands may be reversed for as long as one looks: MultiSafepay has no word for lost";
+        s041_the_shops_mark_says_whose_an_order_number_in_two_shops_is: "the mark is a field of its own, and the sandbox's orders carry the reference alone";
+        s048_captures_for_split_shipments_confirm_once_and_nothing_goes_back: "a part that is captured is an order of its own at MultiSafepay, which the sandbox does not play";
+        s059_an_authorisation_captured_twice_keeps_the_one_and_returns_the_other: "a part that is captured is an order of its own at MultiSafepay, which the sandbox does not play";
+        s062_a_disputed_duplicate_is_left_to_the_bank_and_the_sound_payment_kept: "a charge-back that stands may be reversed for as long as one looks: MultiSafepay has no word for lost";
+        s090_a_payment_by_a_means_that_cannot_be_refunded_is_held_before_any_try: "the story's voucher is no means of payment at MultiSafepay";
+        r23_staff_refund_while_a_confirm_is_unanswered_and_the_shop_is_told: "a refund is only named, so a confirm that had no effect may be repeated before it is read";
     }
     paypal {
         SignedTime;
@@ -117,6 +133,10 @@ lacking! { $
             "it is held as disputed, but a refund learned by reads alone is not shown with its id";
         s090_a_payment_by_a_means_that_cannot_be_refunded_is_held_before_any_try:
             "PayPal names no means of payment that it does not refund";
+        s048_captures_for_split_shipments_confirm_once_and_nothing_goes_back:
+            "each capture is a payment of its own at PayPal, and the first part alone is held as too little";
+        r23_staff_refund_while_a_confirm_is_unanswered_and_the_shop_is_told:
+            "a refund is only named, so a confirm that had no effect may be repeated before it is read";
     }
 }
 

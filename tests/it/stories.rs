@@ -60,7 +60,7 @@ pub(crate) async fn s001_forged_webhooks_are_answered_with_401_and_change_nothin
     for fault in [
         DeliveryFault::WrongSecret,
         DeliveryFault::Corrupt,
-        DeliveryFault::OldTimestamp(Span::from_seconds(310)),
+        DeliveryFault::OldTimestamp(Span::from_seconds(700)),
     ] {
         forger.spoil(None, Times::Always, fault);
         forger.pay(Some("1001"), eur(5_995), now);

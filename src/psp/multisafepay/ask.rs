@@ -138,6 +138,9 @@ impl MultiSafepay {
         if known.refunds.values().any(|refund| is_ours(refund, wanted)) {
             return Ok(Step::Done(PspAnswer::Seen(vec![known])));
         }
+        if known.progress.is_none() {
+            return Err(Failure::NotSent("unknown_status".to_owned()));
+        }
         let Some(answered) = replies.get(1) else {
             return Ok(self.send(Method::Post, &format!("{path}/refunds"), &body));
         };

@@ -1,7 +1,7 @@
 //! Notifications: what a signed body may say, and what an unsigned address only hints at.
 //!
-//! A signed body that shows money taken is a statement. Everything else in one (a session that
-//! was cancelled before there was a payment, an attempt that failed, a refund) only names the
+//! A signed body that shows money taken, and nothing since, is a statement. Everything else in one (a
+//! session cancelled before there was a payment, an attempt that failed, a refund) only names the
 //! order, because notices about mere sessions look the same and their marks stand in the query,
 //! which nobody signs. Knows no call.
 
@@ -73,7 +73,7 @@ pub(super) fn read_signed(
         as_of: received_at,
         source: Source::Signed,
     };
-    let (payments, hints) = if view.is_taken() {
+    let (payments, hints) = if view.is_plainly_taken() {
         let snapshot = frame.money_of(&payment, &view)?;
         (vec![snapshot], Vec::new())
     } else {

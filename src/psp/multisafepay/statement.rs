@@ -101,6 +101,17 @@ impl View<'_> {
         is_done && self.financial() == "completed" || went_back || self.is_charged_back()
     }
 
+    /// Money was taken and nothing happened to it since.
+    pub(super) fn is_plainly_taken(&self) -> bool {
+        let is_done = matches!(self.status.as_str(), "completed" | "shipped");
+        let has_gone_back = self
+            .amount_refunded
+            .is_some_and(|raw| !matches!(raw.get(), "0" | "\"0\"" | "null"));
+        let related = self.related_transactions.as_ref();
+        let is_alone = related.is_none_or(Vec::is_empty);
+        is_done && self.financial() == "completed" && !has_gone_back && is_alone
+    }
+
     /// How far it is; nothing for words that are not known.
     fn progress(&self) -> Option<Progress> {
         if self.is_taken() {
@@ -197,6 +208,11 @@ impl Frame<'_> {
         }
         // The order's own sum must be explained by the refunds shown, or some are missing.
         snapshot.is_refund_list_whole = related.len() <= RELATED_MAX && back >= refunded;
+        if snapshot.progress.is_none() {
+            // What is not understood is no look at the money: nothing may leave on it.
+            snapshot.source = Source::Signed;
+            snapshot.is_refund_list_whole = false;
+        }
         if view.is_charged_back() && snapshot.disputes.is_empty() {
             snapshot.is_disputed = Some(true);
         }

@@ -128,9 +128,14 @@ fn both_words_together_say_how_far_an_order_is() {
         assert_eq!(snapshot.captured, captured, "{status} {financial}");
         let authorised = (progress == Some(Progress::Authorised)).then_some(eur(5995));
         assert_eq!(snapshot.authorised, authorised, "{status} {financial}");
+        // A word that is not known is no look at the money.
         let asked_at = Time::from_seconds(T);
-        assert_eq!(snapshot.source, Source::Read { asked_at });
+        let source = progress.map_or(Source::Signed, |_| Source::Read { asked_at });
+        assert_eq!(snapshot.source, source, "{status} {financial}");
     }
+    let odd = shown(&order("on_the_moon", "completed", ""));
+    let kept_back = failed(&refund(eur(1000)), &[odd]);
+    assert_eq!(kept_back, Failure::NotSent("unknown_status".to_owned()));
 }
 
 #[test]

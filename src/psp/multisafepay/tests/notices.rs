@@ -198,11 +198,24 @@ fn only_money_in_a_signed_body_is_a_statement() {
         ("uncleared", "uncleared"),
         ("reserved", "initialized"),
         ("on_the_moon", "completed"),
+        ("refunded", "completed"),
+        ("partial_refunded", "completed"),
+        ("chargeback", "chargeback"),
     ] {
         let hints = vec![id("1000042")];
         let payments = Vec::new();
         let only_named = Reading::Seen { payments, hints };
         assert_eq!(read(&order(status, financial, "")), only_named, "{status}");
+    }
+    // Something happened to the money since, or came to nothing.
+    for more in [
+        r#","amount_refunded":1"#,
+        r#","amount_refunded":0,"related_transactions":[{"type":"refund"}]"#,
+    ] {
+        let hints = vec![id("1000042")];
+        let payments = Vec::new();
+        let only_named = Reading::Seen { payments, hints };
+        assert_eq!(read(&order("completed", "completed", more)), only_named);
     }
 }
 
