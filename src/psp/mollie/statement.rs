@@ -79,6 +79,10 @@ impl Frame<'_> {
         let progress = progress(&payment.status);
         let mut snapshot = self.blank(&payment.id);
         snapshot.progress = progress;
+        if progress.is_none() {
+            // What is not understood is told, and is not the read that a refund needs.
+            snapshot.source = Source::Signed;
+        }
         snapshot.created_at = Some(time(&payment.created_at)?);
         snapshot.requested = Some(asked);
         let taken = taken(&payment, asked, embedded)?;

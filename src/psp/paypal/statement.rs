@@ -97,7 +97,7 @@ impl Frame<'_> {
         let amount = capture.amount.0.money()?;
         let mut snapshot = self.blank(&capture.id);
         let progress = capture_progress(&capture.status);
-        snapshot.progress = progress;
+        told(&mut snapshot, progress);
         snapshot.created_at = capture.create_time.as_deref().and_then(time);
         snapshot.requested = Some(amount);
         snapshot.captured = (progress == Some(Progress::Taken)).then_some(amount);
@@ -131,7 +131,7 @@ impl Frame<'_> {
         let amount = held.amount.0.money()?;
         let mut snapshot = self.blank(&held.id);
         let progress = authorization_progress(&held.status);
-        snapshot.progress = progress;
+        told(&mut snapshot, progress);
         snapshot.created_at = held.create_time.as_deref().and_then(time);
         snapshot.requested = Some(amount);
         if held.status == "CREATED" {
@@ -157,7 +157,7 @@ impl Frame<'_> {
     pub(super) fn order<'a>(&self, body: &'a [u8]) -> Result<OrderView<'a>, Unreadable> {
         let order: Order<'a> = json::object(body)?;
         let mut snapshot = self.blank(&order.id);
-        snapshot.progress = order_progress(&order.status);
+        told(&mut snapshot, order_progress(&order.status));
         snapshot.created_at = order.create_time.as_deref().and_then(time);
         let method = order.payment_source.and_then(method);
         snapshot.method.clone_from(&method);
@@ -304,6 +304,15 @@ fn is_method_word(word: &str) -> bool {
     !word.is_empty()
         && word.len() <= METHOD_BYTES_MAX
         && word.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// Writes down how far it is. What is not understood is told, and is not the read that a refund
+/// needs.
+fn told(snapshot: &mut PaymentSnapshot, progress: Option<Progress>) {
+    snapshot.progress = progress;
+    if progress.is_none() && matches!(snapshot.source, Source::Read { .. }) {
+        snapshot.source = Source::Signed;
+    }
 }
 
 /// A status word that is not known says nothing.

@@ -71,6 +71,9 @@ fn every_status_has_its_progress_and_only_paid_takes_money() {
         assert_eq!(found.progress, progress, "{name}");
         assert_eq!(found.captured, Some(eur(0)), "{name}");
         assert_eq!(found.refunded, None, "{name}");
+        // What is not understood is no look at the money.
+        let is_look = found.source != Source::Signed;
+        assert_eq!(is_look, progress.is_some(), "{name}");
     }
 }
 

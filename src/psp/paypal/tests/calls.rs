@@ -2,7 +2,7 @@
 //! Pure over made-up answers; nothing here is sent anywhere.
 
 use super::*;
-use crate::core::payment::{DisputeState, Ownership, Progress, RefundState};
+use crate::core::payment::{DisputeState, Ownership, Progress, RefundState, Source};
 use crate::wire::{CallError, Method};
 
 /// The answers of a fetch of a capture with money.
@@ -96,6 +96,9 @@ fn each_status_of_a_capture_is_what_it_is() {
         assert_eq!(found.is_disputed, is_disputed, "{name}");
         assert!(!found.is_refund_list_whole, "{name}");
         assert_eq!(found.requested, Some(eur(14_995)), "{name}");
+        // What is not understood is no look at the money.
+        let is_look = found.source != Source::Signed;
+        assert_eq!(is_look, progress.is_some(), "{name}");
     }
 }
 
