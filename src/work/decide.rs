@@ -233,7 +233,8 @@ impl Worker for Decide {
         };
         if inputs.is_empty() {
             return match self.engine.store().next_due().await {
-                Ok(at) => Next::Rest(at),
+                // What was due before this look and was not taken waits for something else.
+                Ok(at) => Next::Rest(at.filter(|at| *at > begun)),
                 Err(error) => paused(&error),
             };
         }

@@ -176,6 +176,9 @@ impl MultiSafepay {
             return Ok(self.get(&format!("/orders/{order}")));
         };
         let known = shown(frame, payment, before)?;
+        if known.progress.is_none() {
+            return Err(Failure::NotSent("unknown_status".to_owned()));
+        }
         // Money that slipped in, or an authorisation that is gone, is an answer already.
         if known.progress != Some(Progress::Authorised) {
             return Ok(Step::Done(PspAnswer::Seen(vec![known])));
@@ -228,7 +231,11 @@ impl MultiSafepay {
 
 fn page(body: &[u8]) -> Result<Step, Unreadable> {
     let page: Page<'_> = json::object(body)?;
-    let rows = page.data.unwrap_or_default();
+    // A page without rows is an empty list; a page without a list is no answer.
+    let rows = page.data.ok_or_else(|| Unreadable {
+        code: "missing_field",
+        detail: "a page without a list".to_owned(),
+    })?;
     let mut hints: Vec<ExternalRef> = rows
         .iter()
         .filter_map(|row| row.0.order_id.as_deref())

@@ -280,6 +280,8 @@ fn an_authorisation_is_voided_and_money_that_slipped_in_is_told() {
     let gone = shown(&order("void", "void", ""));
     let snapshot = seen(&void(), &[held, done, gone]);
     assert_eq!(snapshot.progress, Some(Progress::Dead));
+    let odd = failed(&void(), &[shown(&order("on_the_moon", "initialized", ""))]);
+    assert_eq!(odd, Failure::NotSent("unknown_status".to_owned()));
     let slipped = seen(&void(), &[shown(&order("completed", "completed", ""))]);
     assert_eq!(slipped.captured, Some(eur(5995)));
 }
@@ -309,6 +311,17 @@ fn a_page_names_orders_and_the_next_page() {
     let endless = r#"{"success":true,"data":[],"pager":{"after":"x"}}"#;
     let malformed = failed(&list(0, None), &[answered(200, endless)]);
     assert_eq!(malformed, Failure::Malformed("wrong_shape".to_owned()));
+    for none in [
+        r#"{"success":true}"#,
+        r#"{"success":true,"data":null}"#,
+        r#"{"success":true,"data":{}}"#,
+    ] {
+        let answer = failed(&list(0, None), &[answered(200, none)]);
+        assert!(
+            matches!(answer, Failure::Malformed(_)),
+            "{none}: {answer:?}"
+        );
+    }
     let refused = failed(&list(2, None), &[]);
     assert_eq!(refused, Failure::Refused("no_such_listing".to_owned()));
 }
