@@ -11,6 +11,7 @@ use super::money::Money;
 use super::order::{Order, OrderStatus};
 use super::payment::{Payment, PaymentStatus};
 use super::plan::ActionKind;
+use super::policy::Policy;
 use super::time::Time;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -268,6 +269,12 @@ impl Checkout {
             .iter()
             .all(|claim| self.payments.contains_key(claim));
         all_failed && all_claims_seen && self.order.status() != Some(OrderStatus::Confirmed)
+    }
+
+    /// True for a payment that came through somebody who does not serve this shop here: a till, or
+    /// another PSP. The shop's word is all there is about it.
+    pub fn is_paid_elsewhere(&self, payment: &PaymentRef, policy: &Policy) -> bool {
+        !self.payments.contains_key(payment) && !policy.accounts.contains_key(&payment.account)
     }
 
     /// The latest ruling.

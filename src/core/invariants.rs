@@ -34,7 +34,7 @@ pub fn check(checkout: &Checkout, plan: &Plan, now: Time, policy: &Policy) -> Re
             } => {
                 refund_fits(checkout, payment, *amount, planned)?;
                 nobody_confirms(checkout, plan, payment)?;
-                order_is_given_up_or_paid_otherwise(checkout, plan, payment)?;
+                order_is_given_up_or_paid_otherwise(checkout, plan, payment, policy)?;
                 was_read_before(checkout, payment, policy)?;
             }
             Action::Void { payment, .. } => nobody_confirms(checkout, plan, payment)?,
@@ -231,6 +231,7 @@ fn order_is_given_up_or_paid_otherwise(
     checkout: &Checkout,
     plan: &Plan,
     payment: &PaymentRef,
+    policy: &Policy,
 ) -> Result<(), Breach> {
     if checkout.reference.is_none() {
         return Ok(());
@@ -246,7 +247,7 @@ fn order_is_given_up_or_paid_otherwise(
         let names_a_stranger = latest
             .paid_by
             .iter()
-            .any(|named| !checkout.payments.contains_key(named));
+            .any(|named| !policy.accounts.contains_key(&named.account));
         let stays = checkout.own_payments().any(|(one, state)| {
             let left = left_after(checkout, plan, one, state);
             left.is_ok_and(Money::is_positive)

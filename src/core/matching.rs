@@ -62,7 +62,7 @@ pub fn match_money(
         let is_disputed = one.state.has_open_dispute();
         (is_disputed, one.money_at(), one.payment.clone())
     });
-    let named = named_by_shop(checkout, &sorted);
+    let named = named_by_shop(checkout, &sorted, policy);
     let (kept, duplicates): (Vec<_>, Vec<_>) = match named {
         Some(named) => sorted.iter().partition(|one| named.contains(&one.payment)),
         None => (sorted, Vec::new()),
@@ -116,11 +116,14 @@ pub fn match_money(
 }
 
 /// The payments by which the shop says the order was paid, where its word can be taken: one of
-/// them holds undisputed money, or is not known here at all. Where all of them are known here and
-/// hold nothing (failed, refunded, charged back), money of another payment is no duplicate.
+/// them holds undisputed money, or was taken through somebody whom nobody here can ask. Where all
+/// of them are known here and hold nothing (failed, refunded, charged back), money of another
+/// payment is no duplicate; nor is it while one of them, on an account that is served here, has
+/// not been seen: the shop may call the very same payment by another of its names.
 fn named_by_shop<'a>(
     checkout: &'a Checkout,
     sorted: &[&Position<'_>],
+    policy: &Policy,
 ) -> Option<&'a BTreeSet<PaymentRef>> {
     let latest = checkout.order.latest()?;
     if latest.status != OrderStatus::Confirmed || latest.paid_by.is_empty() {
@@ -132,10 +135,8 @@ fn named_by_shop<'a>(
     };
     let has_sound = sorted.iter().any(|one| !one.state.has_open_dispute());
     let mut named = latest.paid_by.iter();
-    let counts = named.any(|payment| {
-        let is_stranger = !checkout.payments.contains_key(payment);
-        is_stranger || holds(payment) || !has_sound
-    });
+    let counts = named
+        .any(|payment| checkout.is_paid_elsewhere(payment, policy) || holds(payment) || !has_sound);
     counts.then_some(&latest.paid_by)
 }
 

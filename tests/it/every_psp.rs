@@ -243,6 +243,7 @@ stories! {
         s057_an_attempt_left_open_and_paid_after_the_first_is_refunded [List];
         s073_an_order_that_the_shop_confirmed_by_this_payment_is_settled_without_a_word;
         s074_a_payment_for_an_order_that_another_payment_paid_goes_back [List];
+        s074_a_payment_that_the_shop_calls_by_another_name_is_held_and_not_refunded;
         s082_two_operators_and_staff_at_once_return_the_money_once [List];
         s055_a_duplicate_waits_for_the_confirm_of_the_one_that_stays;
     }

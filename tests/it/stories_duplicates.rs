@@ -205,6 +205,29 @@ pub(crate) async fn s073_an_order_that_the_shop_confirmed_by_this_payment_is_set
     rig.close().await;
 }
 
+pub(crate) async fn s074_a_payment_that_the_shop_calls_by_another_name_is_held_and_not_refunded(
+    psp: Psp,
+) {
+    let rig = Rig::raise_at(psp).await;
+    rig.place("1001", eur(PRICE));
+    rig.until_verdict("1001", "open").await;
+    let other_name = (psp.account.to_owned(), "another_name".to_owned());
+    rig.shop(|shop| {
+        shop.change("1001", |order| {
+            order.standing = Standing::Confirmed;
+            order.paid_by.insert(other_name);
+            order.mails = 1;
+        });
+    });
+    rig.pay("1001", eur(PRICE));
+    rig.until_held("1001", "paid_by_unseen").await;
+    assert_eq!(rig.asked(PspCall::Refund, "1001"), 0);
+    assert!(rig.psp(|psp| psp.records().refunds.is_empty()));
+    let order = rig.shop(|shop| shop.order("1001").cloned()).unwrap();
+    assert_eq!((order.mails, order.standing), (1, Standing::Confirmed));
+    rig.close().await;
+}
+
 pub(crate) async fn s074_a_payment_for_an_order_that_another_payment_paid_goes_back(psp: Psp) {
     let rig = Rig::raise_at(psp).await;
     rig.place("1001", eur(PRICE));

@@ -184,6 +184,8 @@ reasons! {
     OwnerAmbiguous = "owner_ambiguous",
     /// Held: the payment is counted for another order.
     PaymentClaimedTwice = "payment_claimed_twice",
+    /// Held: the shop confirmed the order by a payment of an account served here that nobody has shown.
+    PaidByUnseen = "paid_by_unseen",
     /// Held: the kind of payment is not a checkout payment.
     UnknownKind = "unknown_kind",
     /// Held: the authorisation lapses soon and nobody captured it.

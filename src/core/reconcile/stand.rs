@@ -285,6 +285,10 @@ fn confirmed(
     money: &[Position<'_>],
     matched: Match,
 ) -> Result<Stand, MoneyError> {
+    if let Some(stand) = waiting::named_unseen(draft, money) {
+        refund::follow(draft, money);
+        return Ok(stand);
+    }
     if confirm::must_still_name(draft, money) {
         return confirm::run(draft, money, &matched);
     }

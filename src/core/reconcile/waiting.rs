@@ -2,6 +2,7 @@
 //!
 //! Decides when waiting ends, never that money leaves; that is `give_back`.
 
+use super::confirm;
 use super::draft::{Draft, Stand};
 use super::give_back::{self, GiveBack};
 use super::position::Position;
@@ -9,11 +10,13 @@ use super::{
     ASK_WHILE_HELD_EVERY, HOLD_BEFORE_LAPSE, ORDER_FOLLOWS_WITHIN, REVIVES_WITHIN,
     WATCH_PAYMENTS_FOR, named, ruling,
 };
+use crate::core::checkout::Checkout;
 use crate::core::ids::PaymentRef;
 use crate::core::money::{Money, MoneyError};
 use crate::core::order::{OrderStatus, Via};
 use crate::core::payment::{Ownership, Payment, PaymentStatus};
 use crate::core::plan::{ActionKind, Reason, Verdict};
+use crate::core::policy::Policy;
 use crate::core::retry;
 use crate::core::time::Time;
 
@@ -30,6 +33,7 @@ pub(super) fn read_what_is_unknown(draft: &mut Draft<'_>) {
         .iter()
         .filter(|claim| !checkout.payments.contains_key(claim))
         .filter(|claim| !checkout.refused_claims.contains(claim))
+        .chain(unseen(checkout, draft.policy))
         .map(|claim| (claim.clone(), first_word_at(draft)))
         .collect();
     let nameless: Vec<(PaymentRef, Time)> = draft
@@ -51,6 +55,39 @@ pub(super) fn read_what_is_unknown(draft: &mut Draft<'_>) {
             }
         }
     }
+}
+
+/// Payments on accounts served here by which the shop says the order was paid, and which nobody has
+/// shown yet.
+fn unseen<'a>(checkout: &'a Checkout, policy: &'a Policy) -> impl Iterator<Item = &'a PaymentRef> {
+    let latest = checkout.order.latest();
+    let latest = latest.filter(|said| said.status == OrderStatus::Confirmed);
+    let named = latest.into_iter().flat_map(|said| &said.paid_by);
+    named.filter(|payment| {
+        !checkout.payments.contains_key(payment) && !checkout.is_paid_elsewhere(payment, policy)
+    })
+}
+
+/// The order is confirmed by a payment that nobody has shown yet, and by none whose money is here:
+/// that payment is read, and for as long nothing counts as a duplicate.
+pub(super) fn named_unseen(draft: &mut Draft<'_>, money: &[Position<'_>]) -> Option<Stand> {
+    let latest = draft.checkout.order.latest()?;
+    let has_word = latest.paid_by.iter().any(|payment| {
+        let is_here = money.iter().any(|one| one.payment == *payment);
+        is_here || draft.checkout.is_paid_elsewhere(payment, draft.policy)
+    });
+    let is_here = money.iter().any(|one| one.net.is_positive());
+    if has_word || !is_here || unseen(draft.checkout, draft.policy).next().is_none() {
+        return None;
+    }
+    let since = confirm::confirmed_so_since(draft).unwrap_or(latest.as_of);
+    let arrived = money.iter().map(Position::money_at).fold(since, Time::max);
+    let deadline = arrived.plus(draft.policy.order_grace);
+    if draft.now >= deadline {
+        return Some(Stand::held(Reason::PaidByUnseen));
+    }
+    draft.wake(deadline);
+    Some(Stand::new(Verdict::Confirming, Reason::AwaitingRead))
 }
 
 /// Payments of which the PSP says two things are read: the answer decides. While it goes on

@@ -3,6 +3,7 @@
 
 use super::world::{Fault, World, eur, mins, pay};
 use crate::core::fact::RulingKind;
+use crate::core::ids::PaymentRef;
 use crate::core::order::OrderStatus;
 use crate::core::plan::{ActionKind, Reason, Verdict};
 use crate::core::time::Span;
@@ -169,13 +170,45 @@ fn s073_an_order_already_paid_by_this_payment_needs_no_confirm() {
 #[test]
 fn s074_an_order_already_paid_by_another_payment_gives_this_one_back() {
     let mut world = World::new();
-    world.shop.paid_by = [pay("elsewhere")].into();
+    world.shop.paid_by = [PaymentRef::parse("till", "elsewhere").unwrap()].into();
     world.announces(OrderStatus::Confirmed);
     world.pays("1", eur(5995));
     let plan = world.run_to(Verdict::Returned);
     assert_eq!(plan.reason, Reason::Duplicate);
     assert_eq!(world.refunds_made(), [(pay("1"), 5995)]);
     assert_eq!(world.sent(ActionKind::Release), 0);
+}
+
+#[test]
+fn s074_a_name_that_nobody_has_shown_makes_no_duplicate_and_is_asked_about_and_held() {
+    let mut world = World::new();
+    // The same payment by another of its names, or another one that the PSP has not shown yet.
+    world.shop.paid_by = [pay("another_name")].into();
+    world.announces(OrderStatus::Confirmed);
+    world.pays("1", eur(5995));
+    let plan = world.plan();
+    assert_eq!(
+        (plan.verdict, plan.reason),
+        (Verdict::Confirming, Reason::AwaitingRead)
+    );
+    let plan = world.run_to(Verdict::Held);
+    assert_eq!(plan.reason, Reason::PaidByUnseen);
+    world.run_for(Span::from_days(3));
+    assert!(world.sent(ActionKind::Fetch) > 0, "it is asked about");
+    assert!(world.refunds_made().is_empty());
+    assert_eq!(world.sent(ActionKind::Confirm), 0);
+}
+
+#[test]
+fn s074_once_the_named_payment_shows_its_money_the_other_one_goes_back() {
+    let mut world = World::new();
+    world.shop.paid_by = [pay("2")].into();
+    world.announces(OrderStatus::Confirmed);
+    world.pays("1", eur(5995));
+    world.run_to_reason(Reason::PaidByUnseen);
+    world.pays("2", eur(5995));
+    world.run_to(Verdict::Settled);
+    assert_eq!(world.refunds_made(), [(pay("1"), 5995)]);
 }
 
 #[test]

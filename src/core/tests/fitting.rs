@@ -3,6 +3,7 @@
 
 use super::world::{World, eur, mins, pay};
 use crate::core::fact::Fact;
+use crate::core::ids::PaymentRef;
 use crate::core::money::{Currency, Money};
 use crate::core::order::OrderStatus;
 use crate::core::payment::{DisputeState, RefundState};
@@ -185,7 +186,7 @@ fn s046_a_shop_that_says_the_sum_covers_settles_a_card_below_the_total() {
 #[test]
 fn s054_an_order_paid_by_phone_gives_the_link_payment_back_only_when_the_shop_names_another() {
     let mut world = World::new();
-    world.shop.paid_by = [pay("phone")].into();
+    world.shop.paid_by = [PaymentRef::parse("till", "phone").unwrap()].into();
     world.announces(OrderStatus::Confirmed);
     world.pass(mins(5));
     world.pays("link", eur(5995));
