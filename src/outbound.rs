@@ -42,7 +42,8 @@ pub struct Settings {
     /// How long an unused connection is kept. Below the 5 s after which widespread servers
     /// hang up, so that a request seldom meets a connection that is being closed.
     pub idle_timeout: Duration,
-    /// Unused connections kept per destination.
+    /// Unused connections kept per destination: about as many as calls may be under way there at
+    /// once, since a new connection costs more than the call that it carries.
     pub idle_per_destination_max: usize,
 }
 
@@ -51,7 +52,7 @@ impl Default for Settings {
         Settings {
             connect_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(4),
-            idle_per_destination_max: 16,
+            idle_per_destination_max: 64,
         }
     }
 }

@@ -6,7 +6,7 @@
 
 use super::fact::{BrakeCause, Fact, Outcome, Ruling};
 use super::ids::{ActionKey, CheckoutId, PaymentRef, Reference, ShopId};
-use super::lattice::{Join, Stamped, join_maps, keep_last, keep_max, keep_min};
+use super::lattice::{Join, Stamped, keep_last, keep_max, keep_min};
 use super::money::Money;
 use super::order::{Order, OrderStatus};
 use super::payment::{Payment, PaymentStatus};
@@ -163,49 +163,57 @@ impl Checkout {
         }
     }
 
-    /// Learns a fact. Commutative, associative and idempotent.
-    pub fn observe(&mut self, fact: &Fact) {
+    /// Learns a fact; true when it said anything that was not known. Commutative, associative
+    /// and idempotent.
+    pub fn observe(&mut self, fact: &Fact) -> bool {
         match fact {
             Fact::PaymentSeen(snapshot) => {
-                self.join_payment(&snapshot.payment, &Payment::from_snapshot(snapshot));
+                self.join_payment(&snapshot.payment, &Payment::from_snapshot(snapshot))
             }
-            Fact::OrderSeen(snapshot) => self.order.join(&Order::from_snapshot(snapshot)),
+            Fact::OrderSeen(snapshot) => {
+                let said = Order::from_snapshot(snapshot);
+                learns(&mut self.order, |order| order.join(&said))
+            }
             Fact::PaymentArrived { payment, state } => self.join_payment(payment, state),
-            Fact::PaymentLeft { payment, to } => {
-                let known = self
-                    .left
-                    .entry(payment.clone())
-                    .or_insert_with(|| to.clone());
-                if to > known {
-                    known.clone_from(to);
-                }
-            }
-            Fact::ClaimRefused { payment } => {
-                self.refused_claims.insert(payment.clone());
-            }
+            Fact::PaymentLeft { payment, to } => match self.left.get_mut(payment) {
+                Some(known) => learns(known, |known| {
+                    if to > known {
+                        known.clone_from(to);
+                    }
+                }),
+                None => self.left.insert(payment.clone(), to.clone()).is_none(),
+            },
+            Fact::ClaimRefused { payment } => self.refused_claims.insert(payment.clone()),
             Fact::AskSent { .. } | Fact::AskAnswered { .. } => self.observe_ask(fact),
-            Fact::RulingMade(ruling) => {
+            Fact::RulingMade(ruling) => learns(&mut self.rulings, |rulings| {
                 let made = BTreeSet::from([ruling.clone()]);
-                keep_last(&mut self.rulings, &made, RULINGS_MAX);
-            }
-            Fact::RefundBraked { at, cause } => {
-                keep_max(&mut self.brake, &Some(Stamped::new(*at, *cause)));
-            }
-            Fact::BrakeReleased { at } => keep_max(&mut self.brake_released_at, &Some(*at)),
-            Fact::Parked { at, why } => {
-                keep_max(&mut self.parked, &Some(Stamped::new(*at, why.clone())));
+                keep_last(rulings, &made, RULINGS_MAX);
+            }),
+            Fact::RefundBraked { at, cause } => learns(&mut self.brake, |brake| {
+                keep_max(brake, &Some(Stamped::new(*at, *cause)));
+            }),
+            Fact::BrakeReleased { at } => learns(&mut self.brake_released_at, |released| {
+                keep_max(released, &Some(*at));
+            }),
+            Fact::Parked { at, why } => learns(&mut self.parked, |parked| {
+                keep_max(parked, &Some(Stamped::new(*at, why.clone())));
+            }),
+        }
+    }
+
+    fn join_payment(&mut self, payment: &PaymentRef, state: &Payment) -> bool {
+        match self.payments.get_mut(payment) {
+            Some(known) => learns(known, |known| known.join(state)),
+            None => {
+                let mut seen = Payment::default();
+                seen.join(state);
+                self.payments.insert(payment.clone(), seen).is_none()
             }
         }
     }
 
-    fn join_payment(&mut self, payment: &PaymentRef, state: &Payment) {
-        self.payments
-            .entry(payment.clone())
-            .or_default()
-            .join(state);
-    }
-
-    fn observe_ask(&mut self, fact: &Fact) {
+    fn observe_ask(&mut self, fact: &Fact) -> bool {
+        let mut heard_silence = false;
         let (key, learned) = match fact {
             Fact::AskSent {
                 key,
@@ -227,7 +235,9 @@ impl Checkout {
                 outcome,
             } => {
                 if is_shop_silence(*kind, outcome) {
-                    keep_max(&mut self.order.last_failure_at, &Some(*at));
+                    heard_silence = learns(&mut self.order.last_failure_at, |last| {
+                        keep_max(last, &Some(*at));
+                    });
                 }
                 let ended = Ended {
                     attempt: *attempt,
@@ -245,9 +255,13 @@ impl Checkout {
             | Fact::RulingMade(_)
             | Fact::RefundBraked { .. }
             | Fact::BrakeReleased { .. }
-            | Fact::Parked { .. } => return,
+            | Fact::Parked { .. } => return false,
         };
-        join_maps(&mut self.asks, &BTreeMap::from([(key.clone(), learned)]));
+        let learns_more = match self.asks.get_mut(key) {
+            Some(known) => learns(known, |known| known.join(&learned)),
+            None => self.asks.insert(key.clone(), learned).is_none(),
+        };
+        learns_more || heard_silence
     }
 
     /// The payments that live here: seen here and not moved away.
@@ -281,6 +295,13 @@ impl Checkout {
     pub fn ruling(&self) -> Option<&Ruling> {
         self.rulings.last()
     }
+}
+
+/// Does something to a part of the state; true when it is another afterwards.
+fn learns<T: Clone + PartialEq>(part: &mut T, act: impl FnOnce(&mut T)) -> bool {
+    let before = part.clone();
+    act(part);
+    *part != before
 }
 
 /// True when an attempt at a question to the shop brought no answer from it.

@@ -3,7 +3,7 @@
 //! Arithmetic is checked and refuses to mix currencies. Nothing here knows how a PSP or a
 //! shop writes amounts; adapters convert with their own exponent tables before they get here.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use std::fmt;
 
 /// Currencies whose ISO 4217 exponent is 0.
@@ -30,11 +30,9 @@ impl Currency {
 
     /// Reads an upper-case ISO 4217 code; anything unknown is refused, never guessed.
     pub fn parse(code: &str) -> Result<Currency, MoneyError> {
-        let mut words = [NO_DECIMALS, TWO_DECIMALS, THREE_DECIMALS]
-            .into_iter()
-            .flat_map(str::split_ascii_whitespace);
+        let lists = [TWO_DECIMALS, NO_DECIMALS, THREE_DECIMALS];
         match <[u8; 3]>::try_from(code.as_bytes()) {
-            Ok(bytes) if words.any(|word| word == code) => Ok(Currency(bytes)),
+            Ok(bytes) if lists.into_iter().any(|list| is_in(list, bytes)) => Ok(Currency(bytes)),
             Ok(_) | Err(_) => Err(MoneyError::UnknownCurrency),
         }
     }
@@ -46,18 +44,22 @@ impl Currency {
 
     /// Decimals of the major unit by ISO 4217 (0, 2 or 3).
     pub fn exponent(&self) -> u32 {
-        let has = |list: &str| {
-            list.split_ascii_whitespace()
-                .any(|word| word == self.code())
-        };
-        if has(NO_DECIMALS) {
+        if is_in(NO_DECIMALS, self.0) {
             0
-        } else if has(THREE_DECIMALS) {
+        } else if is_in(THREE_DECIMALS, self.0) {
             3
         } else {
             2
         }
     }
+}
+
+/// Is the code in a list of codes with one space after each but the last? Asked for every amount
+/// that is read or written, so it compares bytes and looks for no words.
+fn is_in(list: &str, code: [u8; 3]) -> bool {
+    list.as_bytes()
+        .chunks(4)
+        .any(|word| word.starts_with(&code))
 }
 
 impl fmt::Display for Currency {
@@ -126,18 +128,34 @@ impl fmt::Display for MoneyError {
 impl std::error::Error for MoneyError {}
 
 /// An amount in minor units of one currency. Written `{"value": "59.95", "currency": "EUR"}`.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "WrittenMoney", into = "WrittenMoney")]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "ReadMoney")]
 pub struct Money {
     currency: Currency,
     minor: i64,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct WrittenMoney {
+struct ReadMoney {
     value: String,
-    currency: String,
+    currency: Currency,
+}
+
+#[derive(Serialize)]
+struct WrittenMoney<'a> {
+    value: String,
+    currency: &'a str,
+}
+
+impl Serialize for Money {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let written = WrittenMoney {
+            value: self.value(),
+            currency: self.currency.code(),
+        };
+        written.serialize(serializer)
+    }
 }
 
 impl Money {
@@ -203,15 +221,16 @@ impl Money {
 
     /// The decimal string that `parse` reads back.
     pub fn value(self) -> String {
-        let digits = self.minor.unsigned_abs().to_string();
-        let decimals = usize::try_from(self.currency.exponent()).unwrap_or(0);
         let sign = if self.minor < 0 { "-" } else { "" };
-        if decimals == 0 {
-            return format!("{sign}{digits}");
+        let (units, exponent) = (self.minor.unsigned_abs(), self.currency.exponent());
+        let unit = 10_u64.saturating_pow(exponent);
+        match (units.checked_div(unit), units.checked_rem(unit)) {
+            (Some(major), Some(minor)) if exponent > 0 => {
+                let width = usize::try_from(exponent).unwrap_or(0);
+                format!("{sign}{major}.{minor:0width$}")
+            }
+            (Some(_) | None, Some(_) | None) => format!("{sign}{units}"),
         }
-        let wide = format!("{digits:0>width$}", width = decimals.saturating_add(1));
-        let (major, minor) = wide.split_at(wide.len().saturating_sub(decimals));
-        format!("{sign}{major}.{minor}")
     }
 }
 
@@ -236,10 +255,18 @@ pub fn parse_decimal(text: &str, decimals: u32) -> Result<i64, MoneyError> {
     {
         return Err(MoneyError::NotDecimal);
     }
-    let sign = if negative { "-" } else { "" };
-    format!("{sign}{major}{minor}")
-        .parse()
-        .map_err(|_| MoneyError::Overflow)
+    let mut amount = 0_i64;
+    for byte in major.bytes().chain(minor.bytes()) {
+        // Downwards, since the lowest amount has no positive counterpart.
+        amount = amount
+            .checked_mul(10)
+            .and_then(|tens| tens.checked_sub(i64::from(byte.saturating_sub(b'0'))))
+            .ok_or(MoneyError::Overflow)?;
+    }
+    if negative {
+        return Ok(amount);
+    }
+    amount.checked_neg().ok_or(MoneyError::Overflow)
 }
 
 impl fmt::Display for Money {
@@ -254,19 +281,10 @@ impl fmt::Debug for Money {
     }
 }
 
-impl TryFrom<WrittenMoney> for Money {
+impl TryFrom<ReadMoney> for Money {
     type Error = MoneyError;
-    fn try_from(written: WrittenMoney) -> Result<Self, MoneyError> {
-        Money::parse(&written.value, Currency::parse(&written.currency)?)
-    }
-}
-
-impl From<Money> for WrittenMoney {
-    fn from(money: Money) -> WrittenMoney {
-        WrittenMoney {
-            value: money.value(),
-            currency: money.currency.code().to_owned(),
-        }
+    fn try_from(read: ReadMoney) -> Result<Self, MoneyError> {
+        Money::parse(&read.value, read.currency)
     }
 }
 

@@ -12,7 +12,7 @@ use crate::core::plan::RulingRefused;
 use crate::core::policy::Policy;
 use crate::core::time::Time;
 use crate::store::{CommitUnit, Disposition};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// What became of one input.
@@ -62,6 +62,7 @@ pub(super) fn group(
     now: Time,
 ) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
+    let mut places: BTreeMap<CheckoutId, usize> = BTreeMap::new();
     for (index, (input, taught)) in inputs.iter().zip(taught).enumerate() {
         let mut touched = BTreeSet::new();
         let mut broken = None;
@@ -84,21 +85,37 @@ pub(super) fn group(
             // What cannot be taken stands alone, so that nothing else is parked with it.
             touched.clear();
         }
-        let mut joined = Group {
+        let own = Group {
             inputs: vec![index],
             checkouts: touched,
             broken,
         };
-        let (same, others): (Vec<Group>, Vec<Group>) = groups
-            .into_iter()
-            .partition(|group| !group.checkouts.is_disjoint(&joined.checkouts));
-        for mut group in same {
-            joined.inputs.append(&mut group.inputs);
-            joined.checkouts.append(&mut group.checkouts);
+        // Those that meet here are one from now on: all move to the first of them.
+        let met: BTreeSet<usize> = own
+            .checkouts
+            .iter()
+            .filter_map(|id| places.get(id).copied())
+            .collect();
+        let place = met.first().copied().unwrap_or(groups.len());
+        if met.is_empty() {
+            groups.push(Group::default());
         }
-        groups = others;
-        groups.push(joined);
+        let mut moved: Vec<Group> = met
+            .iter()
+            .skip(1)
+            .filter_map(|other| groups.get_mut(*other).map(std::mem::take))
+            .collect();
+        moved.push(own);
+        for mut group in moved {
+            places.extend(group.checkouts.iter().map(|id| (id.clone(), place)));
+            if let Some(kept) = groups.get_mut(place) {
+                kept.inputs.append(&mut group.inputs);
+                kept.checkouts.append(&mut group.checkouts);
+                kept.broken = kept.broken.take().or(group.broken);
+            }
+        }
     }
+    groups.retain(|group| !group.inputs.is_empty());
     groups
 }
 

@@ -28,9 +28,7 @@ pub(super) struct Working {
 
 impl Working {
     fn learn(&mut self, fact: Fact) {
-        let before = self.checkout.clone();
-        self.checkout.observe(&fact);
-        if self.checkout != before {
+        if self.checkout.observe(&fact) {
             self.facts.push(fact);
         }
     }
@@ -62,17 +60,16 @@ impl Workspace {
         };
         for (id, loaded) in found.checkouts {
             match serde_json::from_str::<Checkout>(&loaded.row.document) {
-                Ok(checkout) => {
-                    let mut working = Working {
+                Ok(mut checkout) => {
+                    let facts = learn_of_attempts(&mut checkout, &loaded.actions);
+                    let working = Working {
                         row: Some(loaded.row),
                         before: checkout.clone(),
                         checkout,
                         actions: loaded.actions,
-                        facts: Vec::new(),
+                        facts,
                         homes: BTreeSet::new(),
                     };
-                    working.learn_of_attempts();
-                    working.before.clone_from(&working.checkout);
                     workspace.checkouts.insert(id, working);
                 }
                 Err(error) => {
@@ -272,24 +269,26 @@ impl Workspace {
     }
 }
 
-impl Working {
-    /// Attempts that the dispatcher leased are facts once the engine sees their rows.
-    fn learn_of_attempts(&mut self) {
-        let rows = self.actions.clone();
-        for row in rows.iter().filter(|row| row.attempts > 0) {
-            let known = self.checkout.asks.get(&row.key).map_or(0, |ask| ask.sent);
-            if let Some(at) = row.last_sent_at.filter(|_| row.attempts > known) {
-                self.learn(Fact::AskSent {
-                    key: row.key.clone(),
-                    kind: row.planned.action.kind(),
-                    attempt: row.attempts,
-                    at,
-                    payment: row.planned.action.payment().cloned(),
-                    amount: row.planned.action.amount(),
-                });
+/// Attempts that the dispatcher leased are facts once the engine sees their rows.
+fn learn_of_attempts(checkout: &mut Checkout, rows: &[ActionRow]) -> Vec<Fact> {
+    let mut facts = Vec::new();
+    for row in rows.iter().filter(|row| row.attempts > 0) {
+        let known = checkout.asks.get(&row.key).map_or(0, |ask| ask.sent);
+        if let Some(at) = row.last_sent_at.filter(|_| row.attempts > known) {
+            let sent = Fact::AskSent {
+                key: row.key.clone(),
+                kind: row.planned.action.kind(),
+                attempt: row.attempts,
+                at,
+                payment: row.planned.action.payment().cloned(),
+                amount: row.planned.action.amount(),
+            };
+            if checkout.observe(&sent) {
+                facts.push(sent);
             }
         }
     }
+    facts
 }
 
 /// Money of this payment was, or may have been, asked back where it lives.

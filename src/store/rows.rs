@@ -191,7 +191,15 @@ impl RawQuarantined {
     }
 }
 
-#[derive(sqlx::FromRow)]
+/// Reads a row that came as one JSON array of its columns, in the order of the fields of `R`.
+fn packed<'de, R: serde::Deserialize<'de>>(
+    table: &'static str,
+    row: &'de str,
+) -> Result<R, StoreError> {
+    serde_json::from_str(row).map_err(|error| Reading::of(table, row).corrupt("packed", error))
+}
+
+#[derive(sqlx::FromRow, serde::Deserialize)]
 pub(super) struct RawCheckout {
     id: String,
     shop: String,
@@ -205,10 +213,17 @@ pub(super) struct RawCheckout {
     wake_at: Option<i64>,
     version: i64,
     head: String,
+    #[serde(skip)]
     document: String,
 }
 
 impl RawCheckout {
+    /// From all columns but the last in one JSON array, and the last.
+    pub(super) fn unpacked(columns: &str, document: String) -> Result<RawCheckout, StoreError> {
+        let raw: RawCheckout = packed("checkouts", columns)?;
+        Ok(RawCheckout { document, ..raw })
+    }
+
     pub(super) fn read(self) -> Result<CheckoutRow, StoreError> {
         let reading = Reading::of("checkouts", &self.id);
         let reference = self.reference.as_deref().map(Reference::parse).transpose();
@@ -232,7 +247,7 @@ impl RawCheckout {
 }
 
 /// What a checkout counts towards: where it stands before a commit.
-#[derive(sqlx::FromRow)]
+#[derive(sqlx::FromRow, serde::Deserialize)]
 pub(super) struct RawStanding {
     pub(super) id: String,
     pub(super) version: i64,
@@ -244,17 +259,23 @@ pub(super) struct RawStanding {
 }
 
 impl RawStanding {
+    /// From all columns in one JSON array.
+    pub(super) fn unpacked(columns: &str) -> Result<RawStanding, StoreError> {
+        packed("checkouts", columns)
+    }
+
     pub(super) fn id(&self) -> Result<CheckoutId, StoreError> {
         Reading::of("checkouts", &self.id).checkout("id", &self.id)
     }
 }
 
-#[derive(sqlx::FromRow)]
+#[derive(serde::Deserialize)]
 pub(super) struct RawAction {
     checkout: String,
     key: String,
     shop: String,
     due: i64,
+    #[serde(skip)]
     planned: String,
     attempts: i64,
     last_sent_at: Option<i64>,
@@ -263,6 +284,12 @@ pub(super) struct RawAction {
 }
 
 impl RawAction {
+    /// From all columns but what was planned in one JSON array, and what was planned.
+    pub(super) fn unpacked(columns: &str, planned: String) -> Result<RawAction, StoreError> {
+        let raw: RawAction = packed("actions", columns)?;
+        Ok(RawAction { planned, ..raw })
+    }
+
     pub(super) fn read(self) -> Result<ActionRow, StoreError> {
         let reading = Reading::of("actions", format_args!("{}/{}", self.checkout, self.key));
         let planned: Planned = reading.parsed("planned", serde_json::from_str(&self.planned))?;

@@ -4,7 +4,7 @@
 
 use super::commit::{ASK, GIVE_BACK};
 use super::pack::rows;
-use super::{read_all, sql};
+use super::{read_packed, sql};
 use crate::core::ids::{ActionKey, CheckoutId};
 use crate::core::plan::Destination;
 use crate::core::time::Time;
@@ -36,7 +36,7 @@ pub(super) async fn lease(
             .bind(rows(&lost)?)
             .bind(&request.holder)
             .bind(request.until.micros());
-        let mut taken = read_all(&mut *connection, query, RawAction::read).await?;
+        let mut taken = read_packed(&mut *connection, query, unpacked).await?;
         taken.sort_by(in_order);
         leased.extend(taken.into_iter().map(Leased::Lost));
     }
@@ -46,11 +46,15 @@ pub(super) async fn lease(
             .bind(&request.holder)
             .bind(request.until.micros())
             .bind(request.now.micros());
-        let mut taken = read_all(connection, query, RawAction::read).await?;
+        let mut taken = read_packed(connection, query, unpacked).await?;
         taken.sort_by(in_order);
         leased.extend(taken.into_iter().map(Leased::Attempt));
     }
     Ok(leased)
+}
+
+fn unpacked(columns: &str, planned: String) -> Result<ActionRow, StoreError> {
+    RawAction::unpacked(columns, planned)?.read()
 }
 
 /// Longest overdue first; the order of an update's rows is SQLite's own.

@@ -59,9 +59,13 @@ async fn standings(
         return Ok(Stood::new());
     }
     let ids = rows(&ids)?;
-    let query = sqlx::query_as(sql::SELECT_STANDINGS).bind(ids);
-    let found = read_all(connection, query, |raw: RawStanding| Ok((raw.id()?, raw))).await?;
-    Ok(found.into_iter().collect())
+    let query = sqlx::query_scalar(sql::SELECT_STANDINGS).bind(ids);
+    let found: Vec<String> = query.fetch_all(connection).await?;
+    let standing = |columns: String| {
+        let raw = RawStanding::unpacked(&columns)?;
+        Ok((raw.id()?, raw))
+    };
+    found.into_iter().map(standing).collect()
 }
 
 fn held(stood: &Stood) -> BTreeMap<CheckoutId, Held> {

@@ -2,7 +2,8 @@
 //!
 //! Many rows go through one statement: `$1` is a JSON array with one array per row (`value ->> n`
 //! is its column n), and long or foreign values lie end to end in one blob `$2`, from which a row
-//! takes its part by position and length (`[position, length]` in the row). Where a join must begin at the given rows it says
+//! takes its part by position and length (`[position, length]` in the row). What is read in bulk comes
+//! back alike: the short columns of a row as one JSON array, since the driver copies value by value. Where a join must begin at the given rows it says
 //! `CROSS JOIN`, which SQLite does not reorder.
 
 macro_rules! statements {
@@ -50,14 +51,21 @@ macro_rules! delivery_columns {
 
 macro_rules! checkout_columns {
     () => {
-        "c.id, c.shop, c.reference, c.verdict, c.reason, c.since, c.created_at, c.suspense_minor, \
-         c.suspense_currency, c.wake_at, c.version, c.head, c.document"
+        concat!(checkout_short_columns!(), ", c.document")
     };
 }
 
-macro_rules! action_columns {
+macro_rules! checkout_short_columns {
+    () => {
+        "c.id, c.shop, c.reference, c.verdict, c.reason, c.since, c.created_at, c.suspense_minor, \
+         c.suspense_currency, c.wake_at, c.version, c.head"
+    };
+}
+
+macro_rules! packed_action {
     ($of:literal) => {
         concat!(
+            "json_array(",
             $of,
             "checkout, ",
             $of,
@@ -67,15 +75,15 @@ macro_rules! action_columns {
             $of,
             "due, ",
             $of,
-            "planned, ",
-            $of,
             "attempts, ",
             $of,
             "last_sent_at, ",
             $of,
             "token, ",
             $of,
-            "until"
+            "until), ",
+            $of,
+            "planned"
         )
     };
 }
@@ -168,14 +176,14 @@ statements! {
         "SELECT p.account, p.payment, p.checkout FROM jsonb_each($1) r CROSS JOIN payments p \
          ON p.account = r.value ->> 0 AND p.payment = r.value ->> 1";
     SELECT_CHECKOUTS = concat!(
-        "SELECT ", checkout_columns!(),
-        " FROM jsonb_each($1) r CROSS JOIN checkouts c ON c.id = r.value");
+        "SELECT json_array(", checkout_short_columns!(), "), c.document \
+          FROM jsonb_each($1) r CROSS JOIN checkouts c ON c.id = r.value");
     SELECT_ACTIONS = concat!(
-        "SELECT ", action_columns!("a."), " FROM jsonb_each($1) r \
+        "SELECT ", packed_action!("a."), " FROM jsonb_each($1) r \
          CROSS JOIN actions a ON a.checkout = r.value ORDER BY a.checkout, a.key");
     SELECT_STANDINGS =
-        "SELECT c.id, c.version, c.head, c.shop, c.verdict, c.suspense_minor, \
-                c.suspense_currency \
+        "SELECT json_array(c.id, c.version, c.head, c.shop, c.verdict, c.suspense_minor, \
+                c.suspense_currency) \
          FROM jsonb_each($1) r CROSS JOIN checkouts c ON c.id = r.value";
 
     /// Rows: id, shop, reference, verdict, reason, [since, created at, changed at], [suspense,
@@ -275,11 +283,11 @@ statements! {
         "UPDATE actions SET lease = 'attempt', token = $2 || '.' || lower(hex(randomblob(12))), \
            until = $3, attempts = attempts + 1, sent_before = last_sent_at, last_sent_at = $4 \
          WHERE nr IN (SELECT value FROM jsonb_each($1)) AND token IS NULL RETURNING ",
-        action_columns!(""));
+        packed_action!(""));
     LEASE_LOST = concat!(
         "UPDATE actions SET lease = 'lost', token = $2 || '.' || lower(hex(randomblob(12))), \
            until = $3 WHERE nr IN (SELECT value FROM jsonb_each($1)) RETURNING ",
-        action_columns!(""));
+        packed_action!(""));
     /// An unused attempt was never sent; a lost one may have been, so it is only found again.
     UNLEASE =
         "UPDATE actions SET attempts = attempts - (lease = 'attempt'), \

@@ -4,7 +4,7 @@
 
 use super::commit::{find_orders, find_payments};
 use super::pack::rows;
-use super::{read_all, sql};
+use super::{read_all, read_packed, sql};
 use crate::core::ids::{CheckoutId, PaymentRef, Reference, ShopId};
 use crate::core::money::{Currency, Money};
 use crate::core::plan::{ActionKind, Reason, Verdict};
@@ -42,9 +42,13 @@ async fn by_id(
     }
     let ids: Vec<&CheckoutId> = ids.iter().collect();
     let query = sqlx::query_as(sql::SELECT_CHECKOUTS).bind(rows(&ids)?);
-    let found = read_all(&mut *connection, query, RawCheckout::read).await?;
+    let found = read_packed(&mut *connection, query, checkout).await?;
     let actions = standing_actions(connection, &ids).await?;
     Ok(with_actions(found, actions))
+}
+
+fn checkout(columns: &str, document: String) -> Result<CheckoutRow, StoreError> {
+    RawCheckout::unpacked(columns, document)?.read()
 }
 
 async fn standing_actions(
@@ -52,7 +56,8 @@ async fn standing_actions(
     ids: &[&CheckoutId],
 ) -> Result<Vec<ActionRow>, StoreError> {
     let query = sqlx::query_as(sql::SELECT_ACTIONS).bind(rows(ids)?);
-    read_all(connection, query, RawAction::read).await
+    let read = |columns: &str, planned| RawAction::unpacked(columns, planned)?.read();
+    read_packed(connection, query, read).await
 }
 
 fn with_actions(
@@ -213,7 +218,7 @@ pub(super) async fn books(
     let ids: BTreeSet<CheckoutId> = ids.iter().cloned().collect();
     let ids: Vec<&CheckoutId> = ids.iter().collect();
     let query = sqlx::query_as(sql::SELECT_CHECKOUTS).bind(rows(&ids)?);
-    let mut found = read_all(&mut *connection, query, RawCheckout::read).await?;
+    let mut found = read_packed(&mut *connection, query, checkout).await?;
     found.sort_by(|one, other| one.id.cmp(&other.id));
     with_journals(connection, found).await
 }
