@@ -7,6 +7,7 @@
 use reconciled::core::plan::{Reason, Verdict};
 use reconciled::core::time::Time;
 use reconciled::http::{admin, problem};
+use reconciled::sandbox::psp::KINDS;
 use reconciled::shop::signature::Keys;
 use reconciled::wire::{Headers, Verification};
 use std::collections::{BTreeMap, BTreeSet};
@@ -661,4 +662,53 @@ fn the_race_table_has_a_test_for_every_cell() {
         .filter(|cell| !drawn.contains(&format!("r{cell}")))
         .collect();
     assert!(undrawn.is_empty(), "{undrawn:?}");
+}
+
+/// The names of all tests in the files below these paths.
+fn tests_below(places: &[String]) -> BTreeSet<String> {
+    let sources = files("src", ".rs")
+        .into_iter()
+        .chain(files("tests/it", ".rs"));
+    let here = |file: &String| places.iter().any(|place| file.starts_with(place));
+    let mut names = BTreeSet::new();
+    for file in sources.filter(here) {
+        let source = text(&file);
+        for rest in source.split("test]\n").skip(1) {
+            let name = rest
+                .split_once("fn ")
+                .and_then(|(_, rest)| rest.split_once('('));
+            names.extend(name.map(|(name, _)| name.to_owned()));
+        }
+    }
+    names
+}
+
+#[test]
+fn every_cell_of_the_conformance_table_is_a_test_or_says_why_there_is_none() {
+    let readme = text("README.md");
+    let table = rows(section(&readme, "### Conformance"));
+    let head = table.iter().find(|cells| cells[0] == "what").unwrap();
+    let kinds: Vec<&str> = KINDS.iter().map(|kind| kind.word).collect();
+    assert_eq!(head[1..], kinds, "a column for each PSP");
+    let mut wrong = Vec::new();
+    let mut named = 0;
+    for (column, kind) in kinds.iter().enumerate() {
+        let adapter =
+            ["src/psp", "src/sandbox/psp", "tests/it"].map(|room| format!("{room}/{kind}"));
+        let known = tests_below(&adapter);
+        let cells = table.iter().skip_while(|cells| cells[0] != "what").skip(1);
+        for cells in cells.take_while(|cells| cells[0] != "story") {
+            let cell = &cells[column + 1];
+            named += 1;
+            let is_test = known.contains(cell.trim_matches('`')) && cell.starts_with('`');
+            let is_reason = cell
+                .strip_prefix("cannot: ")
+                .is_some_and(|why| why.len() > 10);
+            if !is_test && !is_reason {
+                wrong.push(format!("{kind}, {}: {cell}", cells[0]));
+            }
+        }
+    }
+    assert!(named > 80, "only {named} cells");
+    assert!(wrong.is_empty(), "neither a test nor a reason: {wrong:#?}");
 }
