@@ -27,7 +27,7 @@ use draft::Draft;
 /// Payments that are not finished are read again for this long; SEPA and bank transfers may
 /// take weeks.
 pub const WATCH_PAYMENTS_FOR: Span = Span::from_days(45);
-/// A last look older than this no longer lets a refund leave.
+/// A last look older than this no longer lets a refund leave, nor a confirm be repeated.
 pub const LOOK_IS_FRESH_FOR: Span = Span::from_minutes(5);
 /// A checkout that is held for the shop's silence or indecision asks again this often.
 pub const ASK_WHILE_HELD_EVERY: Span = Span::from_hours(1);

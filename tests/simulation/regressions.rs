@@ -15,7 +15,7 @@ struct Kept {
     what: &'static str,
 }
 
-const KEPT: [Kept; 6] = [
+const KEPT: [Kept; 7] = [
     Kept {
         seed: 57,
         only: &[4],
@@ -45,6 +45,11 @@ const KEPT: [Kept; 6] = [
         seed: 580,
         only: &[1],
         what: "a shop that cancels what it just confirmed and revives it for the same money",
+    },
+    Kept {
+        seed: 1414,
+        only: &[6],
+        what: "a confirm repeated on an `unknown` from before a dispute that took longer",
     },
 ];
 

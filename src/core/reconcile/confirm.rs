@@ -3,9 +3,9 @@
 //! A confirm that may have been applied is never repeated before the shop was asked how the
 //! order stands. Ends in the shop's yes or no, or in a hold when patience runs out.
 
-use super::ASK_WHILE_HELD_EVERY;
 use super::draft::{Draft, Stand, fingerprint};
 use super::position::Position;
+use super::{ASK_WHILE_HELD_EVERY, LOOK_IS_FRESH_FOR};
 use super::{ruling, waiting};
 use crate::core::checkout::Ask;
 use crate::core::fact::RulingKind;
@@ -167,8 +167,7 @@ fn again(draft: &mut Draft<'_>, key: &str, ask: &Ask, action: Action) -> Stand {
         return Stand::new(Verdict::Confirming, Reason::ShopUnreachable);
     }
     if ask.is_unclear() {
-        let answered = order.latest().map_or(ended.at, |said| said.as_of);
-        draft.want(key, action, answered);
+        repeat(draft, key, action, ended.at);
         return Stand::new(Verdict::Confirming, Reason::ConfirmDue);
     }
     let asked_patience = order
@@ -177,12 +176,21 @@ fn again(draft: &mut Draft<'_>, key: &str, ask: &Ask, action: Action) -> Stand {
         .unwrap_or(Span::ZERO);
     let pace = retry::delay(ended.attempt, key).max(asked_patience);
     let next = ended.at.plus(pace);
-    // The shop may have confirmed by itself since; one that cannot tell a repeat would do it twice.
-    match order.latest().filter(|said| said.asked_at >= Some(next)) {
-        Some(said) => draft.want(key, action, said.as_of),
-        None => draft.look_up(next),
-    }
+    repeat(draft, key, action, next);
     Stand::new(Verdict::Confirming, Reason::ShopSaysNotYet)
+}
+
+/// Wants a confirm once more, from this moment on and only on a fresh word of the shop: it may have
+/// confirmed by itself since, and one that cannot tell a repeat would do it twice.
+fn repeat(draft: &mut Draft<'_>, key: &str, action: Action, from: Time) {
+    let latest = draft.checkout.order.latest();
+    match latest.filter(|said| said.asked_at >= Some(from)) {
+        Some(said) if draft.now < said.as_of.plus(LOOK_IS_FRESH_FOR) => {
+            draft.want(key, action, said.as_of);
+        }
+        Some(said) => draft.look_up(said.as_of.plus(LOOK_IS_FRESH_FOR)),
+        None => draft.look_up(from),
+    }
 }
 
 /// True when the shop's latest word answers a question that left after this moment.
