@@ -3,6 +3,7 @@
 //! Decides which checkout a fact belongs to: a payment stays where it lives, moves once when its
 //! order becomes known, and never moves when money of it was asked back where it is.
 
+use super::decoded::Decoded;
 use super::lesson::Lesson;
 use crate::core::checkout::Checkout;
 use crate::core::fact::Fact;
@@ -10,7 +11,7 @@ use crate::core::ids::{CheckoutId, OrderRef, PaymentRef, ShopId};
 use crate::core::lattice::Join;
 use crate::core::payment::{Payment, PaymentSnapshot};
 use crate::core::time::Time;
-use crate::store::{ActionRow, CheckoutRow, Found};
+use crate::store::{ActionRow, CheckoutRow, CommitUnit, Found};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,11 +29,7 @@ pub(super) struct Working {
 
 impl Working {
     fn learn(&mut self, fact: Fact) {
-        let before = self.checkout.clone();
-        self.checkout.observe(&fact);
-        if self.checkout != before {
-            self.facts.push(fact);
-        }
+        self.facts.extend(observe(&mut self.checkout, fact));
     }
 }
 
@@ -54,25 +51,24 @@ pub(super) struct Workspace {
 
 impl Workspace {
     /// Takes what was loaded. Attempts that were leased since the last commit become facts.
-    pub(super) fn new(found: Found) -> Workspace {
+    pub(super) fn new(found: Found, decoded: &Decoded) -> Workspace {
         let mut workspace = Workspace {
             orders: found.orders,
             payments: found.payments,
             ..Workspace::default()
         };
         for (id, loaded) in found.checkouts {
-            match serde_json::from_str::<Checkout>(&loaded.row.document) {
-                Ok(checkout) => {
-                    let mut working = Working {
+            match decoded.read(&id, &loaded.row.document) {
+                Ok(mut checkout) => {
+                    let facts = learn_of_attempts(&mut checkout, &loaded.actions);
+                    let working = Working {
                         row: Some(loaded.row),
                         before: checkout.clone(),
                         checkout,
                         actions: loaded.actions,
-                        facts: Vec::new(),
+                        facts,
                         homes: BTreeSet::new(),
                     };
-                    working.learn_of_attempts();
-                    working.before.clone_from(&working.checkout);
                     workspace.checkouts.insert(id, working);
                 }
                 Err(error) => {
@@ -132,6 +128,16 @@ impl Workspace {
             joined.join(&Payment::from_snapshot(snapshot));
             !joined.says_more_than(known)
         })
+    }
+
+    /// What was committed is kept beside its document.
+    pub(super) fn keep(&mut self, unit: &CommitUnit, decoded: &Decoded) {
+        for commit in &unit.checkouts {
+            if let Some(working) = self.checkouts.remove(&commit.row.id) {
+                let document = commit.row.document.clone();
+                decoded.keep(&commit.row.id, document, working.checkout);
+            }
+        }
     }
 
     fn readable(&self, id: &CheckoutId) -> Result<(), Unreadable> {
@@ -272,24 +278,31 @@ impl Workspace {
     }
 }
 
-impl Working {
-    /// Attempts that the dispatcher leased are facts once the engine sees their rows.
-    fn learn_of_attempts(&mut self) {
-        let rows = self.actions.clone();
-        for row in rows.iter().filter(|row| row.attempts > 0) {
-            let known = self.checkout.asks.get(&row.key).map_or(0, |ask| ask.sent);
-            if let Some(at) = row.last_sent_at.filter(|_| row.attempts > known) {
-                self.learn(Fact::AskSent {
-                    key: row.key.clone(),
-                    kind: row.planned.action.kind(),
-                    attempt: row.attempts,
-                    at,
-                    payment: row.planned.action.payment().cloned(),
-                    amount: row.planned.action.amount(),
-                });
-            }
+/// Attempts that the dispatcher leased are facts once the engine sees their rows.
+fn learn_of_attempts(checkout: &mut Checkout, actions: &[ActionRow]) -> Vec<Fact> {
+    let mut facts = Vec::new();
+    for row in actions.iter().filter(|row| row.attempts > 0) {
+        let known = checkout.asks.get(&row.key).map_or(0, |ask| ask.sent);
+        if let Some(at) = row.last_sent_at.filter(|_| row.attempts > known) {
+            let sent = Fact::AskSent {
+                key: row.key.clone(),
+                kind: row.planned.action.kind(),
+                attempt: row.attempts,
+                at,
+                payment: row.planned.action.payment().cloned(),
+                amount: row.planned.action.amount(),
+            };
+            facts.extend(observe(checkout, sent));
         }
     }
+    facts
+}
+
+/// Lets a checkout learn a fact, and gives it back if it was news.
+fn observe(checkout: &mut Checkout, fact: Fact) -> Option<Fact> {
+    let before = checkout.clone();
+    checkout.observe(&fact);
+    (*checkout != before).then_some(fact)
 }
 
 /// Money of this payment was, or may have been, asked back where it lives.

@@ -35,9 +35,10 @@ pub(crate) fn object<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Fault
     read.map(|strict| strict.0).map_err(|error| fault(&error))
 }
 
-/// Reads a JSON object that was kept unread so far.
+/// Reads a JSON object that was kept unread so far; that it is text was seen then.
 pub(crate) fn nested<'a, T: Deserialize<'a>>(raw: &'a RawValue) -> Result<T, Fault> {
-    object(raw.get().as_bytes())
+    let read: Result<Strict<T>, _> = serde_json::from_str(raw.get());
+    read.map(|strict| strict.0).map_err(|error| fault(&error))
 }
 
 /// The text at a dotted path inside an object: a string's content, a number as it was written;

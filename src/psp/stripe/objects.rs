@@ -22,6 +22,18 @@ struct Kind {
     object: String,
 }
 
+impl Kind {
+    fn must_be(&self, kind: &'static str) -> Result<(), Fault> {
+        if self.object == kind {
+            return Ok(());
+        }
+        Err(Fault {
+            code: "wrong_object",
+            detail: format!("the object is not a {kind}"),
+        })
+    }
+}
+
 /// A snapshot event.
 #[derive(Deserialize)]
 pub(super) struct Event<'a> {
@@ -178,15 +190,19 @@ pub(super) fn typed<'a, T: Deserialize<'a>>(
     bytes: &'a [u8],
     kind: &'static str,
 ) -> Result<T, Fault> {
-    let Kind { object } = json::object(bytes)?;
-    if object == kind {
-        json::object(bytes)
-    } else {
-        Err(Fault {
-            code: "wrong_object",
-            detail: format!("the object is not a {kind}"),
-        })
-    }
+    let shown: Kind = json::object(bytes)?;
+    shown.must_be(kind)?;
+    json::object(bytes)
+}
+
+/// As `typed`, for an object that was kept unread so far.
+pub(super) fn typed_in<'a, T: Deserialize<'a>>(
+    raw: &'a RawValue,
+    kind: &'static str,
+) -> Result<T, Fault> {
+    let shown: Kind = json::nested(raw)?;
+    shown.must_be(kind)?;
+    json::nested(raw)
 }
 
 /// Keeps `null` apart from a field that is not there.
