@@ -27,12 +27,11 @@ impl Decoded {
         &self,
         id: &CheckoutId,
         document: &str,
-    ) -> Result<Checkout, serde_json::Error> {
-        let kept = self.same(id, document);
-        if let Some(checkout) = kept {
-            return Ok(Checkout::clone(&checkout));
+    ) -> Result<Arc<Checkout>, serde_json::Error> {
+        if let Some(checkout) = self.same(id, document) {
+            return Ok(checkout);
         }
-        let checkout: Checkout = serde_json::from_str(document)?;
+        let checkout: Arc<Checkout> = Arc::new(serde_json::from_str(document)?);
         self.keep(id, document.to_owned(), checkout.clone());
         Ok(checkout)
     }
@@ -45,16 +44,13 @@ impl Decoded {
 
     /// Keeps a document and the checkout that it was written from. The oldest checkout makes room:
     /// ids grow with time.
-    pub(super) fn keep(&self, id: &CheckoutId, document: String, checkout: Checkout) {
+    pub(super) fn keep(&self, id: &CheckoutId, document: String, checkout: Arc<Checkout>) {
         debug_assert_eq!(
             serde_json::from_str(&document).ok().as_ref(),
-            Some(&checkout),
+            Some(&*checkout),
             "a document does not say what it was written from"
         );
-        let kept = Kept {
-            document,
-            checkout: Arc::new(checkout),
-        };
+        let kept = Kept { document, checkout };
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let replaced = all.insert(id.clone(), kept);
         if replaced.is_none() && all.len() > KEPT_MAX {
@@ -81,7 +77,7 @@ mod tests {
         let id = one.id.clone();
         for checkout in [&one, &one, &other, &one] {
             let document = serde_json::to_string(checkout).unwrap();
-            assert_eq!(decoded.read(&id, &document).unwrap(), *checkout);
+            assert_eq!(*decoded.read(&id, &document).unwrap(), *checkout);
         }
         assert!(decoded.read(&id, "{}").is_err());
     }
@@ -93,7 +89,7 @@ mod tests {
         for number in 0..most + 3 {
             let checkout = checkout(number, None);
             let document = serde_json::to_string(&checkout).unwrap();
-            decoded.keep(&checkout.id.clone(), document, checkout);
+            decoded.keep(&checkout.id.clone(), document, Arc::new(checkout));
         }
         let all = decoded.0.lock().unwrap();
         assert_eq!(all.len(), KEPT_MAX);

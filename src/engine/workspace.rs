@@ -14,12 +14,13 @@ use crate::core::time::Time;
 use crate::store::{ActionRow, CheckoutRow, CommitUnit, Found};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// One checkout in a batch.
 #[derive(Clone, Debug)]
 pub(super) struct Working {
     pub(super) row: Option<CheckoutRow>,
-    pub(super) before: Checkout,
+    pub(super) before: Arc<Checkout>,
     pub(super) checkout: Checkout,
     pub(super) actions: Vec<ActionRow>,
     pub(super) facts: Vec<Fact>,
@@ -59,11 +60,17 @@ impl Workspace {
         };
         for (id, loaded) in found.checkouts {
             match decoded.read(&id, &loaded.row.document) {
-                Ok(mut checkout) => {
+                Ok(stored) => {
+                    let mut checkout = Checkout::clone(&stored);
                     let facts = learn_of_attempts(&mut checkout, &loaded.actions);
+                    let before = if facts.is_empty() {
+                        stored
+                    } else {
+                        Arc::new(checkout.clone())
+                    };
                     let working = Working {
                         row: Some(loaded.row),
-                        before: checkout.clone(),
+                        before,
                         checkout,
                         actions: loaded.actions,
                         facts,
@@ -135,7 +142,7 @@ impl Workspace {
         for commit in &unit.checkouts {
             if let Some(working) = self.checkouts.remove(&commit.row.id) {
                 let document = commit.row.document.clone();
-                decoded.keep(&commit.row.id, document, working.checkout);
+                decoded.keep(&commit.row.id, document, Arc::new(working.checkout));
             }
         }
     }
@@ -268,7 +275,7 @@ impl Workspace {
         let checkout = Checkout::new(id.clone(), shop.clone(), reference);
         let working = Working {
             row: None,
-            before: checkout.clone(),
+            before: Arc::new(checkout.clone()),
             checkout,
             actions: Vec::new(),
             facts: Vec::new(),

@@ -3,10 +3,9 @@
 //! A confirm that may have been applied is never repeated before the shop was asked how the
 //! order stands. Ends in the shop's yes or no, or in a hold when patience runs out.
 
-use super::ASK_WHILE_HELD_EVERY;
 use super::draft::{Draft, Stand, fingerprint};
 use super::position::Position;
-use super::{ruling, waiting};
+use super::{ASK_WHILE_HELD_EVERY, LOOK_IS_FRESH_FOR, ruling, waiting};
 use crate::core::checkout::Ask;
 use crate::core::fact::RulingKind;
 use crate::core::ids::{ActionKey, Reference};
@@ -158,7 +157,7 @@ fn again(draft: &mut Draft<'_>, key: &str, ask: &Ask, action: Action) -> Stand {
         );
         return Stand::new(Verdict::Confirming, Reason::ConfirmDue);
     };
-    if ask.is_unclear() && !was_answered_after(order.latest(), ended.at) {
+    if ask.is_unclear() && freshly_said(draft, ended.at).is_none() {
         draft.look_up(ended.at.plus(retry::delay(1, key)));
         return Stand::new(Verdict::Confirming, Reason::ConfirmUnclear);
     }
@@ -178,11 +177,24 @@ fn again(draft: &mut Draft<'_>, key: &str, ask: &Ask, action: Action) -> Stand {
     let pace = retry::delay(ended.attempt, key).max(asked_patience);
     let next = ended.at.plus(pace);
     // The shop may have confirmed by itself since; one that cannot tell a repeat would do it twice.
-    match order.latest().filter(|said| said.asked_at >= Some(next)) {
+    match freshly_said(draft, next) {
         Some(said) => draft.want(key, action, said.as_of),
         None => draft.look_up(next),
     }
     Stand::new(Verdict::Confirming, Reason::ShopSaysNotYet)
+}
+
+/// The shop's latest word, if it answers a question that left after this moment and not long ago:
+/// an order that was looked at before an outage or a dispute may have been confirmed since.
+fn freshly_said<'a>(draft: &mut Draft<'a>, moment: Time) -> Option<&'a Statement> {
+    let latest = draft.checkout.order.latest();
+    let said = latest.filter(|_| was_answered_after(latest, moment))?;
+    let stale_at = said.asked_at?.plus(LOOK_IS_FRESH_FOR);
+    if draft.now >= stale_at {
+        return None;
+    }
+    draft.wake(stale_at);
+    Some(said)
 }
 
 /// True when the shop's latest word answers a question that left after this moment.
