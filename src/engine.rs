@@ -4,6 +4,7 @@
 //! one transaction; what conflicts or cannot be read drops out of the batch alone. Knows no
 //! socket and makes no call.
 
+mod decoded;
 mod desk;
 pub mod input;
 mod lesson;
@@ -27,6 +28,7 @@ use crate::store::{
 };
 use crate::telemetry::Telemetry;
 use arc_swap::ArcSwap;
+use decoded::Decoded;
 use input::Input;
 use lesson::Taught;
 use std::sync::Arc;
@@ -46,6 +48,7 @@ pub struct Engine {
     roster: Arc<ArcSwap<Roster>>,
     clock: Clock,
     telemetry: Telemetry,
+    decoded: Decoded,
     plan: Planner,
 }
 
@@ -62,6 +65,7 @@ impl Engine {
             roster,
             clock,
             telemetry,
+            decoded: Decoded::default(),
             plan: Checkout::reconcile,
         }
     }
@@ -150,7 +154,7 @@ impl Engine {
         for one in taught.iter().flat_map(|taught| &taught.lessons) {
             one.want(&mut wanted);
         }
-        let mut workspace = Workspace::new(self.store.load(&wanted).await?);
+        let mut workspace = Workspace::new(self.store.load(&wanted).await?, &self.decoded);
         let groups = units::group(inputs, &taught, &mut workspace, now);
         let mut outcomes: Vec<Option<Outcome>> = inputs.iter().map(|_| None).collect();
         let mut units = Vec::new();
@@ -180,6 +184,7 @@ impl Engine {
         for (((group, group_outcomes, breaches), unit), result) in members.zip(committed) {
             match result {
                 Committed::Done => {
+                    workspace.keep(&unit, &self.decoded);
                     self.count_captures(&unit, told_by(&group, inputs));
                     breaches.iter().for_each(|breached| self.alert(breached));
                     fill(&mut outcomes, &group, group_outcomes);

@@ -3,13 +3,16 @@
 //! Arithmetic is checked and refuses to mix currencies. Nothing here knows how a PSP or a
 //! shop writes amounts; adapters convert with their own exponent tables before they get here.
 
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::borrow::Cow;
 use std::fmt;
 
+// In alphabetical order, each code with a space behind it, so that one is found by halving.
+
 /// Currencies whose ISO 4217 exponent is 0.
-const NO_DECIMALS: &str = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF";
+const NO_DECIMALS: &str = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF ";
 /// Currencies whose ISO 4217 exponent is 3.
-const THREE_DECIMALS: &str = "BHD IQD JOD KWD LYD OMR TND";
+const THREE_DECIMALS: &str = "BHD IQD JOD KWD LYD OMR TND ";
 /// Currencies whose ISO 4217 exponent is 2 (the list of the ISO 4217 maintenance agency,
 /// without fund codes, metals and test codes).
 const TWO_DECIMALS: &str = "AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BMD BND BOB BRL \
@@ -17,7 +20,12 @@ const TWO_DECIMALS: &str = "AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BMD 
     GBP GEL GHS GIP GMD GTQ GYD HKD HNL HTG HUF IDR ILS INR IRR JMD KES KGS KHR KPW KYD KZT LAK \
     LBP LKR LRD LSL MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR \
     NZD PAB PEN PGK PHP PKR PLN QAR RON RSD RUB SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN \
-    SVC SYP SZL THB TJS TMT TOP TRY TTD TWD TZS UAH USD UYU UZS VES WST XCD XCG YER ZAR ZMW ZWG";
+    SVC SYP SZL THB TJS TMT TOP TRY TTD TWD TZS UAH USD UYU UZS VES WST XCD XCG YER ZAR ZMW ZWG ";
+
+fn is_listed([one, two, three]: [u8; 3], list: &str) -> bool {
+    let (codes, _) = list.as_bytes().as_chunks::<4>();
+    codes.binary_search(&[one, two, three, b' ']).is_ok()
+}
 
 /// An ISO 4217 alphabetic code that the house knows the exponent of.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -30,9 +38,9 @@ impl Currency {
 
     /// Reads an upper-case ISO 4217 code; anything unknown is refused, never guessed.
     pub fn parse(code: &str) -> Result<Currency, MoneyError> {
-        let lists = [TWO_DECIMALS, NO_DECIMALS, THREE_DECIMALS];
+        let mut lists = [TWO_DECIMALS, NO_DECIMALS, THREE_DECIMALS].into_iter();
         match <[u8; 3]>::try_from(code.as_bytes()) {
-            Ok(bytes) if lists.into_iter().any(|list| is_in(list, bytes)) => Ok(Currency(bytes)),
+            Ok(bytes) if lists.any(|list| is_listed(bytes, list)) => Ok(Currency(bytes)),
             Ok(_) | Err(_) => Err(MoneyError::UnknownCurrency),
         }
     }
@@ -44,22 +52,14 @@ impl Currency {
 
     /// Decimals of the major unit by ISO 4217 (0, 2 or 3).
     pub fn exponent(&self) -> u32 {
-        if is_in(NO_DECIMALS, self.0) {
+        if is_listed(self.0, NO_DECIMALS) {
             0
-        } else if is_in(THREE_DECIMALS, self.0) {
+        } else if is_listed(self.0, THREE_DECIMALS) {
             3
         } else {
             2
         }
     }
-}
-
-/// Is the code in a list of codes with one space after each but the last? Asked for every amount
-/// that is read or written, so it compares bytes and looks for no words.
-fn is_in(list: &str, code: [u8; 3]) -> bool {
-    list.as_bytes()
-        .chunks(4)
-        .any(|word| word.starts_with(&code))
 }
 
 impl fmt::Display for Currency {
@@ -128,34 +128,19 @@ impl fmt::Display for MoneyError {
 impl std::error::Error for MoneyError {}
 
 /// An amount in minor units of one currency. Written `{"value": "59.95", "currency": "EUR"}`.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
-#[serde(try_from = "ReadMoney")]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Money {
     currency: Currency,
     minor: i64,
 }
 
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct ReadMoney {
-    value: String,
-    currency: Currency,
-}
-
-#[derive(Serialize)]
 struct WrittenMoney<'a> {
-    value: String,
-    currency: &'a str,
-}
-
-impl Serialize for Money {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let written = WrittenMoney {
-            value: self.value(),
-            currency: self.currency.code(),
-        };
-        written.serialize(serializer)
-    }
+    #[serde(borrow)]
+    value: Cow<'a, str>,
+    #[serde(borrow)]
+    currency: Cow<'a, str>,
 }
 
 impl Money {
@@ -221,15 +206,16 @@ impl Money {
 
     /// The decimal string that `parse` reads back.
     pub fn value(self) -> String {
+        let units = self.minor.unsigned_abs();
         let sign = if self.minor < 0 { "-" } else { "" };
-        let (units, exponent) = (self.minor.unsigned_abs(), self.currency.exponent());
-        let unit = 10_u64.saturating_pow(exponent);
-        match (units.checked_div(unit), units.checked_rem(unit)) {
-            (Some(major), Some(minor)) if exponent > 0 => {
-                let width = usize::try_from(exponent).unwrap_or(0);
-                format!("{sign}{major}.{minor:0width$}")
+        let decimals = self.currency.exponent();
+        let one = 10_u64.saturating_pow(decimals);
+        match (units.checked_div(one), units.checked_rem(one)) {
+            (Some(major), Some(minor)) if decimals > 0 => {
+                let width = usize::try_from(decimals).unwrap_or(0);
+                format!("{sign}{major}.{minor:0>width$}")
             }
-            (Some(_) | None, Some(_) | None) => format!("{sign}{units}"),
+            (_, _) => format!("{sign}{units}"),
         }
     }
 }
@@ -255,18 +241,16 @@ pub fn parse_decimal(text: &str, decimals: u32) -> Result<i64, MoneyError> {
     {
         return Err(MoneyError::NotDecimal);
     }
-    let mut amount = 0_i64;
-    for byte in major.bytes().chain(minor.bytes()) {
-        // Downwards, since the lowest amount has no positive counterpart.
-        amount = amount
-            .checked_mul(10)
-            .and_then(|tens| tens.checked_sub(i64::from(byte.saturating_sub(b'0'))))
-            .ok_or(MoneyError::Overflow)?;
-    }
-    if negative {
-        return Ok(amount);
-    }
-    amount.checked_neg().ok_or(MoneyError::Overflow)
+    let mut digits = major.bytes().chain(minor.bytes());
+    let units = digits.try_fold(0_u64, |units, digit| {
+        let digit = u64::from(digit.wrapping_sub(b'0'));
+        units.checked_mul(10)?.checked_add(digit)
+    });
+    let signed = units.and_then(|units| match negative {
+        true => 0_i64.checked_sub_unsigned(units),
+        false => 0_i64.checked_add_unsigned(units),
+    });
+    signed.ok_or(MoneyError::Overflow)
 }
 
 impl fmt::Display for Money {
@@ -281,10 +265,22 @@ impl fmt::Debug for Money {
     }
 }
 
-impl TryFrom<ReadMoney> for Money {
-    type Error = MoneyError;
-    fn try_from(read: ReadMoney) -> Result<Self, MoneyError> {
-        Money::parse(&read.value, read.currency)
+impl<'de> Deserialize<'de> for Money {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Money, D::Error> {
+        let written = WrittenMoney::deserialize(deserializer)?;
+        let currency = Currency::parse(&written.currency);
+        let money = currency.and_then(|currency| Money::parse(&written.value, currency));
+        money.map_err(serde::de::Error::custom)
+    }
+}
+
+impl Serialize for Money {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let written = WrittenMoney {
+            value: Cow::Owned(self.value()),
+            currency: Cow::Borrowed(self.currency.code()),
+        };
+        written.serialize(serializer)
     }
 }
 
@@ -338,6 +334,16 @@ mod tests {
         let yen = Money::new(1, Currency::parse("JPY").unwrap());
         assert_eq!(eur(1).plus(yen), Err(MoneyError::CurrencyMismatch));
         assert_eq!(eur(3).minus(eur(5)), Ok(eur(-2)));
+    }
+
+    #[test]
+    fn every_listed_currency_is_found() {
+        for (list, exponent) in [(NO_DECIMALS, 0), (TWO_DECIMALS, 2), (THREE_DECIMALS, 3)] {
+            for code in list.split_ascii_whitespace() {
+                let currency = Currency::parse(code).unwrap();
+                assert_eq!((currency.code(), currency.exponent()), (code, exponent));
+            }
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Decides which checkout a fact belongs to: a payment stays where it lives, moves once when its
 //! order becomes known, and never moves when money of it was asked back where it is.
 
+use super::decoded::Decoded;
 use super::lesson::Lesson;
 use crate::core::checkout::Checkout;
 use crate::core::fact::Fact;
@@ -10,15 +11,16 @@ use crate::core::ids::{CheckoutId, OrderRef, PaymentRef, ShopId};
 use crate::core::lattice::Join;
 use crate::core::payment::{Payment, PaymentSnapshot};
 use crate::core::time::Time;
-use crate::store::{ActionRow, CheckoutRow, Found};
+use crate::store::{ActionRow, CheckoutRow, CommitUnit, Found};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// One checkout in a batch.
 #[derive(Clone, Debug)]
 pub(super) struct Working {
     pub(super) row: Option<CheckoutRow>,
-    pub(super) before: Checkout,
+    pub(super) before: Arc<Checkout>,
     pub(super) checkout: Checkout,
     pub(super) actions: Vec<ActionRow>,
     pub(super) facts: Vec<Fact>,
@@ -52,19 +54,25 @@ pub(super) struct Workspace {
 
 impl Workspace {
     /// Takes what was loaded. Attempts that were leased since the last commit become facts.
-    pub(super) fn new(found: Found) -> Workspace {
+    pub(super) fn new(found: Found, decoded: &Decoded) -> Workspace {
         let mut workspace = Workspace {
             orders: found.orders,
             payments: found.payments,
             ..Workspace::default()
         };
         for (id, loaded) in found.checkouts {
-            match serde_json::from_str::<Checkout>(&loaded.row.document) {
-                Ok(mut checkout) => {
+            match decoded.read(&id, &loaded.row.document) {
+                Ok(stored) => {
+                    let mut checkout = Checkout::clone(&stored);
                     let facts = learn_of_attempts(&mut checkout, &loaded.actions);
+                    let before = if facts.is_empty() {
+                        stored
+                    } else {
+                        Arc::new(checkout.clone())
+                    };
                     let working = Working {
                         row: Some(loaded.row),
-                        before: checkout.clone(),
+                        before,
                         checkout,
                         actions: loaded.actions,
                         facts,
@@ -129,6 +137,16 @@ impl Workspace {
             joined.join(&Payment::from_snapshot(snapshot));
             !joined.says_more_than(known)
         })
+    }
+
+    /// What was committed is kept beside its document.
+    pub(super) fn keep(&mut self, unit: &CommitUnit, decoded: &Decoded) {
+        for commit in &unit.checkouts {
+            if let Some(working) = self.checkouts.remove(&commit.row.id) {
+                let document = commit.row.document.clone();
+                decoded.keep(&commit.row.id, document, Arc::new(working.checkout));
+            }
+        }
     }
 
     fn readable(&self, id: &CheckoutId) -> Result<(), Unreadable> {
@@ -259,7 +277,7 @@ impl Workspace {
         let checkout = Checkout::new(id.clone(), shop.clone(), reference);
         let working = Working {
             row: None,
-            before: checkout.clone(),
+            before: Arc::new(checkout.clone()),
             checkout,
             actions: Vec::new(),
             facts: Vec::new(),
@@ -270,9 +288,9 @@ impl Workspace {
 }
 
 /// Attempts that the dispatcher leased are facts once the engine sees their rows.
-fn learn_of_attempts(checkout: &mut Checkout, rows: &[ActionRow]) -> Vec<Fact> {
+fn learn_of_attempts(checkout: &mut Checkout, actions: &[ActionRow]) -> Vec<Fact> {
     let mut facts = Vec::new();
-    for row in rows.iter().filter(|row| row.attempts > 0) {
+    for row in actions.iter().filter(|row| row.attempts > 0) {
         let known = checkout.asks.get(&row.key).map_or(0, |ask| ask.sent);
         if let Some(at) = row.last_sent_at.filter(|_| row.attempts > known) {
             let sent = Fact::AskSent {

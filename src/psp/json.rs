@@ -9,6 +9,7 @@ use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::error::Category;
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
@@ -18,7 +19,12 @@ use std::marker::PhantomData;
 pub(crate) struct Strict<T>(pub(crate) T);
 
 /// The fields of a JSON object, unread, none of them twice.
-pub(crate) struct Fields<'a>(pub(crate) BTreeMap<String, &'a RawValue>);
+pub(crate) struct Fields<'a>(pub(crate) BTreeMap<Cow<'a, str>, &'a RawValue>);
+
+/// A field's name, copied only where it was written with escapes.
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// Why a text was not taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,9 +41,10 @@ pub(crate) fn object<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Fault
     read.map(|strict| strict.0).map_err(|error| fault(&error))
 }
 
-/// Reads a JSON object that was kept unread so far.
+/// Reads a JSON object that was kept unread so far; that it is text was seen then.
 pub(crate) fn nested<'a, T: Deserialize<'a>>(raw: &'a RawValue) -> Result<T, Fault> {
-    object(raw.get().as_bytes())
+    let read: Result<Strict<T>, _> = serde_json::from_str(raw.get());
+    read.map(|strict| strict.0).map_err(|error| fault(&error))
 }
 
 /// The text at a dotted path inside an object: a string's content, a number as it was written;
@@ -132,8 +139,8 @@ impl<'de> Visitor<'de> for EveryField {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
         let mut fields = BTreeMap::new();
-        while let Some((key, value)) = map.next_entry::<String, &RawValue>()? {
-            if fields.insert(key, value).is_some() {
+        while let Some((Name(name), value)) = map.next_entry::<Name<'de>, &RawValue>()? {
+            if fields.insert(name, value).is_some() {
                 return Err(A::Error::custom("duplicate field"));
             }
         }

@@ -111,9 +111,11 @@ impl Play {
             judge::voided(&mut self.stage, payment, now);
         }
         let is_refused = |reply: &Response| {
+            if reply.status != 400 {
+                return false;
+            }
             let body = String::from_utf8_lossy(&reply.body);
-            reply.status == 400
-                && (body.contains("greater than unrefunded") || body.contains("already_refunded"))
+            body.contains("greater than unrefunded") || body.contains("already_refunded")
         };
         if carried.served.reply.as_ref().is_some_and(is_refused)
             && let read::Asks::Refund { payment, key, .. } = read::of(call)

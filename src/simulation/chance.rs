@@ -72,11 +72,15 @@ impl Chance {
         self.between(Span::from_micros(from), upto.min(most))
     }
 
+    /// The place of one of so many, each equally likely; 0 of none.
+    pub fn index_below(&mut self, count: usize) -> usize {
+        let bound = u64::try_from(count).unwrap_or(u64::MAX);
+        usize::try_from(self.below(bound)).unwrap_or(0)
+    }
+
     /// One of several, each equally likely; none of none.
     pub fn one_of<'a, T>(&mut self, choices: &'a [T]) -> Option<&'a T> {
-        let length = u64::try_from(choices.len()).unwrap_or(u64::MAX);
-        let index = usize::try_from(self.below(length)).unwrap_or(0);
-        choices.get(index)
+        choices.get(self.index_below(choices.len()))
     }
 
     /// One of several by weight; none when nothing has any.

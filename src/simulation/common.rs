@@ -95,6 +95,9 @@ impl Play {
                 for instance in self.instances.iter().flatten() {
                     instance.gate.set_away(is_away);
                 }
+                if !is_away {
+                    self.look_all();
+                }
             }
         }
     }

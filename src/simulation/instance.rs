@@ -34,7 +34,7 @@ use crate::work::dispatch::{Dispatch, Gates};
 use crate::work::exchange::SignIns;
 use crate::work::sweep::Sweep;
 use crate::work::upkeep::Prune;
-use crate::work::{Next, Pulse, Worker};
+use crate::work::{Next, Pulse, STORE_PAUSE, Worker};
 use arc_swap::ArcSwap;
 use axum::Router;
 use axum::body::Body;
@@ -50,8 +50,8 @@ use tower::ServiceExt;
 const INPUTS_MAX: usize = 4096;
 /// Wishes for sweeps that may wait.
 const WISHES_MAX: usize = 16;
-/// Pauses shorter than this are looks at what did not change; they grow, to save idle work.
-const SHORT_PAUSE: Duration = Duration::from_millis(100);
+/// Pauses up to this are looks at what did not change; they grow, to save idle work.
+const SHORT_PAUSE: Duration = STORE_PAUSE;
 /// The longest that a repeated short pause grows to.
 const GROWN_PAUSE_MAX: Duration = Duration::from_secs(20);
 
@@ -113,9 +113,9 @@ async fn drive(mut worker: impl Worker, pulse: Pulse, alarms: Alarms, clock: Clo
             Next::Rest(Some(at)) => Duration::from_micros(at.since(clock.now()).micros().max(500)),
             Next::Pause(pause) => pause,
         };
-        let pause = if pause < SHORT_PAUSE {
-            looks = looks.saturating_add(1);
+        let pause = if pause <= SHORT_PAUSE {
             let factor = 1_u32.checked_shl(looks.min(16)).unwrap_or(1);
+            looks = looks.saturating_add(1);
             pause.saturating_mul(factor).min(GROWN_PAUSE_MAX)
         } else {
             looks = 0;

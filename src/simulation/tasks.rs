@@ -101,18 +101,19 @@ impl Tasks {
     /// Polls one future that was woken; false when none was.
     pub fn poll_one(&mut self, chance: &mut Chance) -> bool {
         self.take_in();
-        let woken: Vec<usize> = self
+        let is_woken = |task: &Task| task.flag.0.load(Ordering::Relaxed);
+        let count = self.running.iter().filter(|task| is_woken(task)).count();
+        let chosen = match count {
+            0 => return false,
+            1 => 0,
+            several => chance.index_below(several),
+        };
+        let mut woken = self
             .running
             .iter()
             .enumerate()
-            .filter(|(_, task)| task.flag.0.load(Ordering::Relaxed))
-            .map(|(index, _)| index)
-            .collect();
-        let index = match woken.as_slice() {
-            [] => return false,
-            [only] => *only,
-            several => chance.one_of(several).copied().unwrap_or(0),
-        };
+            .filter(|(_, task)| is_woken(task));
+        let index = woken.nth(chosen).map_or(0, |(index, _)| index);
         let Some(task) = self.running.get_mut(index) else {
             return false;
         };

@@ -5,8 +5,7 @@
 
 use super::draft::{Draft, Stand, fingerprint};
 use super::position::Position;
-use super::{ASK_WHILE_HELD_EVERY, LOOK_IS_FRESH_FOR};
-use super::{ruling, waiting};
+use super::{ASK_WHILE_HELD_EVERY, LOOK_IS_FRESH_FOR, ruling, waiting};
 use crate::core::checkout::Ask;
 use crate::core::fact::RulingKind;
 use crate::core::ids::{ActionKey, Reference};
@@ -158,7 +157,7 @@ fn again(draft: &mut Draft<'_>, key: &str, ask: &Ask, action: Action) -> Stand {
         );
         return Stand::new(Verdict::Confirming, Reason::ConfirmDue);
     };
-    if ask.is_unclear() && !was_answered_after(order.latest(), ended.at) {
+    if ask.is_unclear() && freshly_said(draft, ended.at).is_none() {
         draft.look_up(ended.at.plus(retry::delay(1, key)));
         return Stand::new(Verdict::Confirming, Reason::ConfirmUnclear);
     }
@@ -167,7 +166,8 @@ fn again(draft: &mut Draft<'_>, key: &str, ask: &Ask, action: Action) -> Stand {
         return Stand::new(Verdict::Confirming, Reason::ShopUnreachable);
     }
     if ask.is_unclear() {
-        repeat(draft, key, action, ended.at);
+        let answered = order.latest().map_or(ended.at, |said| said.as_of);
+        draft.want(key, action, answered);
         return Stand::new(Verdict::Confirming, Reason::ConfirmDue);
     }
     let asked_patience = order
@@ -176,21 +176,25 @@ fn again(draft: &mut Draft<'_>, key: &str, ask: &Ask, action: Action) -> Stand {
         .unwrap_or(Span::ZERO);
     let pace = retry::delay(ended.attempt, key).max(asked_patience);
     let next = ended.at.plus(pace);
-    repeat(draft, key, action, next);
+    // The shop may have confirmed by itself since; one that cannot tell a repeat would do it twice.
+    match freshly_said(draft, next) {
+        Some(said) => draft.want(key, action, said.as_of),
+        None => draft.look_up(next),
+    }
     Stand::new(Verdict::Confirming, Reason::ShopSaysNotYet)
 }
 
-/// Wants a confirm once more, from this moment on and only on a fresh word of the shop: it may have
-/// confirmed by itself since, and one that cannot tell a repeat would do it twice.
-fn repeat(draft: &mut Draft<'_>, key: &str, action: Action, from: Time) {
+/// The shop's latest word, if it answers a question that left after this moment and not long ago:
+/// an order that was looked at before an outage or a dispute may have been confirmed since.
+fn freshly_said<'a>(draft: &mut Draft<'a>, moment: Time) -> Option<&'a Statement> {
     let latest = draft.checkout.order.latest();
-    match latest.filter(|said| said.asked_at >= Some(from)) {
-        Some(said) if draft.now < said.as_of.plus(LOOK_IS_FRESH_FOR) => {
-            draft.want(key, action, said.as_of);
-        }
-        Some(said) => draft.look_up(said.as_of.plus(LOOK_IS_FRESH_FOR)),
-        None => draft.look_up(from),
+    let said = latest.filter(|_| was_answered_after(latest, moment))?;
+    let stale_at = said.asked_at?.plus(LOOK_IS_FRESH_FOR);
+    if draft.now >= stale_at {
+        return None;
     }
+    draft.wake(stale_at);
+    Some(said)
 }
 
 /// True when the shop's latest word answers a question that left after this moment.

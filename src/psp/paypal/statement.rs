@@ -22,6 +22,7 @@ use crate::psp::json::Fields;
 use crate::psp::rules::AccountRules;
 use crate::psp::{Unreadable, json};
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 
 /// What our own refunds' `custom_id` begins with; a shop's own references are not taken for marks.
 const MARK_PREFIX: &str = "refund-";
@@ -296,7 +297,7 @@ pub(super) fn mark(refund: &RefundObject) -> Option<ActionKey> {
 /// The one key of `payment_source`.
 fn method(source: &RawValue) -> Option<String> {
     let Fields(fields) = json::nested(source).ok()?;
-    let word = fields.into_keys().next();
+    let word = fields.into_keys().next().map(Cow::into_owned);
     word.filter(|word| is_method_word(word))
 }
 

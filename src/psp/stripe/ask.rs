@@ -7,7 +7,7 @@
 use super::Stripe;
 use super::answer::{self, Effect};
 use super::form::Form;
-use super::objects::{DisputeObject, List, RefundObject, payment_of, typed};
+use super::objects::{DisputeObject, List, RefundObject, payment_of, typed, typed_in};
 use super::statement::{ChargeView, Frame, MARK_FIELD, charge, looks_like_a_release};
 use super::{amount, list};
 use crate::core::ids::{ActionKey, ExternalRef};
@@ -308,7 +308,7 @@ fn add_refunds(
     let page: List<'_> = list::page(body)?;
     let mut last = None;
     for raw in &page.data {
-        let refund: RefundObject<'_> = typed(raw.get().as_bytes(), "refund")?;
+        let refund: RefundObject<'_> = typed_in(raw)?;
         let named = payment_of(refund.payment_intent, refund.charge)?;
         expect(
             named.as_ref() == Some(&subject.snapshot.payment.id),
@@ -326,7 +326,7 @@ fn add_disputes(frame: &Frame<'_>, subject: &mut Subject, body: &[u8]) -> Result
     let page: List<'_> = list::page(body)?;
     expect(!page.has_more, "too_many_disputes")?;
     for raw in &page.data {
-        let dispute: DisputeObject<'_> = typed(raw.get().as_bytes(), "dispute")?;
+        let dispute: DisputeObject<'_> = typed_in(raw)?;
         let named = payment_of(dispute.payment_intent, dispute.charge)?;
         expect(
             named.as_ref() == Some(&subject.snapshot.payment.id),
@@ -345,7 +345,7 @@ fn refunded(
     amount: Money,
     body: &[u8],
 ) -> Result<PaymentSnapshot, Unreadable> {
-    let refund: RefundObject<'_> = typed(body, "refund")?;
+    let refund: RefundObject<'_> = typed(body)?;
     let named = payment_of(refund.payment_intent, refund.charge)?;
     expect(named.as_ref() == Some(order.payment), "other_payment")?;
     let source = Source::Signed;

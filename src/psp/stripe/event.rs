@@ -3,7 +3,9 @@
 //! An event's word is as old as its creation and never enough to move money; whatever it does
 //! not show is named for fetching. Knows no signatures.
 
-use super::objects::{DisputeObject, Event, Named, Pointer, RefundObject, payment_of, typed};
+use super::objects::{
+    DisputeObject, Event, Named, Pointer, RefundObject, Session, payment_of, typed, typed_in,
+};
 use super::statement::{Frame, charge, looks_like_a_release};
 use crate::core::ids::ExternalRef;
 use crate::core::payment::{PaymentSnapshot, Source};
@@ -34,7 +36,7 @@ pub(super) fn read(
             detail: "a thin event names an object without showing it".to_owned(),
         });
     }
-    let event: Event<'_> = typed(body, "event")?;
+    let event: Event<'_> = typed(body)?;
     if event.account.is_some() {
         return Ok(ignored("connected_account"));
     }
@@ -71,7 +73,7 @@ fn read_charge(frame: &Frame<'_>, object: &RawValue) -> Result<Reading, Unreadab
 }
 
 fn read_refund(frame: &Frame<'_>, object: &RawValue) -> Result<Reading, Unreadable> {
-    let refund: RefundObject<'_> = typed(object.get().as_bytes(), "refund")?;
+    let refund: RefundObject<'_> = typed_in(object)?;
     let Some(payment) = payment_of(refund.payment_intent, refund.charge)? else {
         return Ok(ignored("refund_without_payment"));
     };
@@ -85,7 +87,7 @@ fn read_refund(frame: &Frame<'_>, object: &RawValue) -> Result<Reading, Unreadab
 }
 
 fn read_dispute(frame: &Frame<'_>, object: &RawValue) -> Result<Reading, Unreadable> {
-    let dispute: DisputeObject<'_> = typed(object.get().as_bytes(), "dispute")?;
+    let dispute: DisputeObject<'_> = typed_in(object)?;
     let Some(payment) = payment_of(dispute.payment_intent, dispute.charge)? else {
         return Ok(ignored("dispute_without_payment"));
     };
@@ -97,8 +99,8 @@ fn read_dispute(frame: &Frame<'_>, object: &RawValue) -> Result<Reading, Unreada
 
 /// A session never says what became of the money; its intent does.
 fn read_session(frame: &Frame<'_>, object: &RawValue, kind: &str) -> Result<Reading, Unreadable> {
-    let pointer: Pointer<'_> = typed(object.get().as_bytes(), "checkout.session")?;
-    match payment_of(pointer.payment_intent, None)? {
+    let session: Session<'_> = typed_in(object)?;
+    match payment_of(session.payment_intent, None)? {
         Some(payment) => Ok(fetch(frame, frame.blank(&payment))),
         None => Ok(ignored(kind)),
     }

@@ -190,7 +190,7 @@ fn add_event(frame: &Frame<'_>, raw: &RawValue, found: &mut Found) -> Result<(),
 
 /// Reads one page of a list.
 pub(super) fn page(body: &[u8]) -> Result<List<'_>, Unreadable> {
-    Ok(typed(body, "list")?)
+    Ok(typed(body)?)
 }
 
 /// Where the next page starts; a list that promises more and shows nothing is refused.

@@ -8,6 +8,7 @@ use crate::core::ids::ExternalRef;
 use crate::psp::json::{self, Fault, Strict};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 
 /// What every event and object is called.
 #[derive(Deserialize)]
@@ -25,6 +26,8 @@ struct Kind {
 /// A snapshot event.
 #[derive(Deserialize)]
 pub(super) struct Event<'a> {
+    #[serde(borrow)]
+    object: Cow<'a, str>,
     #[serde(rename = "type")]
     pub(super) kind: String,
     /// Unix seconds.
@@ -46,6 +49,8 @@ pub(super) struct EventBody<'a> {
 /// `payment_intent`.
 #[derive(Deserialize)]
 pub(super) struct Intent<'a> {
+    #[serde(borrow)]
+    object: Cow<'a, str>,
     pub(super) id: ExternalRef,
     #[serde(borrow)]
     pub(super) amount: &'a RawValue,
@@ -68,6 +73,8 @@ pub(super) struct Intent<'a> {
 /// `charge`.
 #[derive(Deserialize)]
 pub(super) struct Charge<'a> {
+    #[serde(borrow)]
+    object: Cow<'a, str>,
     pub(super) id: ExternalRef,
     #[serde(borrow)]
     pub(super) amount: &'a RawValue,
@@ -108,6 +115,8 @@ pub(super) struct CardDetails {
 /// `refund`.
 #[derive(Deserialize)]
 pub(super) struct RefundObject<'a> {
+    #[serde(borrow)]
+    object: Cow<'a, str>,
     pub(super) id: ExternalRef,
     #[serde(borrow)]
     pub(super) amount: &'a RawValue,
@@ -129,6 +138,8 @@ pub(super) struct RefundObject<'a> {
 /// `dispute`.
 #[derive(Deserialize)]
 pub(super) struct DisputeObject<'a> {
+    #[serde(borrow)]
+    object: Cow<'a, str>,
     pub(super) id: ExternalRef,
     #[serde(borrow)]
     pub(super) amount: &'a RawValue,
@@ -140,7 +151,16 @@ pub(super) struct DisputeObject<'a> {
     pub(super) charge: Option<&'a RawValue>,
 }
 
-/// Whatever names a payment: a Checkout session, or an object that could not be read in full.
+/// `checkout.session`.
+#[derive(Deserialize)]
+pub(super) struct Session<'a> {
+    #[serde(borrow)]
+    object: Cow<'a, str>,
+    #[serde(borrow)]
+    pub(super) payment_intent: Option<&'a RawValue>,
+}
+
+/// Whatever names a payment: an object that could not be read in full.
 #[derive(Deserialize)]
 pub(super) struct Pointer<'a> {
     #[serde(borrow)]
@@ -152,6 +172,8 @@ pub(super) struct Pointer<'a> {
 /// One page of a list.
 #[derive(Deserialize)]
 pub(super) struct List<'a> {
+    #[serde(borrow)]
+    object: Cow<'a, str>,
     #[serde(borrow)]
     pub(super) data: Vec<&'a RawValue>,
     pub(super) has_more: bool,
@@ -172,21 +194,63 @@ pub(super) struct ErrorObject {
     pub(super) param: Option<String>,
 }
 
-/// Reads an object of this kind; its kind is looked at first, so that another one is told apart
-/// from a broken one.
-pub(super) fn typed<'a, T: Deserialize<'a>>(
-    bytes: &'a [u8],
-    kind: &'static str,
+/// A shape that is one kind of object and says so.
+pub(super) trait Typed {
+    /// The kind, by Stripe's word.
+    const KIND: &'static str;
+
+    /// The word that the object shows.
+    fn shown(&self) -> &str;
+}
+
+macro_rules! typed {
+    ($( $shape:ident is $kind:literal, )+) => {
+        $( impl Typed for $shape<'_> {
+            const KIND: &'static str = $kind;
+
+            fn shown(&self) -> &str {
+                &self.object
+            }
+        } )+
+    };
+}
+
+typed! {
+    Event is "event",
+    Intent is "payment_intent",
+    Charge is "charge",
+    RefundObject is "refund",
+    DisputeObject is "dispute",
+    Session is "checkout.session",
+    List is "list",
+}
+
+/// Reads an object of its kind; another one is told apart from a broken one.
+pub(super) fn typed<'a, T: Deserialize<'a> + Typed>(bytes: &'a [u8]) -> Result<T, Fault> {
+    told_apart(json::object(bytes), || json::object(bytes))
+}
+
+/// As `typed`, for an object that was kept unread so far.
+pub(super) fn typed_in<'a, T: Deserialize<'a> + Typed>(raw: &'a RawValue) -> Result<T, Fault> {
+    told_apart(json::nested(raw), || json::nested(raw))
+}
+
+/// The kind is looked at alone only when the object could not be read.
+fn told_apart<T: Typed>(
+    read: Result<T, Fault>,
+    kind: impl FnOnce() -> Result<Kind, Fault>,
 ) -> Result<T, Fault> {
-    let Kind { object } = json::object(bytes)?;
-    if object == kind {
-        json::object(bytes)
-    } else {
-        Err(Fault {
+    let is_other = match &read {
+        Ok(object) => object.shown() != T::KIND,
+        Err(_) => kind()?.object != T::KIND,
+    };
+    if is_other {
+        return Err(Fault {
             code: "wrong_object",
-            detail: format!("the object is not a {kind}"),
-        })
+            detail: format!("the object is not a {}", T::KIND),
+        });
     }
+    read
 }
 
 /// Keeps `null` apart from a field that is not there.

@@ -14,7 +14,7 @@
 //! versions from 2025-03-31 on do not show it; its absence proves nothing.
 
 use super::amount::{self, BadAmount};
-use super::objects::{Charge, DisputeObject, Intent, Link, RefundObject, typed};
+use super::objects::{Charge, DisputeObject, Intent, Link, RefundObject, typed_in};
 use crate::core::ids::{ActionKey, ExternalRef, PaymentRef, Reference};
 use crate::core::lattice::Stamped;
 use crate::core::money::Money;
@@ -97,7 +97,7 @@ impl Frame<'_> {
 
     /// Reads a PaymentIntent.
     pub(super) fn intent(&self, raw: &RawValue) -> Result<IntentView, Unreadable> {
-        let intent: Intent<'_> = typed(raw.get().as_bytes(), "payment_intent")?;
+        let intent: Intent<'_> = typed_in(raw)?;
         let currency = amount::currency(&intent.currency)?;
         let mut snapshot = self.blank(&intent.id);
         let progress = intent_progress(&intent.status);
@@ -236,7 +236,7 @@ impl ChargeView {
 
 /// Reads a charge.
 pub(super) fn charge(raw: &RawValue) -> Result<ChargeView, Unreadable> {
-    let charge: Charge<'_> = typed(raw.get().as_bytes(), "charge")?;
+    let charge: Charge<'_> = typed_in(raw)?;
     let currency = amount::currency(&charge.currency)?;
     let amount = amount::read(charge.amount.get(), currency)?;
     let taken = amount::read(charge.amount_captured.get(), currency)?;

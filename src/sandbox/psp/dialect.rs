@@ -127,7 +127,12 @@ pub(super) fn split_url(url: &str) -> (&str, &str) {
 
 /// An answer in JSON.
 pub(super) fn json_response(status: u16, body: &serde_json::Value) -> Response {
-    response(status, "application/json", body.to_string().as_bytes())
+    response(status, "application/json", &json_bytes(body))
+}
+
+/// A value as it is written, straight into bytes.
+pub(super) fn json_bytes(value: &serde_json::Value) -> Vec<u8> {
+    serde_json::to_vec(value).unwrap_or_default()
 }
 
 /// What makes a request the same as another under one key.

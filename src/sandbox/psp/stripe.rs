@@ -10,7 +10,9 @@ mod routes;
 pub use render::API_VERSION;
 
 use super::PspSetup;
-use super::dialect::{Dialect, Letter, Nature, PspCall, fingerprint, json_response, split_url};
+use super::dialect::{
+    Dialect, Letter, Nature, PspCall, fingerprint, json_bytes, json_response, split_url,
+};
 use super::form::Form;
 use super::keys::{Keys, Known};
 use super::kind::{Kind, Made, Place, Thing, no_files, quoted, value_of};
@@ -185,13 +187,13 @@ impl Dialect for Stripe {
             let payment = ledger.records().payments.get(&payment);
             let is_live = payment.is_some_and(|payment| payment.is_live);
             let id = ledger.new_id(Thing::Event, None);
-            let event = render::event(&id, kind, now.seconds(), is_live, &shown);
+            let event = render::event(&id, kind, now.seconds(), is_live, shown);
             let note = Note {
                 id,
                 kind: (*kind).to_owned(),
                 told: (!is_aside).then_some(change.told),
                 about,
-                body: event.to_string().into_bytes(),
+                body: json_bytes(&event),
             };
             ledger.post(note, now);
         }

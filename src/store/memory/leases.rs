@@ -55,15 +55,19 @@ impl State {
     }
 
     fn choose(&self, request: &LeaseRequest, limit: usize) -> Vec<Key> {
-        let mut room = request.room.clone();
         let is_due = |kept: &&KeptAction| {
             let is_held_back =
                 !request.with_refunds && kept.row.planned.action.kind().gives_money_back();
             kept.row.lease.is_none() && kept.row.planned.due <= request.now && !is_held_back
         };
         let mut due: Vec<_> = self.standing().filter(is_due).collect();
-        due.sort_by_key(|kept| (kept.row.planned.due, key(kept)));
         let mut chosen = Vec::new();
+        if due.is_empty() {
+            return chosen;
+        }
+        let place = |kept: &&KeptAction| (kept.row.planned.due, key(kept));
+        due.sort_by_cached_key(place);
+        let mut room = request.room.clone();
         for kept in due {
             let destination = kept.row.planned.action.destination(&kept.row.shop);
             let left = room.get_mut(&destination);

@@ -74,9 +74,19 @@ fn text_map<'a>(entries: impl IntoIterator<Item = (&'a String, &'a String)>) -> 
     Value::Object(pairs.collect::<Map<_, _>>())
 }
 
+/// Adds values that are made already; `json!` would copy them.
+fn with<const N: usize>(mut object: Value, fields: [(&str, Value); N]) -> Value {
+    if let Some(known) = object.as_object_mut() {
+        let fields = fields.into_iter();
+        known.extend(fields.map(|(name, value)| (name.to_owned(), value)));
+    }
+    object
+}
+
 /// A list object.
 pub(super) fn list(url: &str, items: Vec<Value>, has_more: bool) -> Value {
-    json!({"object": "list", "url": url, "data": items, "has_more": has_more})
+    let list = json!({"object": "list", "url": url, "has_more": has_more});
+    with(list, [("data", Value::Array(items))])
 }
 
 fn or_expanded(
@@ -103,7 +113,7 @@ impl Records {
         });
         let lapsed = (intent.status == PaymentStatus::Expired).then_some("abandoned");
         let reason = intent.end_reason.as_deref().or(lapsed);
-        json!({
+        let shown = json!({
             "id": intent.id, "object": "payment_intent", "created": intent.created,
             "amount": intent.amount, "amount_capturable": intent.held,
             "amount_received": self.received(&intent.id),
@@ -111,10 +121,14 @@ impl Records {
             "capture_method": if intent.is_manual { "manual" } else { "automatic" },
             "canceled_at": intent.ended_at,
             "cancellation_reason": reason,
-            "description": null, "last_payment_error": failure, "latest_charge": latest,
-            "livemode": intent.is_live, "metadata": text_map(&intent.metadata),
+            "description": null, "last_payment_error": failure, "livemode": intent.is_live,
             "payment_method_types": ["card", "ideal"], "status": intent_word(intent.status),
-        })
+        });
+        let made = [
+            ("latest_charge", latest.unwrap_or_default()),
+            ("metadata", text_map(&intent.metadata)),
+        ];
+        with(shown, made)
     }
 
     pub(super) fn show_charge(&self, charge: &Charge, expand: &Expand) -> Value {
@@ -130,27 +144,29 @@ impl Records {
             list(&url, shown.collect(), false)
         });
         let method = intent.map_or("card", |intent| intent.method.as_str());
-        let mut details = Map::new();
-        details.insert("type".to_owned(), Value::from(method));
         let lapses = intent.and_then(|intent| intent.capture_before);
         let about = lapses.map_or(json!({}), |at| json!({"capture_before": at}));
-        details.insert(method.to_owned(), about);
-        let mut shown = json!({
+        let details = with(json!({"type": method}), [(method, about)]);
+        let shown = json!({
             "id": charge.id, "object": "charge", "created": charge.created,
             "amount": charge.amount, "amount_captured": charge.captured,
             "amount_refunded": refunded, "captured": charge.captured > 0,
             "currency": intent.map(|i| i.currency.code().to_ascii_lowercase()),
             "disputed": charge.is_disputed, "livemode": intent.is_some_and(|i| i.is_live),
-            "metadata": intent.map(|i| text_map(&i.metadata)),
             "paid": charge.is_paid, "refunded": refunded > 0 && refunded == charge.captured,
-            "payment_intent": self.intent_field(&charge.payment, expand),
-            "payment_method_details": details,
             "status": if charge.is_paid { "succeeded" } else { "failed" },
         });
-        if let (Some(refunds), Some(fields)) = (refunds, shown.as_object_mut()) {
-            fields.insert("refunds".to_owned(), refunds);
+        let metadata = intent.map(|intent| text_map(&intent.metadata));
+        let made = [
+            ("metadata", metadata.unwrap_or_default()),
+            ("payment_intent", self.intent_field(&charge.payment, expand)),
+            ("payment_method_details", details),
+        ];
+        let shown = with(shown, made);
+        match refunds {
+            Some(refunds) => with(shown, [("refunds", refunds)]),
+            None => shown,
         }
-        shown
     }
 
     pub(super) fn show_refund(&self, refund: &Refund, expand: &Expand) -> Value {
@@ -206,10 +222,11 @@ impl Records {
 }
 
 /// An event around an object as it stands now.
-pub(super) fn event(id: &str, kind: &str, created: i64, is_live: bool, object: &Value) -> Value {
-    json!({
+pub(super) fn event(id: &str, kind: &str, created: i64, is_live: bool, object: Value) -> Value {
+    let event = json!({
         "id": id, "object": "event", "api_version": API_VERSION, "created": created,
-        "data": {"object": object}, "livemode": is_live, "pending_webhooks": 1,
+        "livemode": is_live, "pending_webhooks": 1,
         "request": {"id": null, "idempotency_key": null}, "type": kind,
-    })
+    });
+    with(event, [("data", with(json!({}), [("object", object)]))])
 }
