@@ -14,6 +14,7 @@ use super::ids::{ActionKey, ExternalRef, PaymentRef, Reference};
 use super::lattice::Stamped;
 use super::money::{Currency, Money, MoneyError};
 use super::time::Time;
+use parts::Parts;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -291,7 +292,7 @@ pub struct Payment {
     pub captured: BTreeMap<Currency, i64>,
     /// Single captures by the PSP's ids; `captured` is never less than their sum.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub captures: BTreeMap<ExternalRef, Money>,
+    pub captures: Parts,
     /// The PSP's own sum of refunds.
     pub refunded: Option<Stamped<Money>>,
     /// Refunds by the PSP's id.
@@ -316,7 +317,8 @@ impl Payment {
             Source::Signed => (None, None, None),
             Source::Read { asked_at } => (Some(asked_at), None, None),
         };
-        let captured = parts::taken(snapshot.captured, &snapshot.captures);
+        let captures = parts::told(&snapshot.captures);
+        let captured = parts::taken(snapshot.captured, &captures);
         let has_money = !captured.is_empty() || snapshot.authorised.is_some_and(Money::is_positive);
         let is_dead = snapshot.progress == Some(Progress::Dead);
         Payment {
@@ -344,7 +346,7 @@ impl Payment {
             authorised: snapshot.authorised.map(|value| Stamped::new(at, value)),
             authorised_until: snapshot.authorised_until,
             captured,
-            captures: snapshot.captures.clone(),
+            captures,
             refunded: snapshot.refunded.map(|value| Stamped::new(at, value)),
             refunds: snapshot
                 .refunds

@@ -138,6 +138,15 @@ lacking! { $
         r23_staff_refund_while_a_confirm_is_unanswered_and_the_shop_is_told:
             "a refund is only named, so a confirm that had no effect may be repeated before it is read";
     }
+    adyen {
+        Fetch;
+        List;
+        RefundList;
+        SignedTime;
+        EventId;
+        BalanceWait;
+        Mode;
+    }
 }
 
 stories! {
@@ -303,7 +312,7 @@ stories! {
     }
 }
 
-played_at! { stripe mollie multisafepay paypal }
+played_at! { stripe mollie multisafepay paypal adyen }
 
 /// Stories about one PSP's own ways: they play there alone.
 const OWN: &[(&str, &str, &str, &str)] = &[

@@ -46,10 +46,7 @@ impl Join for Payment {
             let known = self.captured.entry(*currency).or_insert(*minor);
             *known = (*known).max(*minor);
         }
-        for (id, amount) in &other.captures {
-            let known = self.captures.entry(id.clone()).or_insert(*amount);
-            *known = (*known).max(*amount);
-        }
+        parts::join(&mut self.captures, &other.captures);
         parts::count(&mut self.captured, &self.captures);
         keep_max(&mut self.refunded, &other.refunded);
         join_maps(&mut self.refunds, &other.refunds);

@@ -1,4 +1,5 @@
 //! Our calls to the byte, and what each answer is taken for.
+//! Knows no event: what becomes of a call is told elsewhere.
 
 use super::*;
 use crate::core::payment::RefundState;

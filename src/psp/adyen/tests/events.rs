@@ -1,4 +1,5 @@
 //! What each event means, whatever the order of arrival, and what no event may do.
+//! Signs for itself with the plain algorithm; knows no call.
 
 use super::*;
 use crate::core::payment::{

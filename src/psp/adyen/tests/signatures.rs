@@ -1,4 +1,5 @@
 //! Who is believed: the official vectors, rotation, batches, passwords, and every changed byte.
+//! Knows no meaning; the verifier under test is never asked to sign.
 
 use super::*;
 use crate::psp::Rejection;
