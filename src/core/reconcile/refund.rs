@@ -247,7 +247,15 @@ pub(super) fn follow_voids(draft: &mut Draft<'_>, give: &GiveBack) -> Option<Sta
             draft.wake(draft.now.plus(IN_FLIGHT_WAKE));
         } else if ask.is_done() && draft.can_read(payment) {
             draft.watch(payment, ask.done_at.unwrap_or_default());
-        } else if !ask.is_done() {
+        } else if ask.is_done() {
+            // Only the PSP's own word can tell; without it somebody has to look.
+            let ends = ask.done_at.unwrap_or_default();
+            let ends = ends.plus(draft.policy.refund_patience);
+            if draft.now >= ends {
+                return Some(Stand::held(Reason::RefundStuck));
+            }
+            draft.wake(ends);
+        } else {
             all_wait = false;
         }
     }
