@@ -4,6 +4,7 @@
 //! Knows such a PSP by its traits alone, and no adapter.
 
 use super::world::{Fault, RefundWay, World, eur, mins, pay};
+use crate::core::fact::{BrakeCause, Fact};
 use crate::core::ids::AccountId;
 use crate::core::order::OrderStatus;
 use crate::core::payment::{DisputeState, Progress, RefundState};
@@ -102,6 +103,24 @@ fn an_unanswered_refund_is_settled_by_its_event_without_another_call() {
     world.webhook(&pay("1"));
     world.run_to(Verdict::Returned);
     assert_eq!(world.sent(ActionKind::Refund), 1);
+}
+
+#[test]
+fn a_repetition_waits_behind_the_shops_brake_and_goes_on_when_it_is_released() {
+    let mut world = orphan();
+    world.run_to_reason(Reason::RefundDelayed);
+    world.psp.faults.push_back(Fault::AnswerLost);
+    world.run_to_reason(Reason::RefundUnclear);
+    let (at, cause) = (world.now, BrakeCause::RefundCount);
+    world.observe(Fact::RefundBraked { at, cause });
+    let plan = world.run_for(Span::from_hours(5));
+    assert_eq!(held(&plan), Reason::GuardRefunds);
+    assert_eq!(world.sent(ActionKind::Refund), 1);
+    let at = world.now;
+    world.observe(Fact::BrakeReleased { at });
+    world.run_to(Verdict::Returned);
+    assert_eq!(world.keys(ActionKind::Refund).len(), 1);
+    assert_eq!(world.refunds_made(), [(pay("1"), 5995)]);
 }
 
 #[test]
