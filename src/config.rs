@@ -19,7 +19,8 @@ mod vocabulary;
 pub use policies::OtherPolicies;
 pub use problem::{Code, ConfigErrors, Place, Problem, Severity};
 pub use psp::{
-    AccountConfig, PspKind, mollie::MollieConfig, paypal::PaypalConfig, stripe::StripeConfig,
+    AccountConfig, PspKind, adyen::AdyenConfig, mollie::MollieConfig, paypal::PaypalConfig,
+    stripe::StripeConfig,
 };
 pub use secret::{Origin, Secret, Surroundings};
 pub use server::{Retention, Server, StoreUrl, TokenConfig};

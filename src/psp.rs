@@ -3,6 +3,7 @@
 //! Pure over bytes: an adapter does no I/O and knows no shop, store or decision. Adding a PSP
 //! is one new file here, its fixtures, one line in the registry and one row in the README.
 
+pub mod adyen;
 mod json;
 pub mod mollie;
 pub mod multisafepay;
@@ -67,6 +68,16 @@ pub enum PspAsk {
         key: ActionKey,
         /// Why.
         why: Reason,
+    },
+    /// Give all of a payment back, or release it if it was not taken; asked only of a PSP that
+    /// has one order for both.
+    Reverse {
+        /// Which payment.
+        payment: ExternalRef,
+        /// How much that is; above zero.
+        amount: Money,
+        /// The decision's key: idempotency key and mark.
+        key: ActionKey,
     },
     /// Release an authorisation.
     Void {
@@ -162,6 +173,12 @@ pub trait Psp: Send + Sync + 'static {
 
     /// How many ways of listing a sweep must go through; 0 when the PSP has no list.
     fn listings(&self) -> u8;
+
+    /// True when one order gives back or releases all of a payment, whichever is right: it is asked
+    /// instead of a refund of all that was taken.
+    fn reverses(&self) -> bool {
+        false
+    }
 
     /// How long after its creation a payment may still be paid although no page of a listing by
     /// creation would show it again; sweeps of the whole window go back at least so far.

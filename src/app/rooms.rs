@@ -12,6 +12,7 @@ use crate::http::webhook::KEY_PATIENCE;
 use crate::key_line::KeyLine;
 use crate::outbound::pace::PaceLimits;
 use crate::psp::Psp;
+use crate::psp::adyen::{Adyen, Proofs};
 use crate::psp::mollie::Mollie;
 use crate::psp::multisafepay::MultiSafepay;
 use crate::psp::paypal::certificate::Roots;
@@ -85,6 +86,19 @@ fn account_entry(
     let mut rules = account.rules(id);
     rules.since = Some(since);
     let adapter: Arc<dyn Psp> = match &account.kind {
+        PspKind::Adyen(own) => Arc::new(Adyen::new(
+            rules.clone(),
+            own.api_key.value().clone(),
+            (own.merchant_account.clone(), own.capture),
+            Proofs {
+                webhook_secrets: values(&own.webhook_secrets),
+                login: own
+                    .login
+                    .as_ref()
+                    .map(|(user, password)| (user.clone(), password.value().clone())),
+            },
+            own.api_base.as_str().to_owned(),
+        )),
         PspKind::MultiSafepay(own) => Arc::new(MultiSafepay::new(
             rules.clone(),
             own.api_key.value().clone(),

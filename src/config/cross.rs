@@ -54,8 +54,11 @@ fn check_shops(shops: &[shop::Placed], accounts: &[psp::Placed], out: &mut Findi
 
 /// For each account whether it is shared and indistinct; raises what follows from that.
 fn judge_accounts(accounts: &[psp::Placed], out: &mut Findings<'_>) -> Vec<bool> {
-    let digest = |placed: &psp::Placed| placed.account.kind.credentials().digest();
-    let mut groups: BTreeMap<[u8; 32], Vec<&psp::Placed>> = BTreeMap::new();
+    let digest = |placed: &psp::Placed| {
+        let kind = &placed.account.kind;
+        (kind.credentials().digest(), kind.within().to_owned())
+    };
+    let mut groups: BTreeMap<([u8; 32], String), Vec<&psp::Placed>> = BTreeMap::new();
     for placed in accounts {
         groups.entry(digest(placed)).or_default().push(placed);
     }

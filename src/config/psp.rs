@@ -3,6 +3,7 @@
 //! Adding a kind is one file under `psp/` that implements `OwnKeys`, and one line in `kinds!`.
 //! Knows no PSP's own keys.
 
+pub mod adyen;
 pub mod mollie;
 pub mod multisafepay;
 pub mod paypal;
@@ -17,6 +18,7 @@ use super::vocabulary;
 use crate::core::ids::{AccountId, ShopId};
 use crate::core::time::{Span, Time};
 use crate::psp::rules::{AccountRules, Claims};
+use adyen::AdyenConfig;
 use mollie::MollieConfig;
 use multisafepay::MultiSafepayConfig;
 use paypal::PaypalConfig;
@@ -85,6 +87,11 @@ pub(super) trait OwnKeys: Sized {
     /// What names the account at its PSP.
     fn credentials(&self) -> &Secret;
 
+    /// Which part of that account it is, where one key may serve several.
+    fn within(&self) -> &str {
+        ""
+    }
+
     /// As `check` shows them; of a secret only where it comes from.
     fn rows(&self) -> Vec<(&'static str, Value)>;
 }
@@ -119,11 +126,18 @@ macro_rules! kinds {
                 }
             }
 
-            /// What names the account at its PSP: two accounts with the same one are the same
-            /// account.
+            /// What names the account at its PSP: two accounts with the same one, and the same
+            /// part of it, are the same account.
             pub fn credentials(&self) -> &Secret {
                 match self {
                     $(PspKind::$Kind(own) => own.credentials(),)*
+                }
+            }
+
+            /// Which part of it it is.
+            pub(super) fn within(&self) -> &str {
+                match self {
+                    $(PspKind::$Kind(own) => own.within(),)*
                 }
             }
 
@@ -146,6 +160,8 @@ kinds! {
     MultiSafepay(MultiSafepayConfig),
     /// PayPal.
     Paypal(PaypalConfig),
+    /// Adyen.
+    Adyen(AdyenConfig),
 }
 
 /// A configured PSP account.

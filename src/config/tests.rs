@@ -71,6 +71,8 @@ fn world() -> World {
             format!("whsec_{}", "pasted".repeat(7)),
         ),
         ("ENDLESS", "pasted".repeat(700)),
+        ("ADYEN_HMAC_KEY", "0123456789abcdef".repeat(4)),
+        ("ADYEN_HMAC_KEY_OLD", "FEDCBA9876543210".repeat(4)),
     ]
     .map(|(name, secret)| (name, OsString::from(secret)))
     .to_vec();

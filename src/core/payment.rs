@@ -4,14 +4,17 @@
 //! Amounts taken only grow, "money taken" outranks "failed", refunds are a lattice of their own.
 //! Nothing here knows orders, shops or decisions.
 
+mod disputed;
 mod doubt;
 mod join;
 mod named;
+mod parts;
 
 use super::ids::{ActionKey, ExternalRef, PaymentRef, Reference};
 use super::lattice::Stamped;
 use super::money::{Currency, Money, MoneyError};
 use super::time::Time;
+use parts::Parts;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -183,6 +186,9 @@ pub struct PaymentSnapshot {
     /// Taken from the payer so far, before refunds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub captured: Option<Money>,
+    /// Single captures, by the PSP's ids, where it gives no sum.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub captures: BTreeMap<ExternalRef, Money>,
     /// The PSP's own sum of refunds, pending ones included.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refunded: Option<Money>,
@@ -220,6 +226,7 @@ impl PaymentSnapshot {
             authorised: None,
             authorised_until: None,
             captured: None,
+            captures: BTreeMap::new(),
             refunded: None,
             refunds: BTreeMap::new(),
             is_refund_list_whole: false,
@@ -283,6 +290,9 @@ pub struct Payment {
     pub authorised_until: Option<Time>,
     /// Taken, the most ever said, per currency (more than one is an anomaly that is held).
     pub captured: BTreeMap<Currency, i64>,
+    /// Single captures by the PSP's ids; `captured` is never less than their sum.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub captures: Parts,
     /// The PSP's own sum of refunds.
     pub refunded: Option<Stamped<Money>>,
     /// Refunds by the PSP's id.
@@ -307,12 +317,8 @@ impl Payment {
             Source::Signed => (None, None, None),
             Source::Read { asked_at } => (Some(asked_at), None, None),
         };
-        let captured: BTreeMap<Currency, i64> = snapshot
-            .captured
-            .filter(|money| money.is_positive())
-            .map(|money| (money.currency(), money.minor()))
-            .into_iter()
-            .collect();
+        let captures = parts::told(&snapshot.captures);
+        let captured = parts::taken(snapshot.captured, &captures);
         let has_money = !captured.is_empty() || snapshot.authorised.is_some_and(Money::is_positive);
         let is_dead = snapshot.progress == Some(Progress::Dead);
         Payment {
@@ -340,6 +346,7 @@ impl Payment {
             authorised: snapshot.authorised.map(|value| Stamped::new(at, value)),
             authorised_until: snapshot.authorised_until,
             captured,
+            captures,
             refunded: snapshot.refunded.map(|value| Stamped::new(at, value)),
             refunds: snapshot
                 .refunds
@@ -458,32 +465,5 @@ impl Payment {
         self.refunds
             .values()
             .find(|refund| refund.mark.as_ref() == Some(key))
-    }
-
-    /// True while any dispute is open, or the PSP says so without naming one.
-    pub fn has_open_dispute(&self) -> bool {
-        let named_open = self
-            .disputes
-            .values()
-            .any(|dispute| dispute.state == DisputeState::Open);
-        let bare = self
-            .is_disputed
-            .as_ref()
-            .is_some_and(|stamped| stamped.value);
-        named_open || (bare && self.disputes.is_empty())
-    }
-
-    /// Taken back through disputes that were lost.
-    pub fn charged_back(&self) -> Result<Money, MoneyError> {
-        let currency = match self.captured() {
-            Some(money) => money.currency(),
-            None => return Ok(Money::zero(Currency::EUR)),
-        };
-        let lost = self
-            .disputes
-            .values()
-            .filter(|dispute| dispute.state == DisputeState::Lost);
-        lost.map(|dispute| dispute.amount)
-            .try_fold(Money::zero(currency), Money::plus)
     }
 }

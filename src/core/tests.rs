@@ -23,6 +23,7 @@ mod rules;
 mod rulings;
 mod small_worlds;
 mod tender;
+mod unreadable;
 mod waiting;
 mod world;
 mod worlds;

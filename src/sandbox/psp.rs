@@ -4,6 +4,7 @@
 //! whoever carries them. `ledger` keeps the books, `verbs` are what happens by itself, `kind` is
 //! the table of PSPs, and each dialect is a file beside them. Knows no socket.
 
+pub mod adyen;
 pub mod dialect;
 mod form;
 pub mod keys;

@@ -53,6 +53,18 @@ pub fn multisafepay_auth(api_key: &str, at: Time, body: &[u8]) -> String {
     STANDARD.encode(format!("{seconds}:{}", hex::encode(tag)))
 }
 
+/// The signature of an item of Adyen's: base64 of the HMAC-SHA256 over its fields, keyed with what the
+/// hexadecimal key stands for.
+pub fn adyen_signature(key: &str, fields: &str) -> String {
+    let key = hex::decode(key).unwrap_or_default();
+    STANDARD.encode(hmac_sha256(&key, &[fields.as_bytes()]))
+}
+
+/// The value of an `Authorization` header for this user and password.
+pub fn basic_login(user: &str, password: &str) -> String {
+    format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
+}
+
 /// A secret of Standard Webhooks: `whsec_` and the key in base64.
 #[derive(Clone)]
 pub struct StandardSecret {

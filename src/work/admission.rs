@@ -203,7 +203,8 @@ fn leaves_first(checkout: &Checkout, key: &ActionKey) -> bool {
     was_kept_back && ask.unclear_at.is_none() && ask.done_at.is_none()
 }
 
-async fn stored(crew: &Crew, row: &ActionRow) -> Result<Checkout, Ended> {
+/// The checkout as it stands in the store.
+pub(super) async fn stored(crew: &Crew, row: &ActionRow) -> Result<Checkout, Ended> {
     let wanted = Wanted {
         checkouts: vec![row.checkout.clone()],
         ..Wanted::default()

@@ -9,11 +9,12 @@ use super::{Pulse, admission};
 use crate::clock::Clock;
 use crate::core::fact::{BrakeCause, Fact, Outcome};
 use crate::core::ids::{AccountId, ShopId};
+use crate::core::payment::Payment;
 use crate::core::plan::{Action, ActionKind, Destination};
 use crate::core::time::{Span, Time};
 use crate::engine::input::{Input, Report};
 use crate::outbound::{CallLimits, Outbound, SHOP_BODY_BYTES_MAX};
-use crate::psp::{PspAnswer, PspAsk};
+use crate::psp::{Psp, PspAnswer, PspAsk};
 use crate::roster::Roster;
 use crate::shop::{ShopAnswer, ShopAsk};
 use crate::store::{ActionRow, Store};
@@ -230,10 +231,14 @@ async fn call(crew: &Crew, row: &ActionRow, sent_at: Time, until: Time) -> Ended
         },
         Destination::Psp(account) => match roster.accounts.get(&account) {
             Some(entry) => {
-                let Some(ask) = psp_ask(row) else {
+                let psp = entry.adapter.as_ref();
+                let ask = match reversal(crew, row, psp).await {
+                    Ok(reversal) => reversal.or_else(|| psp_ask(row)),
+                    Err(ended) => return ended,
+                };
+                let Some(ask) = ask else {
                     return Ended::not_sent("not_for_a_psp");
                 };
-                let psp = entry.adapter.as_ref();
                 let answer = exchange(crew, psp, &ask, sent_at, until).await;
                 psp_ended(answer, crew.clock.now())
             }
@@ -358,6 +363,28 @@ fn psp_ask(row: &ActionRow) -> Option<PspAsk> {
         | Action::Release { .. }
         | Action::Notify { .. } => None,
     }
+}
+
+/// A refund of all that was ever taken of a payment is a reversal where the PSP has one, which is
+/// right as well if the money was not taken yet.
+async fn reversal(crew: &Crew, row: &ActionRow, psp: &dyn Psp) -> Result<Option<PspAsk>, Ended> {
+    let Action::Refund {
+        payment, amount, ..
+    } = &row.planned.action
+    else {
+        return Ok(None);
+    };
+    if !psp.reverses() {
+        return Ok(None);
+    }
+    let checkout = admission::stored(crew, row).await?;
+    let state = checkout.payments.get(payment);
+    let is_whole = state.and_then(Payment::captured) == Some(*amount);
+    Ok(is_whole.then(|| PspAsk::Reverse {
+        payment: payment.id.clone(),
+        amount: *amount,
+        key: row.key.clone(),
+    }))
 }
 
 fn shop_ask(action: &Action) -> Option<ShopAsk> {

@@ -46,7 +46,9 @@ impl Heartbeat {
             let three = std::iter::repeat_n(entry.sweep_every, 3).fold(Span::ZERO, Span::plus);
             let own = marks.iter().filter(|mark| mark.account == *account);
             let swept = own.map(|mark| mark.swept_at).min().flatten();
-            swept.is_some_and(|at| now.since(at) <= BLIND_AFTER.max(three))
+            let is_fresh = swept.is_some_and(|at| now.since(at) <= BLIND_AFTER.max(three));
+            // Where the PSP has no list there is nothing to be blind to.
+            is_fresh || entry.adapter.listings() == 0
         });
         all_swept && self.crew.store.probe(now).await.is_ok()
     }

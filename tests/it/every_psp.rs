@@ -138,6 +138,57 @@ lacking! { $
         r23_staff_refund_while_a_confirm_is_unanswered_and_the_shop_is_told:
             "a refund is only named, so a confirm that had no effect may be repeated before it is read";
     }
+    adyen {
+        Fetch;
+        List;
+        RefundList;
+        SignedTime;
+        EventId;
+        BalanceWait;
+        Mode;
+        s001_a_forged_claim_about_a_real_unpaid_payment_leaves_its_order_open:
+            "a payment that nobody has paid yet is told of by no event, so it is not known of";
+        s005_a_checkout_closed_as_failed_reopens_for_a_second_attempt:
+            "a later attempt may share the refused one's name, so where the shop captures it stays open";
+        s008_a_secret_rotated_at_the_psp_alone_loses_nothing_and_is_replayed_after_the_fix:
+            "settles by the sweep while every webhook is refused, and Adyen has no list";
+        s009_silent_webhooks_are_told_on_the_page_in_the_metrics_and_in_the_log:
+            "counts payments that only a sweep found, and Adyen has no list";
+        s013_an_endpoint_that_the_psp_switched_off_is_seen_and_everything_is_confirmed:
+            "confirms by the sweep what no webhook told, and Adyen has no list";
+        s019_orders_whose_timer_ran_out_during_3d_secure_are_revived_refunded_or_voided:
+            "while the payer is away at the bank no event tells of the payment";
+        s026_an_authorisation_that_lapses_tomorrow_is_held_until_the_shop_captures:
+            "no signed field says when an authorisation lapses";
+        s028_a_capture_that_timed_out_for_the_shop_is_read_and_confirmed_not_repeated:
+            "the webhook of the capture is lost, and nothing can be read";
+        s030_a_payment_that_processes_for_long_and_fails_costs_nobody_anything:
+            "while the bank works on a payment no event tells of it";
+        s032_a_revoked_key_is_told_and_proves_nothing_about_any_payment:
+            "nothing is asked with the key before money leaves, so a refund is the first to be refused";
+        s042_an_old_payment_that_meets_a_new_order_of_its_number_is_held:
+            "the old payment is found by a list, and by no signed field is it old";
+        s048_captures_for_split_shipments_confirm_once_and_nothing_goes_back:
+            "what is not captured at first is released at Adyen, unless the account is set otherwise";
+        s081_a_refund_out_when_we_were_off_for_days_is_read_back_before_any_repeat:
+            "forgets the keys of the last minutes, and Adyen keeps them for a week and has no list";
+        s090_a_payment_by_a_means_that_cannot_be_refunded_is_held_before_any_try:
+            "the means of payment is not signed, so it keeps nothing from being asked";
+        s097_a_store_restored_from_an_older_copy_reads_before_it_acts:
+            "what was told after the copy was made is found by a list, and Adyen has none";
+        x02_a_new_status_word_of_the_psp_moves_no_money_and_fails_no_payment:
+            "the word stands in the answer to a read, and nothing is read";
+        x05_a_watcher_outside_hears_of_a_daemon_that_works_and_of_no_other:
+            "is silent while no sweep ends, and an account without a list is never swept";
+        r41_the_shop_confirms_while_a_refund_is_unanswered_and_nothing_is_sent_again:
+            "loses every webhook of the refund, and an event alone says that it is done";
+        r43_staff_refund_while_ours_is_unanswered_and_no_cent_goes_twice:
+            "loses every webhook of both refunds, and an event alone says that one is done";
+        r46_a_daemon_that_dies_with_a_refund_out_reads_the_list_and_keeps_the_key:
+            "loses every webhook of the refund, and an event alone says that it is done";
+        r47_a_second_payment_while_a_refund_is_unanswered_is_confirmed_if_the_order_lives:
+            "loses every webhook of the first payment, and an event alone says that its refund is done";
+    }
 }
 
 stories! {
@@ -303,7 +354,7 @@ stories! {
     }
 }
 
-played_at! { stripe mollie multisafepay paypal }
+played_at! { stripe mollie multisafepay paypal adyen }
 
 /// Stories about one PSP's own ways: they play there alone.
 const OWN: &[(&str, &str, &str, &str)] = &[
@@ -348,6 +399,18 @@ const OWN: &[(&str, &str, &str, &str)] = &[
         "stories_refund",
         "a_refund_that_still_waits_is_called_off_when_the_shop_confirms_after_all",
         "Mollie waits two hours with a refund and lets it be cancelled meanwhile",
+    ),
+    (
+        "adyen",
+        "stories_after",
+        "a_watcher_hears_of_a_daemon_whose_psp_has_no_list",
+        "is about an account that is never swept, because its PSP has no list",
+    ),
+    (
+        "adyen",
+        "stories_refund",
+        "an_unanswered_refund_is_repeated_under_its_key_and_done_by_its_event_alone",
+        "Adyen has neither a list of refunds nor a word on one but its event",
     ),
     (
         "stripe",

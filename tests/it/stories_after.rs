@@ -10,7 +10,7 @@ use reconciled::core::money::{Currency, Money};
 use reconciled::core::time::Span;
 use reconciled::sandbox::books::Judgement;
 use reconciled::sandbox::fault::{Fault, Symptom, Times};
-use reconciled::sandbox::psp::PspCall;
+use reconciled::sandbox::psp::{PspCall, adyen};
 use reconciled::sandbox::rig::View;
 use reconciled::sandbox::shop::ShopCall;
 use reconciled::sandbox::sign::stripe_signature;
@@ -465,6 +465,21 @@ pub(crate) async fn x05_a_watcher_outside_hears_of_a_daemon_that_works_and_of_no
     rig.pass(Duration::from_secs(4)).await.unwrap();
     assert_eq!(beats.load(Ordering::SeqCst), 0);
     rig.psp(|psp| psp.heal());
+    rig.until_world("a beat", |_| beats.load(Ordering::SeqCst) > 0)
+        .await;
+    rig.close().await;
+}
+
+#[tokio::test]
+async fn a_watcher_hears_of_a_daemon_whose_psp_has_no_list() {
+    use std::sync::atomic::Ordering;
+    let (url, beats) = watcher().await;
+    let rig = Rig::raise_at_with(&adyen::KIND, |mut setup| {
+        let written = format!("\"{url}\"");
+        setup.server.insert("heartbeat_url".to_owned(), written);
+        setup
+    })
+    .await;
     rig.until_world("a beat", |_| beats.load(Ordering::SeqCst) > 0)
         .await;
     rig.close().await;

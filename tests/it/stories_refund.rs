@@ -7,7 +7,7 @@ use crate::support::{Psp, Rig};
 use reconciled::core::time::Span;
 use reconciled::sandbox::books::Judgement;
 use reconciled::sandbox::fault::{Fault, Symptom, Times};
-use reconciled::sandbox::psp::{PaymentStatus, PspCall, RefundStatus, mollie};
+use reconciled::sandbox::psp::{PaymentStatus, PspCall, RefundStatus, adyen, mollie};
 use reconciled::sandbox::rig::eur;
 use reconciled::sandbox::shop::{ShopCall, Standing};
 use std::collections::BTreeSet;
@@ -366,6 +366,30 @@ async fn a_refund_that_still_waits_is_called_off_when_the_shop_confirms_after_al
     let status = rig.psp(|psp| psp.records().refunds[&refund].status);
     assert_eq!(status, RefundStatus::Cancelled);
     rig.until_noticed("payment.refund_failed", "1001").await;
+    rig.close().await;
+}
+
+#[tokio::test]
+async fn an_unanswered_refund_is_repeated_under_its_key_and_done_by_its_event_alone() {
+    let rig = Rig::raise_at(&adyen::KIND).await;
+    rig.psp(|psp| psp.set_refunds_slow(true));
+    let lost = Fault::after(Symptom::Close);
+    rig.spoil(PspCall::Refund, "1001", Times::Next(1), lost);
+    rig.pay("1001", eur(PRICE));
+    rig.until_asked(PspCall::Refund, "1001", 2).await;
+    rig.until("1001", |view| {
+        view.reason.as_deref() == Some("refund_pending")
+    })
+    .await;
+    let keys: BTreeSet<String> = rig.psp(|psp| {
+        let carried = psp.carried_keys().iter();
+        carried.map(|(_, _, key)| key.clone()).collect()
+    });
+    assert_eq!(keys.len(), 1, "{keys:?}");
+    only_refund(&rig);
+    rig.world().with(|world, now| world.psp.finish_refunds(now));
+    rig.returns_once("1001").await;
+    assert_eq!(refund_calls(&rig, "1001"), 2);
     rig.close().await;
 }
 

@@ -5,6 +5,7 @@ use super::*;
 use crate::core::money::{Currency, Money};
 use crate::core::policy::{HoldOrRefund, LatePayment, Mode, Overpayment, Policy};
 use crate::core::time::{Span, Time};
+use crate::psp::adyen::Capture;
 use crate::psp::paypal::certificate::Roots;
 use crate::psp::rules::Claims;
 use crate::roster::Role;
@@ -14,7 +15,10 @@ use secrecy::ExposeSecret;
 fn stripe_keys(account: &AccountConfig) -> &StripeConfig {
     match &account.kind {
         PspKind::Stripe(own) => own,
-        other @ (PspKind::Mollie(_) | PspKind::MultiSafepay(_) | PspKind::Paypal(_)) => {
+        other @ (PspKind::Mollie(_)
+        | PspKind::MultiSafepay(_)
+        | PspKind::Paypal(_)
+        | PspKind::Adyen(_)) => {
             panic!("not Stripe: {}", other.word())
         }
     }
@@ -130,6 +134,34 @@ fn every_key_reaches_its_value() {
     assert!(rules.loopback.is_none() && !rules.roots.is_empty());
     assert_eq!(paypal.reference_paths, ["custom_id", "invoice_id"]);
     assert_eq!(config.warnings, []);
+    let adyen = &config.accounts[&AccountId::parse("adyen_nl").unwrap()];
+    let PspKind::Adyen(own) = &adyen.kind else {
+        panic!("an account of kind adyen");
+    };
+    let base = "https://0a1b-Klompen-checkout-live.adyenpayments.com/checkout/v72";
+    assert_eq!(own.api_base.as_str(), base);
+    assert_eq!(own.merchant_account, "KlompenECOM");
+    assert_eq!(own.capture, Capture::Manual);
+    assert_eq!(own.webhook_secrets.len(), 2);
+    let (user, password) = own.login.as_ref().unwrap();
+    assert_eq!(user, "reconciled");
+    let password = password.value().expose_secret();
+    assert_eq!(password, "pasted-token-of-dashboard");
+    assert_eq!(adyen.reference_paths, ["merchantReference"]);
+}
+
+#[test]
+fn one_key_of_adyen_may_serve_two_merchant_accounts_and_is_no_shared_account() {
+    let text = fixture("full.toml");
+    let (_, own) = text.split_once("[psp.adyen_nl]").unwrap();
+    let second = own.replace("KlompenECOM", "KlompenPOS");
+    let parsed = |second: &str| {
+        let text = format!("{text}\n[psp.adyen_pos]{second}");
+        Config::parse("x.toml", text.as_bytes(), false, &world().surroundings)
+    };
+    assert!(parsed(&second).is_ok());
+    let twin = parsed(own).unwrap_err().to_string();
+    assert!(twin.contains("are the same PSP account"), "{twin}");
 }
 
 #[test]
@@ -145,7 +177,10 @@ fn paypals_addresses_follow_the_mode_and_a_loopback_brings_its_own() {
         let config = read.unwrap_or_else(|errors| panic!("{errors}"));
         match &config.accounts[&AccountId::parse("p").unwrap()].kind {
             PspKind::Paypal(own) => own.clone(),
-            other @ (PspKind::Stripe(_) | PspKind::Mollie(_) | PspKind::MultiSafepay(_)) => {
+            other @ (PspKind::Stripe(_)
+            | PspKind::Mollie(_)
+            | PspKind::MultiSafepay(_)
+            | PspKind::Adyen(_)) => {
                 panic!("not PayPal: {}", other.word())
             }
         }

@@ -8,7 +8,10 @@ fn account(config: &Config, name: &str) -> MollieConfig {
     let account = &config.accounts[&AccountId::parse(name).unwrap()];
     match &account.kind {
         PspKind::Mollie(mollie) => mollie.clone(),
-        other @ (PspKind::Stripe(_) | PspKind::MultiSafepay(_) | PspKind::Paypal(_)) => {
+        other @ (PspKind::Stripe(_)
+        | PspKind::MultiSafepay(_)
+        | PspKind::Paypal(_)
+        | PspKind::Adyen(_)) => {
             panic!("an account of kind `{}`", other.word())
         }
     }

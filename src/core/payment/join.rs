@@ -2,7 +2,7 @@
 //!
 //! Commutative, associative and idempotent, field by field. Knows no source and no clock.
 
-use super::{Dispute, Payment, Refund};
+use super::{Dispute, Payment, Refund, parts};
 use crate::core::lattice::{Join, join_maps, keep_max, keep_min};
 
 impl Join for Refund {
@@ -46,6 +46,8 @@ impl Join for Payment {
             let known = self.captured.entry(*currency).or_insert(*minor);
             *known = (*known).max(*minor);
         }
+        parts::join(&mut self.captures, &other.captures);
+        parts::count(&mut self.captured, &self.captures);
         keep_max(&mut self.refunded, &other.refunded);
         join_maps(&mut self.refunds, &other.refunds);
         keep_max(&mut self.refunds_listed_at, &other.refunds_listed_at);

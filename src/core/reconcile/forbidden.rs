@@ -50,7 +50,7 @@ pub(super) fn forbidden(
 }
 
 /// The brake that stands, unless an operator released it later or overrides its cause.
-fn braked(draft: &Draft<'_>) -> Option<Reason> {
+pub(super) fn braked(draft: &Draft<'_>) -> Option<Reason> {
     let brake = draft.checkout.brake.as_ref()?;
     let released = ruling::vouched_at(draft.checkout);
     if released >= Some(brake.as_of) || ruling::overrides(draft.checkout, brake.value.code()) {

@@ -274,7 +274,7 @@ pub(super) fn run(
 }
 
 /// Held; what is tried anew by itself wakes for it.
-fn held_back(draft: &mut Draft<'_>, reason: Reason) -> Stand {
+pub(super) fn held_back(draft: &mut Draft<'_>, reason: Reason) -> Stand {
     if let Some(brake) = &draft.checkout.brake
         && reason == Reason::GuardCanaryMissing
     {

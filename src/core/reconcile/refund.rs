@@ -6,7 +6,8 @@ use super::ASK_WHILE_HELD_EVERY;
 use super::cancel;
 use super::confirm::{self, IN_FLIGHT_WAKE};
 use super::draft::{Draft, Stand};
-use super::give_back::GiveBack;
+use super::forbidden;
+use super::give_back::{self, GiveBack};
 use super::position::{Position, RefundStand, subject};
 use crate::core::checkout::Ask;
 use crate::core::ids::{ActionKey, PaymentRef};
@@ -74,6 +75,11 @@ pub(super) fn follow(draft: &mut Draft<'_>, money: &[Position<'_>]) -> Option<Fo
         accepted.contains(reason)
     };
     let blocks = !reasons.iter().all(is_accepted);
+    let braked = forbidden::braked(draft).filter(|reason| reasons.contains(reason));
+    if let Some(reason) = braked {
+        let stand = give_back::held_back(draft, reason);
+        return Some(Following { stand, blocks });
+    }
     let held = if reasons.contains(&Reason::UnreadablePayment) {
         Some(Reason::UnreadablePayment)
     } else if reasons.contains(&Reason::RefundStuck) && !blocks {
@@ -112,6 +118,10 @@ fn resolve(
     let is_remembered = draft.now < first.plus(draft.key_lifetime(&one.payment));
     match ask.amount {
         Some(amount) if is_remembered && may_repeat(draft, one) => {
+            // A repetition is a refund to the guard, too, since the first may never have arrived.
+            if let Some(reason) = forbidden::braked(draft) {
+                return reason;
+            }
             let action = Action::Refund {
                 payment: one.payment.clone(),
                 amount,
@@ -247,7 +257,15 @@ pub(super) fn follow_voids(draft: &mut Draft<'_>, give: &GiveBack) -> Option<Sta
             draft.wake(draft.now.plus(IN_FLIGHT_WAKE));
         } else if ask.is_done() && draft.can_read(payment) {
             draft.watch(payment, ask.done_at.unwrap_or_default());
-        } else if !ask.is_done() {
+        } else if ask.is_done() {
+            // Only the PSP's own word can tell; without it somebody has to look.
+            let ends = ask.done_at.unwrap_or_default();
+            let ends = ends.plus(draft.policy.refund_patience);
+            if draft.now >= ends {
+                return Some(Stand::held(Reason::RefundStuck));
+            }
+            draft.wake(ends);
+        } else {
             all_wait = false;
         }
     }

@@ -171,6 +171,7 @@ prop_compose! {
         amounts in amounts(),
         refunds in btree_map((0..3u8).prop_map(|n| external(&format!("re_{n}"))), refund(), 0..3).boxed(),
         disputes in btree_map(Just(external("dp_0")), dispute(), 0..2),
+        captures in btree_map((0..3u8).prop_map(|n| external(&format!("cap_{n}"))), money(), 0..3),
         bits in bits(),
     ) -> PaymentSnapshot {
         let [requested, authorised, captured, refunded] = amounts;
@@ -185,6 +186,7 @@ prop_compose! {
             authorised,
             authorised_until: until,
             captured,
+            captures,
             refunded,
             refunds,
             is_refund_list_whole: whole,

@@ -65,6 +65,7 @@ impl Mollie {
                 };
                 checked(payment).and_then(|()| self.refund(&frame, &order, &mut replies))
             }
+            PspAsk::Reverse { .. } => Err(Failure::Refused("no_reversal".to_owned())),
             PspAsk::Void { payment, key, .. } => {
                 checked(payment).and_then(|()| self.void(&frame, payment, key, &mut replies))
             }

@@ -70,6 +70,7 @@ impl MultiSafepay {
                 let (amount, why) = (*amount, *why);
                 self.refund(&frame, payment, &Wanted { amount, key, why }, replies)
             }
+            PspAsk::Reverse { .. } => Err(Failure::Refused("no_reversal".to_owned())),
             PspAsk::Void { payment, why, .. } => self.void(&frame, payment, *why, replies),
             // The dashboard can; whether the API can is not documented.
             PspAsk::CancelRefund { .. } => {

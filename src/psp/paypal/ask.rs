@@ -59,6 +59,7 @@ impl Paypal {
                 key,
                 ..
             } => self.refund(&frame, payment, (*amount, key), replies),
+            PspAsk::Reverse { .. } => Err(Failure::Refused("not_supported".to_owned())),
             PspAsk::Void { payment, .. } => self.void(&frame, payment, replies),
             // PayPal cannot take a refund back once it was accepted.
             PspAsk::CancelRefund { .. } => Err(Failure::Refused("not_cancellable".to_owned())),

@@ -68,6 +68,7 @@ impl Stripe {
                 let order = Order { payment, key, why };
                 self.refund(&frame, &order, *amount, replies)
             }
+            PspAsk::Reverse { .. } => Err(Failure::Refused("not_supported".to_owned())),
             PspAsk::Void { payment, key, why } => {
                 let why = *why;
                 self.void(&frame, &Order { payment, key, why }, replies)

@@ -4,7 +4,7 @@
 //! Adding a PSP is one file beside `stripe.rs` and one line in `KINDS`. Knows no PSP's own words.
 
 use super::dialect::Dialect;
-use super::{PspSetup, mollie, multisafepay, paypal, stripe};
+use super::{PspSetup, adyen, mollie, multisafepay, paypal, stripe};
 use std::fmt;
 use std::path::Path;
 
@@ -14,6 +14,7 @@ pub const KINDS: &[&Kind] = &[
     &mollie::KIND,
     &multisafepay::KIND,
     &paypal::KIND,
+    &adyen::KIND,
 ];
 
 /// Something that stories need of a PSP and that not every PSP has.

@@ -115,6 +115,7 @@ proptest! {
             let asked_for = match &asks()[which] {
                 PspAsk::Fetch { payment }
                 | PspAsk::Refund { payment, .. }
+                | PspAsk::Reverse { payment, .. }
                 | PspAsk::Void { payment, .. }
                 | PspAsk::CancelRefund { payment, .. } => Some(payment.clone()),
                 PspAsk::List { .. } => None,
