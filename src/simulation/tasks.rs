@@ -108,7 +108,11 @@ impl Tasks {
             1 => 0,
             several => chance.index_below(several),
         };
-        let mut woken = self.running.iter().enumerate().filter(|(_, task)| is_woken(task));
+        let mut woken = self
+            .running
+            .iter()
+            .enumerate()
+            .filter(|(_, task)| is_woken(task));
         let index = woken.nth(chosen).map_or(0, |(index, _)| index);
         let Some(task) = self.running.get_mut(index) else {
             return false;

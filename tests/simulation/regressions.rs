@@ -15,7 +15,7 @@ struct Kept {
     what: &'static str,
 }
 
-const KEPT: [Kept; 6] = [
+const KEPT: [Kept; 8] = [
     Kept {
         seed: 57,
         only: &[4],
@@ -45,6 +45,16 @@ const KEPT: [Kept; 6] = [
         seed: 580,
         only: &[1],
         what: "a shop that cancels what it just confirmed and revives it for the same money",
+    },
+    Kept {
+        seed: 1414,
+        only: &[6],
+        what: "a confirm offered again after a dispute, on an `unknown` of an outage long over",
+    },
+    Kept {
+        seed: 1675,
+        only: &[4],
+        what: "an order names a payment whose refund was decided and kept back, and it goes back",
     },
 ];
 
