@@ -51,6 +51,25 @@ pub struct Args {
     pub json: bool,
 }
 
+impl Args {
+    /// What is left away.
+    pub fn cut(&self) -> Cut {
+        let only = self.only.iter().copied().collect::<BTreeSet<_>>();
+        Cut {
+            only: Some(only).filter(|only| !only.is_empty()),
+            without: self.without.iter().copied().collect(),
+            strikes_max: self.strikes_max,
+        }
+    }
+}
+
+/// The command that plays one run again and shows what happens.
+pub fn command(seed: u64, checkouts: usize, cut: &Cut) -> String {
+    let next = seed.saturating_add(1);
+    let options = cut.options();
+    format!("reconciled simulate --trace --seeds {seed}..{next} --checkouts {checkouts}{options}")
+}
+
 /// A range of seeds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seeds(pub Range<u64>);
@@ -76,11 +95,7 @@ fn kind(word: &str) -> Result<Hazard, String> {
 
 /// Plays the seeds. Exit 0 when every promise was kept, 1 when one was broken.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let cut = Cut {
-        only: (!args.only.is_empty()).then(|| args.only.iter().copied().collect::<BTreeSet<_>>()),
-        without: args.without.iter().copied().collect(),
-        strikes_max: args.strikes_max,
-    };
+    let cut = args.cut();
     let mut out = std::io::stdout();
     if args.trace {
         for seed in args.seeds.0.clone() {
@@ -170,13 +185,7 @@ fn tell(out: &mut impl Write, args: &Args, wanted: &Wanted, found: &Found) -> an
             )?;
             cut = shrunk.cut;
         }
-        let next = seed.saturating_add(1);
-        writeln!(
-            out,
-            "reconciled simulate --trace --seeds {seed}..{next} --checkouts {}{}",
-            wanted.checkouts,
-            cut.options()
-        )?;
+        writeln!(out, "{}", command(*seed, wanted.checkouts, &cut))?;
     }
     Ok(())
 }

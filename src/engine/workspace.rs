@@ -5,8 +5,8 @@
 
 use super::decoded::Decoded;
 use super::lesson::Lesson;
-use crate::core::checkout::Checkout;
-use crate::core::fact::Fact;
+use crate::core::checkout::{Ask, Checkout};
+use crate::core::fact::{Fact, Outcome};
 use crate::core::ids::{CheckoutId, OrderRef, PaymentRef, ShopId};
 use crate::core::lattice::Join;
 use crate::core::payment::{Payment, PaymentSnapshot};
@@ -309,12 +309,19 @@ fn learn_of_attempts(checkout: &mut Checkout, actions: &[ActionRow]) -> Vec<Fact
     facts
 }
 
-/// Money of this payment was, or may have been, asked back where it lives.
+/// Money of this payment was, or may have been, asked back where it lives. What was decided and
+/// then kept back moves nothing.
 fn was_asked_back(checkout: &Checkout, payment: &PaymentRef) -> bool {
-    checkout
-        .asks
-        .values()
-        .any(|ask| ask.kind.gives_money_back() && ask.payment.as_ref() == Some(payment))
+    let asks = checkout.asks.values();
+    let mut back = asks.filter(|ask| ask.kind.gives_money_back());
+    back.any(|ask| ask.payment.as_ref() == Some(payment) && may_have_left(ask))
+}
+
+fn may_have_left(ask: &Ask) -> bool {
+    let outcome = ask.ended.as_ref().map(|ended| &ended.outcome);
+    let was_kept_back = matches!(outcome, Some(Outcome::NotSent { .. }));
+    let may_be_there = ask.unclear_at.is_some() || ask.done_at.is_some();
+    ask.is_in_flight() || may_be_there || !was_kept_back
 }
 
 /// A new checkout's id: led by the moment, so that keys grow with time; the rest names what it

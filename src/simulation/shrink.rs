@@ -5,7 +5,7 @@
 
 use super::hazard::{Cut, Hazard};
 use super::keys::BadSetting;
-use super::play::play;
+use super::play::{Ended, play};
 use std::collections::BTreeSet;
 
 /// Runs that making one failure small may take.
@@ -25,7 +25,7 @@ pub struct Shrunk {
 struct Shrinking<'a> {
     seed: u64,
     checkouts: usize,
-    rule: &'a str,
+    is_broken: &'a dyn Fn(&Ended) -> bool,
     cut: Cut,
     tries: u32,
 }
@@ -38,7 +38,7 @@ impl Shrinking<'_> {
         }
         self.tries = self.tries.saturating_add(1);
         let ended = play(self.seed, self.checkouts, &cut, false)?;
-        let is_same = ended.failures.iter().any(|one| one.rule == self.rule);
+        let is_same = (self.is_broken)(&ended);
         if is_same {
             self.cut = cut;
         }
@@ -109,10 +109,22 @@ impl Shrinking<'_> {
 
 /// Makes the run of a seed small that breaks this rule.
 pub fn shrink(seed: u64, checkouts: usize, cut: &Cut, rule: &str) -> Result<Shrunk, BadSetting> {
+    smallest(seed, checkouts, cut, &|ended| {
+        ended.failures.iter().any(|one| one.rule == rule)
+    })
+}
+
+/// Makes the run of a seed small as long as whoever judges it says that it is broken.
+pub fn smallest(
+    seed: u64,
+    checkouts: usize,
+    cut: &Cut,
+    is_broken: &dyn Fn(&Ended) -> bool,
+) -> Result<Shrunk, BadSetting> {
     let mut shrinking = Shrinking {
         seed,
         checkouts,
-        rule,
+        is_broken,
         cut: cut.clone(),
         tries: 0,
     };

@@ -1,5 +1,5 @@
 //! The simulation as a test: a few seeds, the seeds that once failed, the same trace for the same
-//! seed, and a list of bugs that still apply to the code.
+//! seed, failing runs made small, and a list of bugs that still apply to the code.
 //!
 //! Many more seeds are played by the optimised program (docs/simulation.md). Knows the simulation
 //! only by its public face.
@@ -7,4 +7,5 @@
 
 mod regressions;
 mod seeds;
+mod shrinking;
 mod teeth;

@@ -15,7 +15,7 @@ struct Kept {
     what: &'static str,
 }
 
-const KEPT: [Kept; 7] = [
+const KEPT: [Kept; 8] = [
     Kept {
         seed: 57,
         only: &[4],
@@ -49,7 +49,12 @@ const KEPT: [Kept; 7] = [
     Kept {
         seed: 1414,
         only: &[6],
-        what: "a confirm repeated on an `unknown` from before a dispute that took longer",
+        what: "a confirm offered again after a dispute, on an `unknown` of an outage long over",
+    },
+    Kept {
+        seed: 1675,
+        only: &[4],
+        what: "an order names a payment whose refund was decided and kept back, and it goes back",
     },
 ];
 
