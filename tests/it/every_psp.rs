@@ -188,6 +188,8 @@ lacking! { $
             "loses every webhook of the refund, and an event alone says that it is done";
         r47_a_second_payment_while_a_refund_is_unanswered_is_confirmed_if_the_order_lives:
             "loses every webhook of the first payment, and an event alone says that its refund is done";
+        r57_a_second_payment_while_a_void_is_unanswered_leaves_no_authorisation_behind:
+            "paid in two events, the second payment may show as held first, and the order is given up with it";
     }
 }
 

@@ -134,6 +134,11 @@ fn every_key_reaches_its_value() {
     assert!(rules.loopback.is_none() && !rules.roots.is_empty());
     assert_eq!(paypal.reference_paths, ["custom_id", "invoice_id"]);
     assert_eq!(config.warnings, []);
+}
+
+#[test]
+fn every_key_of_adyens_own_reaches_its_value() {
+    let config = accept("full.toml", &world());
     let adyen = &config.accounts[&AccountId::parse("adyen_nl").unwrap()];
     let PspKind::Adyen(own) = &adyen.kind else {
         panic!("an account of kind adyen");

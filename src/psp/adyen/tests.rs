@@ -73,7 +73,7 @@ fn id(text: &str) -> ExternalRef {
 }
 
 fn at(seconds: i64) -> Time {
-    Time::from_seconds(T + seconds)
+    Time::from_seconds(T.saturating_add(seconds))
 }
 
 /// An item about 149.95 euro, not signed yet: a modification when the event is one.

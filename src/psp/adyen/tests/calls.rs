@@ -47,7 +47,7 @@ fn sent(ask: &PspAsk) -> Request {
 fn failed(ask: &PspAsk, reply: Reply) -> Failure {
     match step(ask, &[reply]) {
         Step::Done(PspAnswer::Failed(failure)) => failure,
-        other => panic!("{other:?}"),
+        other @ (Step::Send(_) | Step::Done(_)) => panic!("{other:?}"),
     }
 }
 

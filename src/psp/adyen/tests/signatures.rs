@@ -214,7 +214,10 @@ proptest! {
             Some(field) => {
                 let text = one[*field].as_str().unwrap().to_owned();
                 let at = place.index(text.len());
-                let changed = format!("{}{with}{}", &text[..at], &text[at + 1..]);
+                let changed: String = text
+                    .char_indices()
+                    .map(|(here, known)| if here == at { with.clone() } else { known.to_string() })
+                    .collect();
                 one[*field] = changed.into();
             }
             None if which == 6 => one["amount"]["value"] = (place.index(14_995)).into(),
