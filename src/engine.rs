@@ -18,7 +18,7 @@ pub use units::Outcome;
 use crate::clock::Clock;
 use crate::core::checkout::Checkout;
 use crate::core::fact::BrakeCause;
-use crate::core::ids::ShopId;
+use crate::core::ids::{CheckoutId, ShopId};
 use crate::core::plan::Reason;
 use crate::core::policy::Policy;
 use crate::core::time::Time;
@@ -180,6 +180,7 @@ impl Engine {
         let committed = self.store.commit(&units).await?;
         self.count(&units, &committed);
         self.hear(inputs, &roster);
+        self.tell_lookalikes(&units, &committed).await;
         let members = members.into_iter().zip(units);
         for (((group, group_outcomes, breaches), unit), result) in members.zip(committed) {
             match result {
@@ -197,6 +198,29 @@ impl Engine {
 }
 
 impl Engine {
+    /// Says once of each pair of orders that they look like one purchase made twice; that is all
+    /// that is done about it. The status page shows them too, so a store that cannot be read now
+    /// costs no more than the line.
+    async fn tell_lookalikes(&self, units: &[CommitUnit], committed: &[Committed]) {
+        let done = units.iter().zip(committed);
+        let done = done.filter(|(_, result)| **result == Committed::Done);
+        let seen = done.flat_map(|(unit, _)| &unit.sightings);
+        let seen: Vec<CheckoutId> = seen
+            .filter_map(|(id, sighting)| sighting.as_ref().map(|_| id.clone()))
+            .collect();
+        if seen.is_empty() {
+            return;
+        }
+        let twins = self.store.twins(&seen).await.unwrap_or_default();
+        for (id, twin) in &twins {
+            let is_said = twins.get(twin) == Some(id) && twin < id;
+            if !is_said {
+                tracing::info!(checkout.id = %id, %twin,
+                    "two settled orders look like one purchase made twice; both stand");
+            }
+        }
+    }
+
     /// Deliveries of PSPs show that their webhooks reach us, whatever they say.
     fn hear(&self, inputs: &[&Input], roster: &Roster) {
         for input in inputs {

@@ -8,6 +8,7 @@ mod admission;
 mod digest;
 mod inbox;
 pub mod journal;
+mod likeness;
 pub mod memory;
 mod rows;
 #[cfg(test)]
@@ -21,6 +22,7 @@ pub use inbox::{
     Appended, Delivery, Disposition, NewDelivery, ParkedDelivery, QuarantineBounds, Quarantined,
     Sender,
 };
+pub use likeness::{ALIKE_WITHIN, Lookalike, Sighting};
 pub use units::{
     ActionRow, CheckoutCommit, CheckoutRow, CommitUnit, Committed, Found, JournalEntry, Lease,
     LeaseRequest, Leased, LoadedCheckout, Wanted,
@@ -35,6 +37,7 @@ use crate::core::ids::{AccountId, ActionKey, CheckoutId, Reference, ShopId};
 use crate::core::plan::{Reason, Verdict};
 use crate::core::time::{Span, Time};
 use async_trait::async_trait;
+use std::collections::BTreeMap;
 
 /// Why the store did not do it, named for the next act.
 #[derive(Debug, thiserror::Error)]
@@ -184,6 +187,15 @@ pub trait Store: Send + Sync + 'static {
         standing: (Verdict, Reason),
         before: Time,
     ) -> Result<Option<(Time, Reference)>, StoreError>;
+
+    /// Settled orders paid at or after a moment that look like another one, latest first.
+    async fn lookalikes(&self, since: Time, limit: u32) -> Result<Vec<Lookalike>, StoreError>;
+
+    /// Which of these checkouts look like another one, and like which.
+    async fn twins(
+        &self,
+        checkouts: &[CheckoutId],
+    ) -> Result<BTreeMap<CheckoutId, CheckoutId>, StoreError>;
 
     /// Notes that a daemon starts on this store at `home`, a word that is the same at every start
     /// in the same place; counts the start and tells where the one before was.

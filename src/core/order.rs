@@ -135,6 +135,9 @@ pub struct OrderSnapshot {
     /// The customer's language, for notices.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub locale: Option<String>,
+    /// Who ordered, as a mark that says nothing of the person: equal for the same customer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub customer: Option<String>,
 }
 
 /// Everything known about an order: the join of all snapshots.
@@ -160,6 +163,9 @@ pub struct Order {
     pub claims: BTreeSet<PaymentRef>,
     /// The customer's language.
     pub locale: Option<Stamped<String>>,
+    /// Who ordered, as a mark. Nothing is decided by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub customer: Option<Stamped<String>>,
     /// When the shop last answered any question about this order.
     pub last_answer_at: Option<Time>,
     /// When a question about this order last failed to get an answer.
@@ -204,6 +210,7 @@ impl Order {
             created_at: snapshot.created_at.map(|value| Stamped::new(at, value)),
             claims: snapshot.claims.clone(),
             locale: snapshot.locale.clone().map(|value| Stamped::new(at, value)),
+            customer: snapshot.customer.clone().map(|mark| Stamped::new(at, mark)),
             last_answer_at: answered.then_some(snapshot.observed_at),
             last_failure_at: None,
             first_heard_at: Some(snapshot.observed_at),
@@ -306,6 +313,7 @@ impl Join for Order {
         keep_max(&mut self.created_at, &other.created_at);
         keep_last(&mut self.claims, &other.claims, CLAIMS_MAX);
         keep_max(&mut self.locale, &other.locale);
+        keep_max(&mut self.customer, &other.customer);
         keep_max(&mut self.last_answer_at, &other.last_answer_at);
         keep_max(&mut self.last_failure_at, &other.last_failure_at);
         keep_min(&mut self.first_heard_at, &other.first_heard_at);

@@ -13,12 +13,14 @@ use crate::core::payment::{Ownership, Payment, PaymentStatus};
 use crate::core::plan::{Decision, Plan, Reason, Verdict};
 use crate::core::policy::Policy;
 use crate::core::time::Time;
-use crate::store::{CheckoutCommit, CheckoutRow, JournalEntry, Tally, TallyKind};
+use crate::store::{CheckoutCommit, CheckoutRow, JournalEntry, Sighting, Tally, TallyKind};
 
 /// What became of one checkout in a batch.
 pub(super) struct Decided {
     pub(super) commit: CheckoutCommit,
     pub(super) tallies: Vec<Tally>,
+    /// What the order is recognised by, where that changed.
+    pub(super) sighted: Option<Option<Sighting>>,
     /// The promise that a plan would have broken, if one would.
     pub(super) breach: Option<invariants::Breach>,
 }
@@ -49,10 +51,14 @@ pub(super) fn decide(
         return Ok(None);
     }
     let tallies = count(&working.before, &working.checkout, now);
+    let stood = working.row.as_ref().map(|row| (row.verdict, row.reason));
+    let was = stood.and_then(|standing| sighting(&working.before, standing));
+    let is = sighting(&working.checkout, (plan.verdict, plan.reason));
     let commit = write_down(working, plan, released, now)?;
     Ok(Some(Decided {
         commit,
         tallies,
+        sighted: (was != is).then_some(is),
         breach,
     }))
 }
@@ -207,6 +213,22 @@ fn count(before: &Checkout, after: &Checkout, now: Time) -> Vec<Tally> {
         }
     }
     tallies
+}
+
+/// What a settled order is recognised by, when its shop named the customer. Nothing is decided by
+/// it: two orders that look alike are shown to people.
+fn sighting(checkout: &Checkout, (verdict, reason): (Verdict, Reason)) -> Option<Sighting> {
+    if verdict != Verdict::Settled || reason == Reason::RefundedAfterConfirm {
+        return None;
+    }
+    let paid = checkout.own_payments();
+    let paid = paid.filter(|(_, state)| state.status() == PaymentStatus::Captured);
+    Some(Sighting {
+        shop: checkout.shop.clone(),
+        mark: checkout.order.customer.as_ref()?.value.clone(),
+        amount: checkout.order.amount()?,
+        paid_at: paid.filter_map(|(_, state)| state.first_money_at).min()?,
+    })
 }
 
 fn is_ours(state: &Payment) -> bool {

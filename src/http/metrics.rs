@@ -8,8 +8,10 @@ use super::admin::format;
 use super::admin::{AdminState, store_problem};
 use super::counters::{IntakeCounters, Outcome, SenderKind};
 use super::problem::{Code, Problem};
+use super::status::{LOOKALIKES_OVER, LOOKALIKES_READ};
+use crate::core::ids::ShopId;
 use crate::core::time::Time;
-use crate::store::{Backlog, ShopRow, StoreError, SweepMark, VerdictCount};
+use crate::store::{Backlog, Lookalike, ShopRow, StoreError, SweepMark, VerdictCount};
 use crate::telemetry::PREFIX;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -40,6 +42,11 @@ struct MoneyLabels {
 struct BrakeLabels {
     shop: String,
     cause: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ShopLabel {
+    shop: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -74,6 +81,8 @@ pub struct Scraped {
     pub marks: Vec<SweepMark>,
     /// What is kept about the configured shops.
     pub shops: Vec<ShopRow>,
+    /// Settled orders of the last day that look like another one.
+    pub lookalikes: Vec<Lookalike>,
 }
 
 /// `GET /metrics`
@@ -100,11 +109,13 @@ async fn read(state: &AdminState) -> Result<Scraped, StoreError> {
     for key in &keys {
         shops.push(state.store.shop(key).await?);
     }
+    let since = state.clock.now().minus(LOOKALIKES_OVER);
     Ok(Scraped {
         overview: state.store.overview().await?,
         backlog: state.store.backlog().await?,
         marks: state.store.sweep_marks().await?,
         shops,
+        lookalikes: state.store.lookalikes(since, LOOKALIKES_READ).await?,
     })
 }
 
@@ -112,6 +123,7 @@ async fn read(state: &AdminState) -> Result<Scraped, StoreError> {
 pub fn fill(registry: &mut Registry, scraped: &Scraped, now: Time) {
     register_checkouts(registry, &scraped.overview, now);
     register_brakes(registry, &scraped.shops);
+    register_lookalikes(registry, scraped);
     register_backlog(registry, &scraped.backlog, now);
     register_sweeps(registry, &scraped.marks, now);
 }
@@ -176,6 +188,24 @@ fn register_brakes(registry: &mut Registry, shops: &[ShopRow]) {
         "brake",
         "1 while the guard holds a shop's refunds back, by cause",
         brakes,
+    );
+}
+
+fn register_lookalikes(registry: &mut Registry, scraped: &Scraped) {
+    let alike: Family<ShopLabel, Gauge> = Family::default();
+    let label = |shop: &ShopId| ShopLabel {
+        shop: shop.to_string(),
+    };
+    for row in &scraped.shops {
+        alike.get_or_create(&label(&row.shop)).set(0);
+    }
+    for one in &scraped.lookalikes {
+        alike.get_or_create(&label(&one.shop)).inc();
+    }
+    registry.register(
+        "lookalikes",
+        "Settled orders of the last 24 h that look like a duplicate of another one, by shop",
+        alike,
     );
 }
 
@@ -307,6 +337,7 @@ mod tests {
                 epoch: None,
                 brake: Some((BrakeCause::RefundSum, now)),
             }],
+            lookalikes: Vec::new(),
         };
         let mut registry = Registry::with_prefix(PREFIX);
         fill(&mut registry, &scraped, now);
@@ -319,6 +350,7 @@ mod tests {
             r#"reconciled_suspense_minor{shop="klompen",verdict="confirming",currency="EUR"} 11990"#,
             r#"reconciled_brake{shop="klompen",cause="max_refund_sum_per_hour"} 1"#,
             r#"reconciled_backlog{queue="deliveries_parked"} 3"#,
+            r#"reconciled_lookalikes{shop="klompen"} 0"#,
             "reconciled_action_overdue_seconds 10",
             r#"reconciled_sweep_age_seconds{account="stripe_nl"} 100"#,
             r#"reconciled_sweep_failing{account="stripe_nl"} 1"#,

@@ -30,6 +30,11 @@ pub const ROWS_READ: u32 = 500;
 /// Money that no rule claims is summed over this long, so that a wrong rule is noticed.
 pub const UNCLAIMED_OVER: Span = Span::from_hours(24);
 
+/// Orders that look like one purchase made twice are shown this long.
+pub const LOOKALIKES_OVER: Span = Span::from_hours(24);
+/// Orders that look like another which are read for the page and counted at a scrape.
+pub const LOOKALIKES_READ: u32 = 500;
+
 /// Verdicts under which money may be in suspense.
 const WITH_SUSPENSE: [Verdict; 5] = [
     Verdict::Matching,
@@ -91,11 +96,13 @@ async fn gather(state: &AdminState) -> Result<Seen, StoreError> {
         limit: ROWS_READ,
         ..CheckoutFilter::default()
     };
+    let since = state.clock.now().minus(LOOKALIKES_OVER);
     Ok(Seen {
         overview: state.store.overview().await?,
         rows: state.store.checkouts(&filter).await?,
         backlog: state.store.backlog().await?,
         marks: state.store.sweep_marks().await?,
+        lookalikes: state.store.lookalikes(since, LOOKALIKES_READ).await?,
         shops: seen_shops(state, &roster).await?,
         accounts: seen_accounts(&roster),
         parts: state.readiness.report().await,

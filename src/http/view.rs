@@ -46,6 +46,10 @@ pub struct CheckoutView {
     /// here; left out otherwise.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub damaged: bool,
+    /// Another settled checkout of the same customer and amount, paid within half an hour of this
+    /// one; left out when there is none. For people: nothing is done about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub looks_like: Option<String>,
 }
 
 /// What a shop said about an order.
@@ -179,6 +183,7 @@ pub fn view_of(loaded: &LoadedCheckout, known: &Checkout) -> CheckoutView {
         }),
         version: row.version,
         damaged: false,
+        looks_like: None,
     }
 }
 

@@ -116,6 +116,8 @@ pub struct SandboxShop {
     cards: BTreeMap<String, tender::GiftCard>,
     /// What of each order cannot be delivered, in minor units.
     shares: BTreeMap<String, i64>,
+    /// The words by which it calls the customers of orders.
+    customers: BTreeMap<String, String>,
     /// Old references of orders that were merged into others.
     renamed: BTreeMap<String, String>,
     /// Calls that wait in a proxy.
@@ -144,6 +146,7 @@ impl SandboxShop {
             given_up: BTreeMap::new(),
             cards: BTreeMap::new(),
             shares: BTreeMap::new(),
+            customers: BTreeMap::new(),
             renamed: BTreeMap::new(),
             queued: Vec::new(),
             known_ids: BTreeSet::new(),
@@ -479,13 +482,6 @@ impl SandboxShop {
                 if !list.is_empty() {
                     fields.insert(name.to_owned(), protocol::named(list));
                 }
-            }
-            if order.standing == Standing::Cancelled {
-                fields.insert("fulfilled".to_owned(), json!(order.is_fulfilled));
-                fields.insert(
-                    "reason".to_owned(),
-                    json!(order.reason.as_deref().unwrap_or("cancelled")),
-                );
             }
         }
         let body = json!({"type": what, "timestamp": stamp, "data": about}).to_string();

@@ -51,7 +51,7 @@ impl Shop for GenericShop {
     }
 
     fn read(&self, body: &[u8], received_at: Time) -> Result<OrderSnapshot, Unreadable> {
-        event::read(body, received_at)
+        event::read(&self.shop, body, received_at)
     }
 
     fn admits_reader(&self, bearer: &str) -> bool {

@@ -11,12 +11,12 @@ use crate::core::time::Time;
 use crate::store::memory::MemoryStore;
 use crate::store::{
     Appended, Backlog, CheckoutFilter, CheckoutRow, CommitUnit, Committed, Delivery, Found,
-    JournalEntry, LeaseRequest, Leased, LoadedCheckout, NewDelivery, ParkedDelivery,
+    JournalEntry, LeaseRequest, Leased, LoadedCheckout, Lookalike, NewDelivery, ParkedDelivery,
     QuarantineBounds, Quarantined, RefundJudge, Retention, ShopRow, Stamp, Store, StoreError,
     SweepMark, Tally, TallySums, VerdictCount, Wanted,
 };
 use async_trait::async_trait;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The ids of deliveries that are on disk; clones share them.
@@ -201,6 +201,19 @@ impl Store for Shelf {
     ) -> Result<Option<(Time, Reference)>, StoreError> {
         let call = self.store.newest_order(shop, standing, before);
         self.gate.read("newest_order", call).await
+    }
+
+    async fn lookalikes(&self, since: Time, limit: u32) -> Result<Vec<Lookalike>, StoreError> {
+        let call = self.store.lookalikes(since, limit);
+        self.gate.read("lookalikes", call).await
+    }
+
+    async fn twins(
+        &self,
+        checkouts: &[CheckoutId],
+    ) -> Result<BTreeMap<CheckoutId, CheckoutId>, StoreError> {
+        let call = self.store.twins(checkouts);
+        self.gate.read("twins", call).await
     }
 
     async fn stamp(&self, home: &str, now: Time) -> Result<Stamp, StoreError> {

@@ -6,12 +6,13 @@
 mod checkouts;
 mod inbox;
 mod leases;
+mod likeness;
 mod state;
 mod views;
 
 use super::{
     Appended, Backlog, CheckoutFilter, CheckoutRow, CommitUnit, Committed, Delivery, Found,
-    JournalEntry, LeaseRequest, Leased, LoadedCheckout, NewDelivery, ParkedDelivery,
+    JournalEntry, LeaseRequest, Leased, LoadedCheckout, Lookalike, NewDelivery, ParkedDelivery,
     QuarantineBounds, Quarantined, RefundJudge, Retention, ShopRow, Stamp, Store, StoreError,
     SweepMark, Tally, TallyKind, TallySums, VerdictCount, Wanted,
 };
@@ -21,6 +22,7 @@ use crate::core::plan::{Reason, Verdict};
 use crate::core::time::Time;
 use async_trait::async_trait;
 use state::State;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// A store that lives as long as the process.
@@ -190,6 +192,17 @@ impl Store for MemoryStore {
         before: Time,
     ) -> Result<Option<(Time, Reference)>, StoreError> {
         Ok(self.read(|state| state.newest_order(shop, standing, before)))
+    }
+
+    async fn lookalikes(&self, since: Time, limit: u32) -> Result<Vec<Lookalike>, StoreError> {
+        Ok(self.read(|state| state.lookalikes(since, state::most(limit))))
+    }
+
+    async fn twins(
+        &self,
+        checkouts: &[CheckoutId],
+    ) -> Result<BTreeMap<CheckoutId, CheckoutId>, StoreError> {
+        Ok(self.read(|state| state.twins(checkouts)))
     }
 
     async fn stamp(&self, home: &str, _now: Time) -> Result<Stamp, StoreError> {

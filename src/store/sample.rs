@@ -124,6 +124,7 @@ pub(crate) fn said(via: Via, status: OrderStatus, amount: Money, at: Time) -> Fa
         expires_at: None,
         claims: BTreeSet::new(),
         locale: None,
+        customer: None,
         created_at: None,
         terms: crate::core::order::Terms::default(),
     }))

@@ -9,6 +9,7 @@ mod connect;
 mod error;
 mod guard;
 mod inbox;
+mod likeness;
 mod pack;
 mod prune;
 mod sql;
@@ -16,7 +17,7 @@ mod views;
 
 use super::{
     Appended, Backlog, CheckoutFilter, CheckoutRow, CommitUnit, Committed, Delivery, Found,
-    JournalEntry, LeaseRequest, Leased, LoadedCheckout, NewDelivery, ParkedDelivery,
+    JournalEntry, LeaseRequest, Leased, LoadedCheckout, Lookalike, NewDelivery, ParkedDelivery,
     QuarantineBounds, Quarantined, RefundJudge, Retention, ShopRow, Stamp, Store, StoreError,
     SweepMark, Tally, TallySums, VerdictCount, Wanted,
 };
@@ -29,6 +30,7 @@ use connect::{Checkpointer, Writer, Writing};
 use sqlx::SqliteConnection;
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::SqlitePool;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 
@@ -288,6 +290,17 @@ impl Store for SqliteStore {
         before: Time,
     ) -> Result<Option<(Time, Reference)>, StoreError> {
         views::newest_order(&mut *self.readers.acquire().await?, shop, standing, before).await
+    }
+
+    async fn lookalikes(&self, since: Time, limit: u32) -> Result<Vec<Lookalike>, StoreError> {
+        likeness::since(&mut *self.readers.acquire().await?, since, limit).await
+    }
+
+    async fn twins(
+        &self,
+        checkouts: &[CheckoutId],
+    ) -> Result<BTreeMap<CheckoutId, CheckoutId>, StoreError> {
+        likeness::twins(&mut *self.readers.acquire().await?, checkouts).await
     }
 
     async fn stamp(&self, home: &str, now: Time) -> Result<Stamp, StoreError> {

@@ -2,8 +2,8 @@
 //!
 //! Plain values; why a checkout changes is decided elsewhere.
 
-use super::Disposition;
 use super::watch::Tally;
+use super::{Disposition, Sighting};
 use crate::core::ids::{ActionKey, CheckoutId, OrderRef, PaymentRef, Reference, ShopId};
 use crate::core::money::Money;
 use crate::core::plan::{Destination, Planned, Reason, Verdict};
@@ -145,6 +145,8 @@ pub struct CommitUnit {
     pub tallies: Vec<Tally>,
     /// Greatest epoch heard from a shop.
     pub epochs: Vec<(ShopId, u64)>,
+    /// Checkouts of this unit that came to be recognised otherwise than before, or not at all.
+    pub sightings: Vec<(CheckoutId, Option<Sighting>)>,
 }
 
 /// What became of a unit.

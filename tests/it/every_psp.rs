@@ -208,6 +208,7 @@ stories! {
         s053_a_cart_that_got_another_reference_at_login_is_confirmed_under_it;
         s050_donations_that_no_rule_claims_are_left_alone_and_summed_on_the_status_page;
         s058_two_orders_with_a_payment_each_are_both_confirmed_and_no_rule_gives_money_back;
+        s058_two_alike_orders_of_one_customer_both_stand_and_are_shown_as_duplicates;
         s059_an_authorisation_captured_twice_keeps_the_one_and_returns_the_other;
         s060_of_two_orders_of_one_cart_the_paid_one_is_confirmed_and_the_other_left_alone;
         s061_an_old_orders_link_paid_after_the_replacement_goes_by_the_shops_answer;

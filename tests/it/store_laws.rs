@@ -7,6 +7,7 @@ mod deliveries;
 pub(crate) mod drafts;
 mod guards;
 mod leases;
+mod likeness;
 mod pruning;
 pub(crate) mod views;
 
@@ -126,4 +127,8 @@ laws! {
     pruning::what_is_open_held_waking_or_leased_stays_whatever_its_age,
     pruning::a_step_is_bounded,
     pruning::old_tallies_go,
+    likeness::orders_alike_within_half_an_hour_point_to_each_other,
+    likeness::an_order_that_is_recognised_no_more_leaves_the_others_to_each_other,
+    likeness::a_conflicting_commit_is_not_recognised_by_anything,
+    likeness::a_pruned_order_is_nobodys_twin,
 }

@@ -321,6 +321,51 @@ pub(crate) async fn s058_two_orders_with_a_payment_each_are_both_confirmed_and_n
     rig.close().await;
 }
 
+pub(crate) async fn s058_two_alike_orders_of_one_customer_both_stand_and_are_shown_as_duplicates(
+    psp: Psp,
+) {
+    let rig = Rig::raise_at(psp).await;
+    for (order, customer) in [("1001", "k-81c3"), ("1002", "k-81c3"), ("1003", "k-9999")] {
+        rig.shop(|shop| shop.name_customer(order, customer));
+        rig.order_and_pay(order);
+        rig.settles_once(order).await;
+    }
+    let is_shown = |page: &str| page.contains("looks like a duplicate of order");
+    for form in ["html", "json", "text"] {
+        let page = rig
+            .until_page(&format!("/status?format={form}"), is_shown)
+            .await;
+        let words = page.matches("looks like a duplicate of order").count();
+        assert_eq!(words, 1, "{page}");
+        assert!(page.contains("1001") && page.contains("1002"), "{page}");
+        assert!(
+            !page.contains("order 1003") && !page.contains("81c3"),
+            "{page}"
+        );
+    }
+    let lookalikes = rig.metric("reconciled_lookalikes{shop=\"klompen\"}").await;
+    assert_eq!(lookalikes, Some(2));
+    let mut signs = Vec::new();
+    for order in ["1001", "1002", "1003"] {
+        let path = format!("/api/v1/checkouts?reference={order}");
+        let list = rig.until_json(&path, |_| true).await;
+        let one = &list["checkouts"][0];
+        let verdict = (one["verdict"].as_str(), one["reason"].as_str());
+        assert_eq!(verdict, (Some("settled"), Some("confirmed_by_shop")));
+        signs.push((one["id"].clone(), one["looks_like"].clone()));
+    }
+    assert_eq!((&signs[0].1, &signs[1].1), (&signs[1].0, &signs[0].0));
+    assert!(signs[2].1.is_null());
+    let path = format!("/api/v1/checkouts/{}", signs[0].0.as_str().unwrap());
+    let one = rig.until_json(&path, |_| true).await;
+    assert_eq!(one["looks_like"], signs[1].0);
+    rig.until_log("look like one purchase made twice", 1).await;
+    let log = std::fs::read_to_string(rig.log_path()).unwrap();
+    assert_eq!(log.matches("look like one purchase made twice").count(), 1);
+    assert!(rig.psp(|psp| psp.records().refunds.is_empty()));
+    rig.close().await;
+}
+
 pub(crate) async fn s059_an_authorisation_captured_twice_keeps_the_one_and_returns_the_other(
     psp: Psp,
 ) {

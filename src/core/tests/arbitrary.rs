@@ -226,7 +226,7 @@ prop_compose! {
         give_back in option::weighted(0.2, money()),
         (expires_at, created_at) in (option::of(time()), option::of(time())),
         claims in btree_set(payment(), 0..3),
-        locale in option::of("[a-z]{2}"),
+        (locale, customer) in (option::of("[a-z]{2}"), option::of("[a-c]")),
     ) -> OrderSnapshot {
         OrderSnapshot {
             reference: reference(),
@@ -239,6 +239,7 @@ prop_compose! {
             created_at,
             claims,
             locale,
+            customer,
         }
     }
 }

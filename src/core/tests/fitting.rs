@@ -164,6 +164,7 @@ fn s043_a_payment_counted_for_another_order_is_neither_waited_for_nor_read() {
             created_at: None,
             claims: [other].into(),
             locale: None,
+            customer: None,
         },
     )));
     let plan = world.run_for(Span::from_days(1));

@@ -112,6 +112,7 @@ fn a_made_up_name_that_an_order_claims_is_read_on() {
         created_at: None,
         claims: [ghost].into(),
         locale: None,
+        customer: None,
         terms: crate::core::order::Terms::default(),
     };
     world.observe(Fact::OrderSeen(Box::new(snapshot)));

@@ -343,6 +343,7 @@ fn a_claim_is_read_even_when_the_shop_says_nothing_else() {
             created_at: None,
             claims: [payment].into(),
             locale: None,
+            customer: None,
         },
     )));
     assert!(!world.plan().safe_to_retry);

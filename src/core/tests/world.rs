@@ -481,6 +481,7 @@ impl World {
             created_at: self.shop.created_at.filter(|_| is_known),
             claims: self.shop.claims.clone(),
             locale: None,
+            customer: None,
         }
     }
 

@@ -18,6 +18,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// Journal entries read in one go.
 const ENTRIES_PER_READ: u32 = 500;
@@ -69,7 +70,13 @@ pub async fn list(State(state): State<AdminState>, headers: HeaderMap, uri: Uri)
     let limit = filter.limit;
     filter.limit = limit.saturating_add(1);
     match state.store.checkouts(&filter).await {
-        Ok(rows) => list_answer(rows, limit, form, &uri, now),
+        Ok(rows) => {
+            let ids: Vec<CheckoutId> = rows.iter().map(|one| one.row.id.clone()).collect();
+            match state.store.twins(&ids).await {
+                Ok(twins) => list_answer(rows, &twins, limit, form, (&uri, now)),
+                Err(error) => store_problem(&error),
+            }
+        }
         Err(error) => store_problem(&error),
     }
 }
@@ -105,10 +112,10 @@ fn filter(parameters: &Parameters, now: Time) -> Result<CheckoutFilter, Problem>
 
 fn list_answer(
     mut rows: Vec<LoadedCheckout>,
+    twins: &BTreeMap<CheckoutId, CheckoutId>,
     limit: u32,
     form: Format,
-    uri: &Uri,
-    now: Time,
+    (uri, now): (&Uri, Time),
 ) -> Response {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let has_more = rows.len() > limit;
@@ -118,7 +125,11 @@ fn list_answer(
         .filter(|_| has_more)
         .map(|last| query::cursor((last.row.since, &last.row.id)));
     if form == Format::Json {
-        let checkouts = rows.iter().map(view::even_damaged).collect();
+        let shown = |one: &LoadedCheckout| CheckoutView {
+            looks_like: twins.get(&one.row.id).map(ToString::to_string),
+            ..view::even_damaged(one)
+        };
+        let checkouts = rows.iter().map(shown).collect();
         return format::json(&List {
             checkouts,
             next_cursor,
@@ -198,7 +209,10 @@ async fn tell(state: &AdminState, id: CheckoutId, after: i64) -> Result<Option<S
         return Ok(None);
     };
     let (entries, rest) = journal(state, &id, after).await?;
-    timeline::story(&loaded, &entries, rest, state.clock.now()).map(Some)
+    let mut story = timeline::story(&loaded, &entries, rest, state.clock.now())?;
+    let twins = state.store.twins(std::slice::from_ref(&id)).await?;
+    story.checkout.looks_like = twins.get(&id).map(ToString::to_string);
+    Ok(Some(story))
 }
 
 /// One checkout by our id.

@@ -10,6 +10,7 @@ use crate::core::time::{Span, Time};
 use crate::http::line::link;
 use crate::http::timeline::sentences::brake_words;
 use crate::http::words::{count, printable, relative, sums};
+use crate::store::Lookalike;
 use serde::Serialize;
 
 /// Deliveries or actions that wait longer than this are worth a look.
@@ -23,6 +24,8 @@ const BLIND: Span = Span::from_hours(1);
 
 /// Damaged checkouts named one by one.
 const DAMAGED_NAMED_MAX: usize = 20;
+/// Orders that look like another one named one by one.
+const LOOKALIKES_NAMED_MAX: usize = 10;
 
 /// Red, amber or green.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -82,6 +85,7 @@ pub(super) fn of(seen: &Seen, people: &People, now: Time) -> Vec<Concern> {
     all.extend(sweeps(seen, now));
     all.extend(unheard(seen));
     all.extend(wrong_mode(seen));
+    all.extend(lookalikes(seen));
     all.extend(set_aside(seen));
     all.extend(nobody_served(seen));
     all.sort_by_key(|concern| std::cmp::Reverse(concern.level));
@@ -254,6 +258,33 @@ fn wrong_mode(seen: &Seen) -> impl Iterator<Item = Concern> {
         );
         let list = list_link(&shop.row.shop, Verdict::Foreign);
         Concern::new(Level::Amber, text, Some(list))
+    })
+}
+
+/// Each pair once; where one order is like several, each of the others names it.
+fn lookalikes(seen: &Seen) -> impl Iterator<Item = Concern> {
+    let name = |one: &Lookalike| match &one.reference {
+        Some(reference) => printable(reference.as_str()),
+        None => one.checkout.to_string(),
+    };
+    let is_said = |one: &Lookalike| {
+        let mut all = seen.lookalikes.iter();
+        one.twin < one.checkout
+            && all.any(|other| other.checkout == one.twin && other.twin == one.checkout)
+    };
+    let each = seen.lookalikes.iter().filter(move |one| !is_said(one));
+    each.take(LOOKALIKES_NAMED_MAX).map(move |one| {
+        let twin = seen.lookalikes.iter();
+        let twin = twin.clone().find(|other| other.checkout == one.twin);
+        let text = format!(
+            "{}: order {} looks like a duplicate of order {}: same customer, {} each, paid within \
+             half an hour. Both stand and nothing goes back by itself; ask the customer.",
+            one.shop,
+            name(one),
+            twin.map_or_else(|| one.twin.to_string(), name),
+            one.amount,
+        );
+        Concern::new(Level::Amber, text, Some(link(one.checkout.as_str())))
     })
 }
 

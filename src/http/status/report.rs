@@ -15,7 +15,9 @@ use crate::http::line::Line;
 use crate::http::timeline::sentences::brake_words;
 use crate::http::view;
 use crate::http::words::{count, due, length, printable, relative, rfc3339, sums};
-use crate::store::{Backlog, LoadedCheckout, ShopRow, StoreError, SweepMark, VerdictCount};
+use crate::store::{
+    Backlog, LoadedCheckout, Lookalike, ShopRow, StoreError, SweepMark, VerdictCount,
+};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -36,6 +38,8 @@ pub struct Seen {
     pub backlog: Backlog,
     /// Sweep marks.
     pub marks: Vec<SweepMark>,
+    /// Settled orders of the last day that look like another one, latest first.
+    pub lookalikes: Vec<Lookalike>,
     /// The configured shops.
     pub shops: Vec<SeenShop>,
     /// The configured accounts.

@@ -3,7 +3,7 @@
 //!
 //! Knows its own books alone.
 
-use super::{SandboxShop, ShopOrder};
+use super::{SandboxShop, ShopOrder, Standing};
 use crate::core::money::Money;
 use crate::core::time::Time;
 use serde_json::{Value, json};
@@ -71,13 +71,27 @@ impl SandboxShop {
             .saturating_sub(share)
     }
 
-    /// The fields in which an order says more of its money than its amount.
+    /// From now on the shop says by this word who placed the order.
+    pub fn name_customer(&mut self, reference: &str, word: &str) {
+        self.customers.insert(reference.to_owned(), word.to_owned());
+    }
+
+    /// The fields in which an order says more than its amount.
     pub(super) fn terms(&self, reference: &str, order: &ShopOrder) -> Vec<(String, Value)> {
         let money = |minor: i64| json!(Money::new(minor, order.amount.currency()));
         let card = self.cards.get(reference);
         let card = card.map(|card| ("paid_otherwise".to_owned(), money(card.taken)));
         let share = self.shares.get(reference);
         let share = share.map(|share| ("give_back".to_owned(), money(*share)));
-        card.into_iter().chain(share).collect()
+        let customer = self.customers.get(reference);
+        let customer = customer.map(|word| ("customer".to_owned(), json!(word)));
+        let is_cancelled = order.standing == Standing::Cancelled;
+        let reason = order.reason.as_deref().unwrap_or("cancelled");
+        let end = is_cancelled.then(|| {
+            let fulfilled = ("fulfilled".to_owned(), json!(order.is_fulfilled));
+            [fulfilled, ("reason".to_owned(), json!(reason))]
+        });
+        let terms = card.into_iter().chain(share).chain(customer);
+        terms.chain(end.into_iter().flatten()).collect()
     }
 }

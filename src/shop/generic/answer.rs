@@ -190,6 +190,7 @@ fn snapshot(
         created_at: word.created_at.as_deref().map(parts::time).transpose()?,
         claims: std::collections::BTreeSet::new(),
         locale: None,
+        customer: None,
     })
 }
 

@@ -4,18 +4,24 @@
 //! agreed and wrong makes the whole event unreadable, because half of it may mislead.
 //!
 //! Beyond the required fields an event may carry `status` (one of pending, cancelled,
-//! confirmed), `paid_by`, `fulfilled` and `reason`, with the meaning they have in an answer.
+//! confirmed), `paid_by`, `fulfilled` and `reason`, with the meaning they have in an answer, and
+//! `customer`, of which a mark is kept.
 
 use super::parts::{self, Fault, Object, WrittenAmount, WrittenPayment};
-use crate::core::ids::Reference;
+use crate::core::ids::{Reference, ShopId};
 use crate::core::order::{OrderSnapshot, OrderStatus, Statement, Via};
 use crate::core::time::Time;
 use crate::wire::Unreadable;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
 
 /// Longest language tag kept, in bytes (RFC 5646, section 4.4.1).
 const LOCALE_BYTES_MAX: usize = 35;
+/// Longest word for a customer, in characters.
+const CUSTOMER_CHARACTERS_MAX: usize = 128;
+/// Hexadecimal digits kept of a customer's hash: 96 bits, enough to tell customers of a shop apart.
+const MARK_DIGITS: usize = 24;
 
 #[derive(Deserialize)]
 struct Envelope {
@@ -35,6 +41,7 @@ struct Content {
     created_at: Option<String>,
     payments: Option<Vec<Object<WrittenPayment>>>,
     locale: Option<String>,
+    customer: Option<String>,
     status: Option<String>,
     paid_by: Option<Vec<Object<WrittenPayment>>>,
     fulfilled: Option<bool>,
@@ -88,13 +95,20 @@ impl Kind {
 }
 
 /// Reads an event that reached us at `received_at`.
-pub(super) fn read(body: &[u8], received_at: Time) -> Result<OrderSnapshot, Unreadable> {
+pub(super) fn read(
+    shop: &ShopId,
+    body: &[u8],
+    received_at: Time,
+) -> Result<OrderSnapshot, Unreadable> {
     let envelope: Envelope = object(body, "the body")?;
     let kind = Kind::parse(&present(envelope.r#type, "type")?)?;
     let sent_at = time(&present(envelope.timestamp, "timestamp")?, "timestamp")?;
     let content = present(envelope.content, "data")?;
     let content: Content = object(content.get().as_bytes(), "data")?;
-    snapshot(kind, &content, sent_at.min(received_at), received_at)
+    let customer = content.customer.as_deref();
+    let customer = customer.map(|word| mark(shop, word)).transpose()?;
+    let read = snapshot(kind, &content, sent_at.min(received_at), received_at)?;
+    Ok(OrderSnapshot { customer, ..read })
 }
 
 fn snapshot(
@@ -145,7 +159,20 @@ fn snapshot(
         created_at: created_at.transpose()?,
         claims: payments(content.payments.as_deref(), "data.payments")?,
         locale: content.locale.clone().filter(|text| is_locale(text)),
+        customer: None,
     })
+}
+
+/// The mark of a customer: a hash, so that the shop's own word is not kept, of shop and word, so
+/// that two shops' customers never meet.
+fn mark(shop: &ShopId, word: &str) -> Result<String, Unreadable> {
+    let is_printable = !word.chars().any(char::is_control);
+    if word.is_empty() || word.chars().count() > CUSTOMER_CHARACTERS_MAX || !is_printable {
+        let detail = "data.customer is not 1 to 128 printable characters";
+        return Err(unreadable("bad_customer", detail));
+    }
+    let digest = hex::encode(Sha256::digest(format!("{shop}\n{word}")));
+    Ok(digest.chars().take(MARK_DIGITS).collect())
 }
 
 /// A language tag. Anything else is taken as not said: shops pass on what a browser sent, and

@@ -60,6 +60,7 @@ impl State {
         for commit in &unit.checkouts {
             self.apply_checkout(commit);
         }
+        self.see(&unit.sightings);
         for (id, disposition) in &unit.deliveries {
             self.pending.remove(id);
             if let Some(kept) = self.inbox.get_mut(id) {
@@ -150,6 +151,7 @@ impl State {
         };
         let past = self.checkouts.iter().filter(|(id, kept)| is_past(id, kept));
         let ids: Vec<CheckoutId> = past.map(|(id, _)| id.clone()).take(most).collect();
+        self.unsee(ids.iter());
         for id in &ids {
             self.checkouts.remove(id);
             self.journal.remove(id);

@@ -2,6 +2,7 @@
 //!
 //! Ordered maps only, so that the same calls give the same state.
 
+use super::likeness::KeptSighting;
 use crate::core::ids::{AccountId, ActionKey, CheckoutId, OrderRef, PaymentRef, ShopId};
 use crate::core::money::{Currency, Money};
 use crate::core::time::Time;
@@ -56,6 +57,7 @@ pub(super) struct State {
     pub(super) payments: BTreeMap<PaymentRef, CheckoutId>,
     pub(super) journal: BTreeMap<CheckoutId, BTreeMap<i64, Arc<JournalEntry>>>,
     pub(super) actions: BTreeMap<CheckoutId, BTreeMap<ActionKey, KeptAction>>,
+    pub(super) sightings: BTreeMap<CheckoutId, KeptSighting>,
     pub(super) last_token: u64,
     pub(super) tallies: BTreeMap<Bucket, (u64, i128)>,
     pub(super) shops: BTreeMap<ShopId, ShopRow>,

@@ -4,7 +4,7 @@
 //! transaction; any error drops all of it.
 
 use super::pack::{Arena, rows};
-use super::{guard, read_all, sql};
+use super::{guard, likeness, read_all, sql};
 use crate::core::ids::{CheckoutId, OrderRef, PaymentRef, Reference, ShopId};
 use crate::core::plan::Planned;
 use crate::store::admission::{Held, Known, judge, order};
@@ -181,6 +181,7 @@ async fn write(
         }
         add_standings(connection, changes).await?;
     }
+    likeness::write(connection, units).await?;
     write_dispositions(connection, units).await?;
     let tallies: Vec<_> = units.iter().flat_map(|unit| &unit.tallies).collect();
     guard::add_tallies(connection, &tallies).await?;

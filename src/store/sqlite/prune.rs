@@ -4,7 +4,7 @@
 
 use super::commit::{add_standings, run};
 use super::pack::rows;
-use super::{read_all, sql};
+use super::{likeness, read_all, sql};
 use crate::core::time::Time;
 use crate::store::rows::{RawStanding, minute};
 use crate::store::standing::StandingChanges;
@@ -108,6 +108,7 @@ async fn checkouts(
         return Ok(0);
     }
     add_standings(&mut *connection, changes).await?;
+    likeness::forget(&mut *connection, &rows(&ids)?).await?;
     delete_each(
         connection,
         &[

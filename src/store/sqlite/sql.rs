@@ -255,6 +255,36 @@ statements! {
          FROM jsonb_each($1) WHERE true \
          ON CONFLICT (shop, minute, kind, currency) DO UPDATE SET \
            count = count + excluded.count, high = high + excluded.high, low = low + excluded.low";
+    DELETE_SIGHTINGS =
+        "DELETE FROM sightings WHERE checkout IN (SELECT value FROM jsonb_each($1))";
+    FORGET_TWINS =
+        "UPDATE sightings SET twin = NULL WHERE twin IN (SELECT value FROM jsonb_each($1)) \
+         RETURNING checkout";
+    /// Rows: checkout, shop, mark, currency, minor, paid at.
+    INSERT_SIGHTINGS =
+        "INSERT INTO sightings (checkout, shop, mark, currency, minor, paid_at) \
+         SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5 \
+         FROM jsonb_each($1)";
+    /// Those of `$1`, and the lone ones that are like them, point to the latest other one that was
+    /// paid within `$2`.
+    PAIR_SIGHTINGS =
+        "UPDATE sightings AS l SET twin = ( \
+           SELECT o.checkout FROM sightings o WHERE o.shop = l.shop AND o.mark = l.mark \
+           AND o.currency = l.currency AND o.minor = l.minor \
+           AND o.paid_at BETWEEN l.paid_at - $2 AND l.paid_at + $2 AND o.checkout <> l.checkout \
+           ORDER BY o.paid_at DESC, o.checkout LIMIT 1) \
+         WHERE l.checkout IN ( \
+           SELECT o.checkout FROM jsonb_each($1) r CROSS JOIN sightings n ON n.checkout = r.value \
+           CROSS JOIN sightings o ON o.shop = n.shop AND o.mark = n.mark \
+           AND o.currency = n.currency AND o.minor = n.minor \
+           AND o.paid_at BETWEEN n.paid_at - $2 AND n.paid_at + $2 WHERE o.twin IS NULL)";
+    SELECT_LOOKALIKES =
+        "SELECT l.checkout, l.shop, c.reference, l.twin, l.currency, l.minor, l.paid_at \
+         FROM sightings l CROSS JOIN checkouts c ON c.id = l.checkout \
+         WHERE l.twin IS NOT NULL AND l.paid_at >= $1 ORDER BY l.paid_at DESC, l.checkout LIMIT $2";
+    SELECT_TWINS =
+        "SELECT checkout, twin FROM sightings \
+         WHERE twin IS NOT NULL AND checkout IN (SELECT value FROM jsonb_each($1))";
     /// Rows: shop, epoch. The greatest stays.
     RAISE_EPOCHS =
         "INSERT INTO shops (shop, epoch) SELECT value ->> 0, value ->> 1 \
@@ -424,7 +454,7 @@ mod tests {
     use sqlx::{AssertSqlSafe, Executor, Row, SqlSafeStr};
 
     /// Tables that grow with history, and their aliases here.
-    const GROWING: [&str; 14] = [
+    const GROWING: [&str; 18] = [
         "checkouts",
         "c",
         "journal",
@@ -439,6 +469,10 @@ mod tests {
         "k",
         "actions",
         "a",
+        "sightings",
+        "l",
+        "n",
+        "o",
     ];
     /// Indexes over what is pending, parked, due or leased: reading one of them whole is no more
     /// than the work there is.

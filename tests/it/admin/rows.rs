@@ -82,6 +82,7 @@ pub(super) fn said(status: OrderStatus, via: Via, at: Time) -> OrderSnapshot {
         created_at: None,
         claims: BTreeSet::new(),
         locale: None,
+        customer: None,
     }
 }
 

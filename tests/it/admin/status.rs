@@ -52,6 +52,7 @@ fn seen(rows: impl IntoIterator<Item = Made>) -> Seen {
         }],
         parts: Vec::new(),
         unheard: Vec::new(),
+        lookalikes: Vec::new(),
     }
 }
 

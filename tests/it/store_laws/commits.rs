@@ -266,6 +266,7 @@ pub(super) async fn a_unit_is_all_or_nothing(store: &Arc<dyn Store>) {
             amount: None,
         }],
         epochs: vec![(shop(), 7)],
+        sightings: vec![],
     };
     assert_eq!(commit(&**store, unit).await, Conflict);
     assert!(load(&**store, "c2").await.is_none());

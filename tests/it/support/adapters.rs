@@ -169,6 +169,7 @@ impl Shop for PlainShop {
             created_at: None,
             claims: [].into(),
             locale: None,
+            customer: None,
         })
     }
 

@@ -12,6 +12,7 @@ use reconciled::core::plan::{Reason, Verdict};
 use reconciled::core::time::Time;
 use reconciled::store::memory::MemoryStore;
 use reconciled::store::*;
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tokio::sync::{Notify, Semaphore, SemaphorePermit};
@@ -256,6 +257,19 @@ impl Store for FailingStore {
     async fn first_start(&self, account: &AccountId, now: Time) -> Result<Time, StoreError> {
         self.check()?;
         self.store.first_start(account, now).await
+    }
+
+    async fn lookalikes(&self, since: Time, limit: u32) -> Result<Vec<Lookalike>, StoreError> {
+        self.check()?;
+        self.store.lookalikes(since, limit).await
+    }
+
+    async fn twins(
+        &self,
+        checkouts: &[CheckoutId],
+    ) -> Result<BTreeMap<CheckoutId, CheckoutId>, StoreError> {
+        self.check()?;
+        self.store.twins(checkouts).await
     }
 
     async fn sweep_marks(&self) -> Result<Vec<SweepMark>, StoreError> {

@@ -401,6 +401,7 @@ impl World {
             expires_at: None,
             claims: BTreeSet::new(),
             locale: None,
+            customer: None,
             created_at: None,
             terms: crate::core::order::Terms::default(),
         }))

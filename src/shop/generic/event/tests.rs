@@ -46,6 +46,10 @@ fn said(status: OrderStatus, as_of: Time) -> Statement {
     }
 }
 
+fn read(body: &[u8], received_at: Time) -> Result<OrderSnapshot, Unreadable> {
+    super::read(&ShopId::parse("klompen").unwrap(), body, received_at)
+}
+
 fn code(body: &str) -> &'static str {
     read(body.as_bytes(), received()).unwrap_err().code
 }
@@ -63,6 +67,7 @@ fn a_pending_order_brings_amount_expiry_payments_and_language() {
         created_at: None,
         claims: payments(&["pi_123"]),
         locale: Some("nl-NL".to_owned()),
+        customer: None,
     };
     assert_eq!(read(PENDING.as_bytes(), received()), Ok(expected));
 }
@@ -314,4 +319,28 @@ fn x01_the_hour_that_comes_twice_is_told_apart_by_its_offset() {
 /// One hour.
 fn hour() -> crate::core::time::Span {
     crate::core::time::Span::from_hours(1)
+}
+
+#[test]
+fn a_customer_is_kept_as_a_mark_of_shop_and_word_and_a_bad_word_is_refused() {
+    let body =
+        |word: &str| PENDING.replace(r#""locale""#, &format!(r#""customer": {word}, "locale""#));
+    let mark = |shop: &str, word: &str| {
+        let shop = ShopId::parse(shop).unwrap();
+        let body = body(&format!("\"{word}\""));
+        super::read(&shop, body.as_bytes(), received())
+            .unwrap()
+            .customer
+    };
+    let known = mark("klompen", "k-81c3").unwrap();
+    assert_eq!(known.len(), 24);
+    assert!(!known.contains("81c3"), "{known}");
+    assert_eq!(mark("klompen", "k-81c3"), Some(known.clone()));
+    assert_ne!(mark("klompen", "k-81c4"), Some(known.clone()));
+    assert_ne!(mark("kaas", "k-81c3"), Some(known));
+    assert!(mark("klompen", &"k".repeat(128)).is_some());
+    let long = format!("\"{}\"", "k".repeat(129));
+    for word in ["\"\"", "\"a\\nb\"", &long] {
+        assert_eq!(code(&body(word)), "bad_customer", "{word}");
+    }
 }
