@@ -386,7 +386,10 @@ async fn an_unanswered_refund_is_repeated_under_its_key_and_done_by_its_event_al
         carried.map(|(_, _, key)| key.clone()).collect()
     });
     assert_eq!(keys.len(), 1, "{keys:?}");
-    only_refund(&rig);
+    // All of it goes back as a reversal, which is right whatever became of the payment.
+    let refund = only_refund(&rig);
+    let notes = rig.psp(|psp| psp.records().refunds[&refund].metadata.clone());
+    assert!(notes.contains_key("reversal"), "{notes:?}");
     rig.world().with(|world, now| world.psp.finish_refunds(now));
     rig.returns_once("1001").await;
     assert_eq!(refund_calls(&rig, "1001"), 2);
