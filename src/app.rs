@@ -6,7 +6,7 @@ mod origin;
 mod parts;
 mod rooms;
 
-pub use rooms::{ReplayDesk, policies_of, roster_of};
+pub use rooms::{ReplayDesk, adapter_of, policies_of, roster_of};
 
 use crate::clock::Clock;
 use crate::config::{Config, Listen, StoreUrl, Surroundings};

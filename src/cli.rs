@@ -57,7 +57,8 @@ pub struct Cli {
 pub enum Command {
     /// Run the daemon
     Serve,
-    /// Check the configuration and show what would run; touches nothing
+    /// Check the configuration and show what would run; touches nothing. With --online also ask
+    /// the PSPs about their keys
     Check(check::Args),
     /// Play real trouble between the real daemon, a sandbox PSP and a sandbox shop
     Demo(demo::Args),
@@ -97,7 +98,7 @@ pub fn run() -> ExitCode {
 
 fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     match &cli.command {
-        Command::Check(args) => check::run(args, &cli.config),
+        Command::Check(args) => runtime()?.block_on(check::run(args, &cli.config)),
         Command::Demo(args) => demo::run(args.clone()),
         Command::Serve => {
             let inherited = lifecycle::inherited_sockets()?;

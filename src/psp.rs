@@ -4,6 +4,7 @@
 //! is one new file here, its fixtures, one line in the registry and one row in the README.
 
 pub mod adyen;
+pub mod inquiry;
 mod json;
 pub mod mollie;
 pub mod multisafepay;
@@ -21,6 +22,7 @@ pub use crate::wire::{
     Failure, RawDelivery, Rejection, Unreadable, Verification, is_usual_signature_field,
 };
 use crate::wire::{Reply, Request};
+use inquiry::{Findings, Inquiry, Needs};
 
 /// What a verified delivery says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -209,6 +211,12 @@ pub trait Psp: Send + Sync + 'static {
 
     /// The PSP answered `401`: what it was shown is worth nothing any more.
     fn signed_out(&self) {}
+
+    /// The next question of `check --online`, given the replies so far. None of them changes
+    /// anything at the PSP.
+    fn inquire(&self, needs: Needs, _now: Time, _replies: &[Reply]) -> Inquiry {
+        Inquiry::Done(Findings::cannot_be_asked(needs))
+    }
 
     /// The next step of an exchange that began at `asked_at`, given the replies so far.
     fn step(&self, ask: &PspAsk, asked_at: Time, replies: &[Reply]) -> Step;

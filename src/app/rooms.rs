@@ -78,6 +78,11 @@ pub fn policies_of(config: &Config) -> anyhow::Result<BTreeMap<ShopId, Policy>> 
     Ok(policies)
 }
 
+/// The adapter of an account, for asking about the account itself: its age does not matter there.
+pub fn adapter_of(id: &AccountId, account: &AccountConfig) -> anyhow::Result<Arc<dyn Psp>> {
+    Ok(account_entry(id, account, Time::default())?.adapter)
+}
+
 fn account_entry(
     id: &AccountId,
     account: &AccountConfig,

@@ -1,6 +1,8 @@
 //! `reconciled check`: validates the configuration and shows what would run.
 //!
-//! Touches nothing: no store, no network.
+//! Touches nothing: no store and, without `--online`, no network.
+
+mod online;
 
 use super::EXIT_CONFIG;
 use crate::config::{Config, Surroundings, check};
@@ -14,14 +16,18 @@ pub struct Args {
     /// JSON instead of text
     #[arg(long)]
     pub json: bool,
+    /// Also ask each PSP whether the key works, has the rights needed and is of the mode
+    /// configured; changes nothing there
+    #[arg(long)]
+    pub online: bool,
 }
 
-/// Checks the file. Exit 0, or 78 with every problem listed.
-pub fn run(args: &Args, path: &Path) -> anyhow::Result<ExitCode> {
+/// Checks the file and, where asked for, the accounts. Exit 0, 78 with every problem of the file
+/// listed, 1 when a PSP said no, 69 when one could not be asked.
+pub async fn run(args: &Args, path: &Path) -> anyhow::Result<ExitCode> {
     let mut out = std::io::stdout();
-    match Config::load(path, &Surroundings::of_process()) {
-        Ok(config) if args.json => writeln!(out, "{:#}", check::json(&config))?,
-        Ok(config) => write!(out, "{}", check::text(&config))?,
+    let config = match Config::load(path, &Surroundings::of_process()) {
+        Ok(config) => config,
         Err(errors) => {
             if args.json {
                 writeln!(out, "{:#}", errors.json())?;
@@ -30,6 +36,24 @@ pub fn run(args: &Args, path: &Path) -> anyhow::Result<ExitCode> {
             }
             return Ok(ExitCode::from(EXIT_CONFIG));
         }
+    };
+    let asked = match args.online {
+        true => Some(online::ask(&config).await?),
+        false => None,
+    };
+    if args.json {
+        let mut shown = check::json(&config);
+        if let (Some(asked), Some(fields)) = (&asked, shown.as_object_mut()) {
+            fields.insert("online".to_owned(), online::json(asked));
+        }
+        writeln!(out, "{shown:#}")?;
+    } else {
+        write!(out, "{}", check::text(&config))?;
+        if let Some(asked) = &asked {
+            write!(out, "\n{}", online::text(asked))?;
+        }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(asked.map_or(ExitCode::SUCCESS, |asked| {
+        ExitCode::from(online::exit_code(&asked))
+    }))
 }

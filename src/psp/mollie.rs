@@ -14,6 +14,7 @@ mod answer;
 mod ask;
 mod event;
 mod ident;
+mod inquire;
 mod list;
 mod objects;
 mod signature;
@@ -21,6 +22,7 @@ mod statement;
 #[cfg(test)]
 mod tests;
 
+use super::inquiry::{Inquiry, Needs};
 use super::rules::AccountRules;
 use super::{Acknowledgement, Psp, PspAsk, RawDelivery, Reading, Step, Unreadable, Verification};
 use crate::core::ids::AccountId;
@@ -130,6 +132,10 @@ impl Psp for Mollie {
 
     fn pays_late(&self) -> Span {
         PAID_LATE_MAX
+    }
+
+    fn inquire(&self, needs: Needs, _: Time, replies: &[Reply]) -> Inquiry {
+        inquire::next(self, needs, replies)
     }
 
     fn step(&self, ask: &PspAsk, asked_at: Time, replies: &[Reply]) -> Step {

@@ -14,6 +14,7 @@
 
 mod answer;
 mod ask;
+mod inquire;
 mod notice;
 mod order_id;
 mod signature;
@@ -21,6 +22,7 @@ mod statement;
 #[cfg(test)]
 mod tests;
 
+use super::inquiry::{Inquiry, Needs};
 use super::rules::AccountRules;
 use super::{Acknowledgement, Psp, PspAsk, RawDelivery, Reading, Step, Unreadable, Verification};
 use crate::core::ids::AccountId;
@@ -130,6 +132,10 @@ impl Psp for MultiSafepay {
 
     fn listings(&self) -> u8 {
         ask::LISTINGS
+    }
+
+    fn inquire(&self, needs: Needs, _: Time, replies: &[Reply]) -> Inquiry {
+        inquire::next(self, needs, replies)
     }
 
     fn step(&self, ask: &PspAsk, asked_at: Time, replies: &[Reply]) -> Step {

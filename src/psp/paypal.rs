@@ -13,6 +13,7 @@ mod answer;
 mod ask;
 pub mod certificate;
 mod event;
+mod inquire;
 mod keys;
 mod list;
 mod look;
@@ -24,6 +25,7 @@ mod statement;
 mod tests;
 mod token;
 
+use super::inquiry::{Inquiry, Needs};
 use super::rules::AccountRules;
 use super::{Acknowledgement, Psp, PspAsk, RawDelivery, Reading, Step, Unreadable, Verification};
 use crate::core::ids::{AccountId, ExternalRef, PaymentRef};
@@ -189,6 +191,10 @@ impl Psp for Paypal {
 
     fn signed_out(&self) {
         self.session.sign_out();
+    }
+
+    fn inquire(&self, needs: Needs, now: Time, replies: &[Reply]) -> Inquiry {
+        inquire::next(self, needs, now, replies)
     }
 
     fn step(&self, ask: &PspAsk, asked_at: Time, replies: &[Reply]) -> Step {

@@ -9,6 +9,7 @@ mod answer;
 mod ask;
 mod event;
 mod form;
+mod inquire;
 mod list;
 mod objects;
 mod signature;
@@ -16,6 +17,7 @@ mod statement;
 #[cfg(test)]
 mod tests;
 
+use super::inquiry::{Inquiry, Needs};
 use super::rules::AccountRules;
 use super::{Acknowledgement, Psp, PspAsk, RawDelivery, Reading, Step, Unreadable, Verification};
 use crate::core::ids::AccountId;
@@ -119,6 +121,10 @@ impl Psp for Stripe {
 
     fn listings(&self) -> u8 {
         list::LISTINGS
+    }
+
+    fn inquire(&self, needs: Needs, _: Time, replies: &[Reply]) -> Inquiry {
+        inquire::next(self, needs, replies)
     }
 
     fn step(&self, ask: &PspAsk, asked_at: Time, replies: &[Reply]) -> Step {

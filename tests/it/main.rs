@@ -10,6 +10,7 @@
 
 mod admin;
 mod breaker;
+mod check_online;
 mod commands;
 mod every_psp;
 mod http_intake;

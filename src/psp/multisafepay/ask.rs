@@ -86,7 +86,7 @@ impl MultiSafepay {
         step.unwrap_or_else(|failure| Step::Done(PspAnswer::Failed(failure)))
     }
 
-    fn get(&self, path: &str) -> Step {
+    pub(super) fn get(&self, path: &str) -> Step {
         Step::Send(self.request(Method::Get, path, Vec::new()))
     }
 

@@ -262,6 +262,8 @@ pub(super) struct Token {
     pub(super) token_type: String,
     /// Seconds.
     pub(super) expires_in: u64,
+    /// Words that say what it may be used for.
+    pub(super) scope: Option<String>,
 }
 
 /// Reads an RFC 3339 time; also with an offset written without a colon, as the transaction

@@ -28,6 +28,7 @@ enum State {
     Out,
     In {
         bearer: SecretString,
+        scope: String,
         until: Time,
     },
     Refused {
@@ -97,6 +98,14 @@ impl Session {
         result
     }
 
+    /// What the token may be used for, by PayPal's own word; empty where it said nothing.
+    pub(super) fn scope(&self) -> String {
+        match &*self.state() {
+            State::In { scope, .. } => scope.clone(),
+            State::Out | State::Refused { .. } => String::new(),
+        }
+    }
+
     /// Forgets the token.
     pub(super) fn sign_out(&self) {
         *self.state() = State::Out;
@@ -153,6 +162,7 @@ fn token(reply: &Reply, now: Time) -> Result<State, Failure> {
     let margin = MARGIN.min(Span::from_micros(life.micros().checked_div(2).unwrap_or(0)));
     Ok(State::In {
         bearer: SecretString::from(token.access_token),
+        scope: token.scope.unwrap_or_default(),
         until: now.plus(life).minus(margin),
     })
 }

@@ -45,6 +45,8 @@ pub enum PspCall {
     Token,
     /// Get a certificate that deliveries are signed with.
     Certificate,
+    /// Read or list where deliveries go.
+    Webhooks,
     /// Read a report.
     Report,
     /// Anything else.

@@ -200,7 +200,8 @@ impl Dialect for Paypal {
             | Route::Disputes
             | Route::Dispute(_)
             | Route::Events
-            | Route::Transactions => {}
+            | Route::Transactions
+            | Route::Webhook(_) => {}
         }
         match self.admitted(ledger, request, now) {
             Ok(Some(replayed)) => return replayed,

@@ -38,6 +38,7 @@ pub(super) enum Route<'a> {
     Dispute(&'a str),
     Events,
     Transactions,
+    Webhook(&'a str),
 }
 
 impl<'a> Route<'a> {
@@ -61,6 +62,7 @@ impl<'a> Route<'a> {
             (Method::Get, ["v1", "customer", "disputes"]) => Some(Route::Disputes),
             (Method::Get, ["v1", "customer", "disputes", id]) => Some(Route::Dispute(id)),
             (Method::Get, ["v1", "notifications", "webhooks-events"]) => Some(Route::Events),
+            (Method::Get, ["v1", "notifications", "webhooks", id]) => Some(Route::Webhook(id)),
             (Method::Get, ["v1", "reporting", "transactions"]) => Some(Route::Transactions),
             (Method::Get | Method::Post | Method::Delete | Method::Patch, _) => None,
         }
@@ -79,6 +81,7 @@ impl<'a> Route<'a> {
             Route::Disputes | Route::Dispute(_) => PspCall::Disputes,
             Route::Events if is_filtered => PspCall::Events,
             Route::Events | Route::Transactions => PspCall::List,
+            Route::Webhook(_) => PspCall::Webhooks,
         }
     }
 
@@ -96,7 +99,8 @@ impl<'a> Route<'a> {
             | Route::Certificate(_)
             | Route::Disputes
             | Route::Events
-            | Route::Transactions => None,
+            | Route::Transactions
+            | Route::Webhook(_) => None,
         }
     }
 }
@@ -129,6 +133,7 @@ impl Endpoints<'_> {
             Route::Disputes => Some(disputes(&view, &form)?),
             Route::Events => Some(events(&view, &form)?),
             Route::Transactions => Some(transactions(&view, &form, now)?),
+            Route::Webhook(id) => webhook(&view, id),
             Route::Token | Route::Certificate(_) => None,
         };
         let shown = shown.ok_or_else(Refusal::unknown)?;
@@ -220,6 +225,16 @@ impl Endpoints<'_> {
         let shown = view.authorization(id).ok_or_else(Refusal::unknown)?;
         Ok(json_response(200, &shown))
     }
+}
+
+/// The app has one webhook.
+fn webhook(view: &View<'_>, id: &str) -> Option<Value> {
+    let account = view.ledger.kind.account;
+    let url = format!("https://pay.klompen.example/webhooks/{account}");
+    let events = ["PAYMENT.CAPTURE.COMPLETED", "PAYMENT.CAPTURE.REFUNDED"];
+    let events: Vec<Value> = events.iter().map(|name| json!({"name": name})).collect();
+    let is_known = view.ledger.setup().webhook_secret == id;
+    is_known.then(|| json!({"id": id, "url": url, "event_types": events, "links": []}))
 }
 
 fn disputes(view: &View<'_>, form: &Form) -> Result<Value, Refusal> {

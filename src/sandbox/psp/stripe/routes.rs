@@ -13,7 +13,12 @@ use crate::sandbox::psp::form::Form;
 use crate::sandbox::psp::ledger::{Ledger, NewRefund};
 use crate::sandbox::psp::records::{Payment, PaymentStatus, Records};
 use crate::wire::{Method, Request};
-use serde_json::Value;
+use serde_json::{Value, json};
+
+/// The last part of the address that lists webhook endpoints.
+const WEBHOOKS: &str = "webhook_endpoints";
+/// An endpoint of another program at the same account; its address lets anybody in.
+const OTHERS_WEBHOOK: &str = "https://hooks.example/services/sandbox-secret-of-another";
 
 type Outcome = Result<Value, Refusal>;
 
@@ -34,6 +39,7 @@ pub(super) enum Route<'a> {
     Dispute(&'a str),
     Events,
     Event(&'a str),
+    Webhooks,
 }
 
 impl<'a> Route<'a> {
@@ -54,6 +60,7 @@ impl<'a> Route<'a> {
             (Method::Get, ["disputes", id]) => Some(Route::Dispute(id)),
             (Method::Get, ["events"]) => Some(Route::Events),
             (Method::Get, ["events", id]) => Some(Route::Event(id)),
+            (Method::Get, [WEBHOOKS]) => Some(Route::Webhooks),
             (Method::Get | Method::Post | Method::Delete | Method::Patch, _) => None,
         }
     }
@@ -72,6 +79,7 @@ impl<'a> Route<'a> {
             Route::Refund(_) => PspCall::FetchRefund,
             Route::Disputes | Route::Dispute(_) => PspCall::Disputes,
             Route::Events | Route::Event(_) => PspCall::Events,
+            Route::Webhooks => PspCall::Webhooks,
         }
     }
 
@@ -91,7 +99,8 @@ impl<'a> Route<'a> {
             | Route::CreateRefund
             | Route::Refunds
             | Route::Disputes
-            | Route::Events => None,
+            | Route::Events
+            | Route::Webhooks => None,
         }
     }
 }
@@ -186,6 +195,7 @@ impl Endpoints<'_> {
                 let event = event.ok_or_else(|| Refusal::missing(id, "id"))?;
                 Ok(read_back(&event.body))
             }
+            Route::Webhooks => self.list_webhooks(query),
         }
     }
 
@@ -193,6 +203,23 @@ impl Endpoints<'_> {
     fn intent(&self, id: &str, param: &str) -> Result<&Payment, Refusal> {
         let intent = self.ledger.payment(id);
         intent.ok_or_else(|| Refusal::missing(id, param))
+    }
+
+    /// Ours, and one of somebody else whose address is a secret.
+    fn list_webhooks(&self, query: &str) -> Outcome {
+        Fields::parse(query, &known(&[]))?;
+        let endpoint = |id: &str, url: &str, events: &[&str]| {
+            json!({"id": id, "object": "webhook_endpoint", "url": url, "status": "enabled",
+                   "livemode": self.ledger.setup().is_live, "enabled_events": events})
+        };
+        let account = self.ledger.kind.account;
+        let ours = format!("https://pay.klompen.example/webhooks/{account}");
+        let events = ["payment_intent.succeeded", "refund.updated"];
+        let shown = vec![
+            endpoint("we_sandbox1", &ours, &events),
+            endpoint("we_sandbox2", OTHERS_WEBHOOK, &["*"]),
+        ];
+        Ok(list(&format!("/v1/{WEBHOOKS}"), shown, false))
     }
 
     fn list_intents(&self, query: &str) -> Outcome {
