@@ -5,6 +5,7 @@
 
 mod calls;
 mod deliveries;
+mod inquire;
 mod lists;
 mod noise;
 mod payments;

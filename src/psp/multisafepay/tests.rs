@@ -4,6 +4,7 @@
 //! own; the orders here are made up.
 
 mod calls;
+mod inquire;
 mod notices;
 
 use super::MultiSafepay;

@@ -6,6 +6,7 @@
 mod calls;
 mod certificates;
 mod events;
+mod inquire;
 mod lists;
 mod mutations;
 mod refunds;

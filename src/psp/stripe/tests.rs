@@ -5,6 +5,7 @@
 
 mod calls;
 mod events;
+mod inquire;
 mod mutations;
 mod signatures;
 
