@@ -5,7 +5,7 @@
 use crate::support::Rig;
 use crate::support::asking::Said;
 use reconciled::sandbox::fault::{Aim, Fault, Symptom, Times};
-use reconciled::sandbox::psp::{KINDS, Kind, PspCall};
+use reconciled::sandbox::psp::{Ability, KINDS, Kind, PspCall};
 use reconciled::sandbox::rig::eur;
 use serde_json::Value;
 
@@ -17,6 +17,14 @@ async fn prepared(kind: &'static Kind) -> Rig {
 
 fn kind(word: &str) -> &'static Kind {
     Kind::find(word).unwrap()
+}
+
+/// The PSPs that have a question which changes nothing.
+fn askable() -> impl Iterator<Item = &'static Kind> {
+    KINDS
+        .iter()
+        .copied()
+        .filter(|kind| kind.has(Ability::Fetch))
 }
 
 fn account(kind: &Kind, said: &Said) -> Value {
@@ -39,7 +47,7 @@ fn shows_no_secret(kind: &Kind, said: &Said) {
 
 #[tokio::test]
 async fn a_key_that_works_is_called_so_at_every_psp_and_nothing_is_changed_there() {
-    for kind in KINDS.iter().copied() {
+    for kind in askable() {
         let rig = prepared(kind).await;
         rig.pay("1001", eur(5_995));
         let said = rig.command(&ONLINE).await;
@@ -75,6 +83,18 @@ async fn a_key_that_works_is_called_so_at_every_psp_and_nothing_is_changed_there
 }
 
 #[tokio::test]
+async fn a_psp_without_a_harmless_question_is_not_asked_and_its_key_not_judged() {
+    let kind = kind("adyen");
+    assert!(!askable().any(|one| one.word == kind.word));
+    let rig = prepared(kind).await;
+    let said = rig.command(&ONLINE).await;
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert_eq!(says(kind, &said, "key"), "cannot_be_asked", "{said:?}");
+    assert!(rig.psp(|psp| psp.calls().is_empty()));
+    rig.close().await;
+}
+
+#[tokio::test]
 async fn without_online_no_psp_is_asked_anything() {
     for kind in KINDS.iter().copied() {
         let rig = prepared(kind).await;
@@ -88,7 +108,7 @@ async fn without_online_no_psp_is_asked_anything() {
 
 #[tokio::test]
 async fn a_wrong_key_is_the_psps_no_at_every_psp() {
-    for kind in KINDS.iter().copied() {
+    for kind in askable() {
         let rig = prepared(kind).await;
         rig.psp(|psp| psp.change_api_key("test_anotherKey"));
         let said = rig.command(&ONLINE).await;
@@ -102,7 +122,7 @@ async fn a_wrong_key_is_the_psps_no_at_every_psp() {
 
 #[tokio::test]
 async fn a_key_without_the_right_to_read_is_told_from_a_wrong_one_at_every_psp() {
-    for kind in KINDS.iter().copied() {
+    for kind in askable() {
         let rig = prepared(kind).await;
         let aim = Aim::kind(PspCall::List);
         rig.psp(|psp| psp.lay(aim, Times::Always, Fault::status(403)));
@@ -116,7 +136,7 @@ async fn a_key_without_the_right_to_read_is_told_from_a_wrong_one_at_every_psp()
 
 #[tokio::test]
 async fn a_psp_that_cannot_be_reached_or_talks_nonsense_is_no_no_and_ends_with_69() {
-    for kind in KINDS.iter().copied() {
+    for kind in askable() {
         let rig = prepared(kind).await;
         let faults = [
             Fault::status(503),
@@ -219,7 +239,7 @@ async fn a_webhook_that_paypal_does_not_know_is_a_no() {
 
 #[tokio::test]
 async fn a_shop_that_only_watches_needs_no_right_to_refund() {
-    for kind in KINDS.iter().copied() {
+    for kind in askable() {
         let rig = Rig::prepare_at_with(kind, |setup| setup.shop("mode", "\"observe\"")).await;
         let said = rig.command(&ONLINE).await;
         assert_eq!(said.code, Some(0), "{said:?}");
