@@ -198,8 +198,7 @@ pub(super) fn build(
         match verdict::decide(working, released, rules, now) {
             Ok(Some(decided)) => {
                 unit.tallies.extend(decided.tallies);
-                let sighted = decided.sighted.map(|sighting| (id.clone(), sighting));
-                unit.sightings.extend(sighted);
+                unit.sightings.extend(decided.sighted);
                 unit.checkouts.push(decided.commit);
                 breaches.extend(decided.breach.map(|breach| Breached {
                     checkout: id.clone(),

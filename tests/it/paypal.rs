@@ -108,7 +108,7 @@ fn forged(text: &str, genuine: &[u8]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_body_forged_to_the_checksum_of_a_genuine_one_is_accepted_and_changes_nothing() {
+async fn s001_a_body_forged_to_the_checksum_of_a_genuine_one_is_accepted_and_changes_nothing() {
     let rig = Rig::raise_at(paypal()).await;
     rig.place("1001", eur(PRICE));
     rig.until_verdict("1001", "open").await;
