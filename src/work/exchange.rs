@@ -44,7 +44,10 @@ pub async fn exchange(
     for _ in 0..EXCHANGE_STEPS_MAX {
         match signed_in(crew, psp, until).await {
             Ok(sign) => is_alive = both(is_alive, sign),
-            Err((failure, sign)) => return (PspAnswer::Failed(failure), both(is_alive, sign)),
+            Err((failure, sign)) => {
+                let failure = not_signed_in(failure, &replies);
+                return (PspAnswer::Failed(failure), both(is_alive, sign));
+            }
         }
         match psp.step(ask, asked_at, &replies) {
             Step::Done(answer) => return (answer, is_alive),
@@ -64,6 +67,16 @@ pub async fn exchange(
     }
     let failure = Failure::Unclear("exchange_too_long".to_owned());
     (PspAnswer::Failed(failure), Some(true))
+}
+
+/// Nothing was asked when the first sign-in failed; but a sign-in between two calls says nothing of
+/// the call before it, which may have moved money.
+fn not_signed_in(failure: Failure, replies: &[Reply]) -> Failure {
+    if replies.is_empty() {
+        failure
+    } else {
+        Failure::Unclear(failure.code().to_owned())
+    }
 }
 
 /// What two calls show together: a sign of life only when neither failed.
@@ -107,4 +120,19 @@ async fn send(crew: &Crew, request: Request, until: Time) -> Reply {
 
 fn is_signed_out(reply: &Reply) -> bool {
     reply.as_ref().is_ok_and(|response| response.status == 401)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::CallError;
+
+    #[test]
+    fn a_sign_in_that_fails_after_a_call_leaves_open_what_that_call_did() {
+        let failure = || Failure::NotSent("dns".to_owned());
+        assert_eq!(not_signed_in(failure(), &[]), failure());
+        let made = [Err(CallError::Unclear("timeout"))];
+        let unclear = Failure::Unclear("dns".to_owned());
+        assert_eq!(not_signed_in(failure(), &made), unclear);
+    }
 }
