@@ -186,7 +186,8 @@ impl Engine {
             match result {
                 Committed::Done => {
                     workspace.keep(&unit, &self.decoded);
-                    self.count_captures(&unit, told_by(&group, inputs));
+                    let told = group.inputs.iter().filter_map(|index| inputs.get(*index));
+                    self.count_captures(&unit, told_by(told.copied()));
                     breaches.iter().for_each(|breached| self.alert(breached));
                     fill(&mut outcomes, &group, group_outcomes);
                 }
@@ -286,17 +287,18 @@ impl Engine {
     }
 }
 
-/// Who told what a group of inputs taught; a sender's own word before what we asked for.
-fn told_by(group: &Group, inputs: &[&Input]) -> &'static str {
-    let members = group.inputs.iter().filter_map(|index| inputs.get(*index));
-    let mut told_by = "sweep";
+/// Who told of a payment in a group of inputs: a PSP's own word before a sweep, and a sweep before
+/// an answer, since most answers and all words of a shop say nothing of payments.
+fn told_by<'i>(members: impl Iterator<Item = &'i Input>) -> &'static str {
+    let mut told_by = "read";
     for input in members {
         match input {
-            Input::Delivery(_) => return "delivery",
-            Input::Report(_) | Input::Due(_) | Input::Ruled(_) | Input::Told { .. } => {
-                told_by = "read";
-            }
-            Input::Swept(_) => {}
+            Input::Delivery(row) => match &row.delivery.sender {
+                Sender::Psp(_) => return "delivery",
+                Sender::Shop(_) => {}
+            },
+            Input::Swept(_) => told_by = "sweep",
+            Input::Report(_) | Input::Due(_) | Input::Ruled(_) | Input::Told { .. } => {}
         }
     }
     told_by

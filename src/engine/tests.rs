@@ -4,13 +4,13 @@
 
 use super::*;
 use crate::core::fact::{Fact, Ruling, RulingKind};
-use crate::core::ids::{ActionKey, CheckoutId};
+use crate::core::ids::{AccountId, ActionKey, CheckoutId, ShopId};
 use crate::core::plan::{Action, Plan, Planned, Reason, Verdict};
 use crate::core::time::{Span, Time};
 use crate::desk::DeskError;
 use crate::store::memory::MemoryStore;
 use crate::store::sample::{self, eur, minute, pay, policy, seen};
-use crate::store::{CheckoutFilter, LoadedCheckout, journal};
+use crate::store::{CheckoutFilter, Delivery, LoadedCheckout, NewDelivery, Sender, journal};
 use prometheus_client::registry::Registry;
 use std::io::Write;
 use std::sync::Mutex;
@@ -221,4 +221,41 @@ async fn a_plan_that_keeps_the_promises_is_committed_as_it_is() {
         (Verdict::Held, Reason::UnreferencedHeld)
     );
     assert_eq!(row.version, 2);
+}
+
+fn delivered_by(sender: Sender) -> Input {
+    Input::Delivery(Delivery {
+        id: 1,
+        delivery: NewDelivery {
+            sender,
+            delivery_id: "evt_1".to_owned(),
+            received_at: minute(0),
+            is_signed: true,
+            body: b"{}".to_vec(),
+        },
+    })
+}
+
+#[test]
+fn a_capture_is_learned_from_the_psps_own_word_then_from_a_sweep_and_never_from_a_shop() {
+    let psp = || delivered_by(Sender::Psp(AccountId::parse("stripe_nl").unwrap()));
+    let shop = || delivered_by(Sender::Shop(ShopId::parse("klompen").unwrap()));
+    let due = || Input::Due(CheckoutId::parse("c1").unwrap());
+    let swept = || {
+        let (done, _) = tokio::sync::oneshot::channel();
+        Input::Swept(input::Swept {
+            account: AccountId::parse("stripe_nl").unwrap(),
+            payments: Vec::new(),
+            hints: Vec::new(),
+            done,
+        })
+    };
+    for (told, by) in [
+        (vec![swept(), shop(), psp()], "delivery"),
+        (vec![swept(), shop()], "sweep"),
+        (vec![shop(), due(), swept()], "sweep"),
+        (vec![shop(), due()], "read"),
+    ] {
+        assert_eq!(told_by(told.iter()), by, "{told:?}");
+    }
 }
