@@ -90,16 +90,14 @@ pub(super) fn run(
     Ok(stand)
 }
 
-/// The question stays while the checkout is held, once an hour: the shop may come to say yes.
+/// The question stays while the checkout is held, once an hour, after a look of its own: the shop
+/// may come to say yes, or have confirmed by itself meanwhile.
 fn again_slowly(draft: &mut Draft<'_>, key: &str, ask: &Ask, action: Action) {
-    let order = &draft.checkout.order;
     let ended = ask.ended.as_ref().map_or(draft.now, |ended| ended.at);
-    let last = Some(ended).max(order.last_answer_at).unwrap_or(ended);
-    let next = last.plus(ASK_WHILE_HELD_EVERY);
-    if ask.is_unclear() && !was_answered_after(order.latest(), ended) {
-        draft.look_up(next);
-    } else {
-        draft.want(key, action, next);
+    let next = ended.plus(ASK_WHILE_HELD_EVERY);
+    match freshly_said(draft, next) {
+        Some(said) => draft.want(key, action, said.as_of),
+        None => draft.look_up(next),
     }
 }
 

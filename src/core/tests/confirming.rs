@@ -358,3 +358,25 @@ fn a_shop_that_stumbles_every_few_hours_and_never_decides_is_held_all_the_same()
     assert!(reasons.contains(&Reason::PatienceExhausted), "{reasons:?}");
     assert!(reasons.contains(&Reason::ShopSaysNotYet), "{reasons:?}");
 }
+
+#[test]
+fn a_held_order_is_looked_at_before_each_confirm_that_is_asked_for_again() {
+    let mut world = paid_world();
+    world.shop.not_yet = u32::MAX;
+    world.run_to_reason(Reason::PatienceExhausted);
+    let (began, before) = (world.now, world.calls.len());
+    world.run_for(Span::from_hours(10));
+    let kinds: Vec<_> = world.calls[before..].iter().map(|call| call.1).collect();
+    let asked: Vec<_> = kinds
+        .iter()
+        .filter(|kind| matches!(kind, ActionKind::Confirm | ActionKind::LookUp))
+        .collect();
+    let confirms = asked.iter().filter(|kind| ***kind == ActionKind::Confirm);
+    assert!((8..=10).contains(&confirms.count()), "{asked:?}");
+    for pair in asked.windows(2) {
+        let repeats = *pair[0] == ActionKind::Confirm && *pair[1] == ActionKind::Confirm;
+        assert!(!repeats, "{asked:?} since {began:?}");
+    }
+    world.shop.not_yet = 0;
+    world.run_to(Verdict::Settled);
+}
