@@ -160,7 +160,7 @@ fn read_text(text: &str, surroundings: &Surroundings, out: &mut Findings<'_>) ->
     if shops.len() != shop_fields.len() || accounts.len() != account_fields.len() {
         return None;
     }
-    let accounts = cross::check(&shops, accounts, out);
+    let accounts = cross::check(&shops, accounts, retention, out);
     let shops = shops.into_iter().map(|placed| (placed.id, placed.shop));
     let accounts = accounts
         .into_iter()

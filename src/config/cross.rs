@@ -1,12 +1,14 @@
 //! What only shows when shops and accounts are seen together: accounts shared between shops,
-//! accounts configured twice, shops that nobody serves.
+//! accounts configured twice, shops that nobody serves, a retention that forgets too early.
 //!
 //! Compares secrets by their hashes alone.
 
 use super::problem::Code;
 use super::psp::{self, AccountConfig};
+use super::server::Retention;
 use super::shop;
 use super::source::{Findings, Raised};
+use super::value::written_duration;
 use crate::psp::rules::Claims;
 use std::collections::BTreeMap;
 
@@ -14,9 +16,11 @@ use std::collections::BTreeMap;
 pub(super) fn check(
     shops: &[shop::Placed],
     mut accounts: Vec<psp::Placed>,
+    retention: Retention,
     out: &mut Findings<'_>,
 ) -> Vec<psp::Placed> {
     check_shops(shops, &accounts, out);
+    check_retention(shops, retention, out);
     let verdicts = judge_accounts(&accounts, out);
     for (placed, is_shared) in accounts.iter_mut().zip(verdicts) {
         placed.account.is_shared = is_shared;
@@ -49,6 +53,26 @@ fn check_shops(shops: &[shop::Placed], accounts: &[psp::Placed], out: &mut Findi
                 message,
             ));
         }
+    }
+}
+
+/// A payment whose checkout was let go of looks like one that nobody ever saw: it must be too old
+/// to be refunded by then.
+fn check_retention(shops: &[shop::Placed], retention: Retention, out: &mut Findings<'_>) {
+    let kept = retention.checkouts;
+    for placed in shops {
+        let within = placed.shop.policy.refund_within;
+        if within <= kept {
+            continue;
+        }
+        let (kept, within) = (written_duration(kept), written_duration(within));
+        let message = format!(
+            "[retention] keeps checkouts for {kept}, but the shop \"{}\" refunds payments that are \
+             up to {within} old: one that was settled and forgotten could be paid back",
+            placed.id
+        );
+        let raised = Raised::new(Code::RetentionTooShort, placed.at.clone(), message);
+        out.raise(raised.accepted("`checkouts` at least as long as every shop's `refund_within`"));
     }
 }
 

@@ -121,6 +121,8 @@ codes! {
     DuplicateAccount = "duplicate_account", Error;
     /// Sweeps that leave gaps.
     SweepGap = "sweep_gap", Error;
+    /// Checkouts forgotten while their payments may still be refunded.
+    RetentionTooShort = "retention_too_short", Error;
     /// No shop at all.
     NoShop = "no_shop", Warning;
     /// A shop that no account serves.

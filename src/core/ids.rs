@@ -3,8 +3,11 @@
 //! A name that reaches a URL path, a log line or a database key has passed through here, so
 //! nothing downstream needs to ask again what characters it may hold.
 
-use serde::{Deserialize, Serialize};
+use serde::de::{Error, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
 
 /// Longest shop or account key in the configuration, in bytes.
 pub const KEY_BYTES_MAX: usize = 64;
@@ -38,18 +41,33 @@ impl fmt::Display for BadName {
 
 impl std::error::Error for BadName {}
 
+/// Reads a text that is checked where it stands, without a copy in between.
+struct Checked<T>(PhantomData<T>);
+
+impl<T: for<'t> TryFrom<&'t str, Error = BadName>> Visitor<'_> for Checked<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
+        T::try_from(text).map_err(E::custom)
+    }
+}
+
+// Names are copied with every row, fact and action, so a copy shares the text.
 macro_rules! name {
     ($(#[$doc:meta])* $name:ident, $check:path) => {
         $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
-        pub struct $name(String);
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// Checks and takes the text.
             pub fn parse(text: &str) -> Result<$name, BadName> {
                 $check(text)?;
-                Ok($name(text.to_owned()))
+                Ok($name(Arc::from(text)))
             }
 
             /// The text.
@@ -64,17 +82,35 @@ macro_rules! name {
             }
         }
 
+        impl TryFrom<&str> for $name {
+            type Error = BadName;
+            fn try_from(text: &str) -> Result<Self, BadName> {
+                $name::parse(text)
+            }
+        }
+
         impl TryFrom<String> for $name {
             type Error = BadName;
             fn try_from(text: String) -> Result<Self, BadName> {
-                $check(&text)?;
-                Ok($name(text))
+                $name::parse(&text)
             }
         }
 
         impl From<$name> for String {
             fn from(name: $name) -> String {
-                name.0
+                name.as_str().to_owned()
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                deserializer.deserialize_str(Checked(PhantomData))
             }
         }
     };
@@ -170,14 +206,13 @@ impl CheckoutId {
     /// grow with time; the rest names what it is about, so that two who make it at once for the
     /// same thing make the same one.
     pub fn made(millis: u64, about: &[u8; 10]) -> CheckoutId {
-        let tail: String = about.iter().map(|byte| format!("{byte:02x}")).collect();
-        CheckoutId(format!("{millis:012x}-{tail}"))
+        let tail = hex::encode(about);
+        CheckoutId(Arc::from(format!("{millis:012x}-{tail}")))
     }
 }
 
 /// A payment: the account it came in on and the PSP's own id for it. Written `account/id`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PaymentRef {
     /// The PSP account's key in the configuration.
     pub account: AccountId,
@@ -201,17 +236,30 @@ impl fmt::Display for PaymentRef {
     }
 }
 
-impl TryFrom<String> for PaymentRef {
+impl TryFrom<&str> for PaymentRef {
     type Error = BadName;
-    fn try_from(text: String) -> Result<Self, BadName> {
+    fn try_from(text: &str) -> Result<Self, BadName> {
         let (account, id) = text.split_once('/').ok_or(BadName::BadCharacter)?;
         PaymentRef::parse(account, id)
     }
 }
 
-impl From<PaymentRef> for String {
-    fn from(payment: PaymentRef) -> String {
-        payment.to_string()
+impl TryFrom<String> for PaymentRef {
+    type Error = BadName;
+    fn try_from(text: String) -> Result<Self, BadName> {
+        PaymentRef::try_from(text.as_str())
+    }
+}
+
+impl Serialize for PaymentRef {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for PaymentRef {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(Checked(PhantomData))
     }
 }
 

@@ -63,13 +63,22 @@ pub fn match_money(
         (is_disputed, one.money_at(), one.payment.clone())
     });
     let named = named_by_shop(checkout, &sorted, policy);
-    let (kept, duplicates): (Vec<_>, Vec<_>) = match named {
+    let (mut kept, mut duplicates): (Vec<_>, Vec<_>) = match named {
         Some(named) => sorted.iter().partition(|one| named.contains(&one.payment)),
         None => (sorted, Vec::new()),
     };
+    let is_unclear = match named.filter(|_| !duplicates.is_empty()) {
+        Some(named) => count_the_rest(order, named, (&mut kept, &mut duplicates), policy)?,
+        None => false,
+    };
     let mut result = Match::default();
+    let why = if is_unclear {
+        Reason::Overpaid
+    } else {
+        Reason::Duplicate
+    };
     for one in duplicates {
-        result.set_aside(one, one.net, Reason::Duplicate);
+        result.set_aside(one, one.net, why);
     }
     let first_at = kept.iter().map(|one| one.money_at()).min();
     let first_at = first_at.unwrap_or_default();
@@ -102,6 +111,7 @@ pub fn match_money(
         return Ok(result);
     }
     result.cover(&kept, owed.minus(share)?, slack)?;
+    result.anomaly = is_unclear.then_some(Reason::AmountSuspicious);
     result.find_anomaly(order, owed)?;
     // What went back of these payments already is taken for the share first.
     let mut open = share;
@@ -113,6 +123,51 @@ pub fn match_money(
         result.name_the_share(open)?;
     }
     Ok(result)
+}
+
+/// What the shop did not name counts all the same as far as the payments that it did name leave
+/// something to pay and this fits into it: a shop that confirms when the first part comes in names
+/// that one alone, and its customer has paid the rest. Not where a named payment is not among the
+/// money that is known here: nobody can say what it left. True when something is left to pay and
+/// money remains that does not fit into it: a duplicate or the rest, which no rule can tell.
+fn count_the_rest<'m, 'p>(
+    order: &Order,
+    named: &BTreeSet<PaymentRef>,
+    (kept, rest): (&mut Vec<&'m Position<'p>>, &mut Vec<&'m Position<'p>>),
+    policy: &Policy,
+) -> Result<bool, MoneyError> {
+    let is_known = |payment: &PaymentRef| kept.iter().any(|one| one.payment == *payment);
+    let are_known = named.iter().all(is_known);
+    let first_at = kept.iter().map(|one| one.money_at()).min();
+    let agreed = first_at.and_then(|first_at| order.amount_at(first_at));
+    let Some(agreed) = agreed.filter(|_| are_known) else {
+        return Ok(false);
+    };
+    let currency = agreed.currency();
+    let mut all = kept.iter().chain(rest.iter());
+    if all.any(|one| one.net.currency() != currency) {
+        return Ok(false);
+    }
+    let zero = Money::zero(currency);
+    let covered = order.covered().unwrap_or(zero);
+    let share = order.share_to_return().unwrap_or(zero);
+    let owed = agreed.minus(covered)?.minus(share)?;
+    let slack = slack(policy, owed);
+    let (least, most) = (owed.minus(slack)?, owed.plus(slack)?);
+    let mut sum = zero;
+    for one in kept.iter() {
+        sum = sum.plus(one.worth()?)?;
+    }
+    for one in std::mem::take(rest) {
+        let with = sum.plus(one.worth()?)?;
+        if sum < least && with <= most {
+            sum = with;
+            kept.push(one);
+        } else {
+            rest.push(one);
+        }
+    }
+    Ok(sum < least && !rest.is_empty())
 }
 
 /// The payments by which the shop says the order was paid, where its word can be taken: one of

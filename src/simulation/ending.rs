@@ -131,6 +131,7 @@ fn troubles(stage: &Stage, setting: &Setting) -> BTreeMap<String, (Judgement, bo
                 Touch::Repriced,
                 Touch::ConfirmForced,
                 Touch::Restored,
+                Touch::Disowned,
             ],
             Judgement::RefundedTwice => &[
                 Touch::Disputed,

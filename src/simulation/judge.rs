@@ -7,6 +7,8 @@
 //! - the shop confirms by itself after it gave the order up, or between the daemon's last look
 //!   and the refund: the refund stands, and the customer must be on the operators' list;
 //! - the shop was restored from a backup and forgot what it had confirmed or released;
+//! - an operator orders money back, and the shop, asked to release, does not know the order that it
+//!   had confirmed;
 //! - staff refunds, or the payer disputes, after the daemon's last look at the payment: the PSP
 //!   itself refuses more than is left;
 //! - a call that was held up in the network and took effect after its caller gave up, as long as
@@ -139,7 +141,7 @@ fn never_both(stage: &Stage, customer: &str, now: Time) -> Option<(&'static str,
         return None;
     }
     let ledger = &stage.ledger;
-    let excused = [Touch::BrokeItsWord, Touch::Restored];
+    let excused = [Touch::BrokeItsWord, Touch::Restored, Touch::Disowned];
     let heard = ledger
         .heard(customer)
         .filter_map(|said| said.heard_at)

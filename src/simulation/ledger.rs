@@ -36,6 +36,9 @@ pub enum Touch {
     ConfirmForced,
     /// An operator had the money sent back.
     RefundOrdered,
+    /// Asked to release what an operator had ordered back, the shop did not know the order that it
+    /// had confirmed.
+    Disowned,
     /// Money of one payment was taken twice; a PSP gives such money back only in parts.
     TakenTwice,
     /// The shop was asked to confirm by a call that arrived after its caller had given up.
@@ -138,10 +141,14 @@ impl Ledger {
         touches.is_some_and(|touches| by.iter().any(|touch| touches.contains(touch)))
     }
 
-    /// An event about this order was acknowledged: what it names is the daemon's to know.
+    /// An event about this order was acknowledged: what it names is the daemon's to know, and what
+    /// was done to the payments that it names was done to its customer.
     pub fn told_of(&mut self, reference: &str) {
         for payment in self.claims.remove(reference).unwrap_or_default() {
             self.strangers.remove(&payment);
+            let touches = self.touches.remove(&payment).unwrap_or_default();
+            let known = self.touches.entry(reference.to_owned()).or_default();
+            known.extend(touches);
             self.owners.insert(payment, reference.to_owned());
         }
     }

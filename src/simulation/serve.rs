@@ -158,6 +158,12 @@ impl Stage {
             _ => ShopCall::Notice,
         };
         let answer = served.reply.as_ref().and_then(read_answer);
+        let denies = answer.as_ref().is_some_and(|answer| {
+            was_confirmed && via == ShopCall::Release && answer.order.status == "unknown"
+        });
+        if denies && self.ledger.was_touched(&reference, &[Touch::RefundOrdered]) {
+            self.ledger.touch(&reference, Touch::Disowned);
+        }
         let note = match (answer, via) {
             (None, _) | (_, ShopCall::Notice | ShopCall::Other) => Note::Nothing,
             (Some(answer), via) => {

@@ -45,11 +45,14 @@ pub struct Setting {
     pub commons: Vec<(Time, Common)>,
 }
 
+/// What is at rest is kept this much longer than a payment may be refunded.
+const KEPT_LONGER: Span = Span::from_hours(4);
+
 impl Setting {
     /// The setting of a run.
     pub fn of(luck: &Luck) -> Setting {
         let mut chance = luck.chance(&["setting"]);
-        let hours = chance.weighted(&[(80, 3), (15, 12), (5, 60)]).unwrap_or(3);
+        let hours = chance.weighted(&[(82, 3), (16, 12), (2, 60)]).unwrap_or(3);
         let length = Span::from_hours(hours);
         let sweeps: &[Span] = if hours > 3 {
             &[Span::from_hours(6), Span::from_hours(3)]
@@ -74,10 +77,15 @@ impl Setting {
             is_shop_careless: chance.hits(300),
             kept_for: chance
                 .hits(100)
-                .then(|| chance.between(Span::from_hours(2), Span::from_days(2))),
+                .then(|| chance.between(Span::from_hours(6), Span::from_days(2))),
             outage: chance.one_of(&outages).copied().unwrap_or(Outage::Hangs),
             commons: Vec::new(),
         };
+        if let Some(kept) = setting.kept_for {
+            // As the configuration demands it, with room for a clock that is ahead.
+            let within = kept.micros().saturating_sub(KEPT_LONGER.micros());
+            setting.policy.refund_within = Span::from_micros(within);
+        }
         setting.plan(luck);
         setting
     }

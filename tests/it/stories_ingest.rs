@@ -98,17 +98,18 @@ pub(crate) async fn s001_a_forged_claim_about_a_real_unpaid_payment_leaves_its_o
 pub(crate) async fn s002_events_replayed_after_everything_about_them_was_pruned_change_nothing(
     psp: Psp,
 ) {
-    let mut rig = Rig::raise_at_with(psp, |mut setup| {
-        setup.more = "[retention]\nbodies = \"1s\"\ncheckouts = \"1s\"".to_owned();
-        setup
-    })
-    .await;
+    let mut rig = Rig::raise_at(psp).await;
     rig.shop(|shop| shop.set_careless(true));
     let kept = rig.place_and_pay("1001");
     let returned = rig.pay("1002", price());
     rig.is_settled_once("1001").await;
     rig.is_returned_once("1002").await;
     rig.sigterm().await.unwrap();
+    let setup = rig.setup_mut();
+    setup.more = "[retention]\nbodies = \"1s\"\ncheckouts = \"1s\"".to_owned();
+    // What is forgotten is too old to be refunded: no other configuration is taken.
+    *setup = setup.clone().policy("refund_within", "\"1s\"");
+    rig.write_config().unwrap();
     rig.pass(Duration::from_millis(1_500)).await.unwrap();
     rig.restart().await.unwrap();
     // Bodies first, then the ids by which repetitions are known, then what is at rest.

@@ -403,3 +403,31 @@ fn two_accounts_may_use_the_same_id() {
     assert_eq!(world.keys(ActionKind::Refund).len(), 2);
     assert_eq!(world.refunds_made().len(), 2);
 }
+
+#[test]
+fn a_part_that_the_shop_did_not_name_is_kept_where_it_fits_and_held_where_it_does_not() {
+    for (rest, stands) in [
+        (2_995, (Verdict::Settled, Reason::ConfirmedByShop)),
+        (3_000, (Verdict::Held, Reason::AmountSuspicious)),
+    ] {
+        let mut world = pending();
+        world.pays("1", eur(3_000));
+        world.shop.paid_by = [pay("1")].into();
+        world.announces(OrderStatus::Confirmed);
+        world.pays("2", eur(rest));
+        world.run_for(Span::from_days(1));
+        let plan = world.plan();
+        assert_eq!((plan.verdict, plan.reason), stands, "{rest}");
+        assert!(world.refunds_made().is_empty(), "{rest}");
+    }
+    // What a payment that nobody here can see has left to pay, nobody knows.
+    let mut world = pending();
+    let till = PaymentRef::parse("till", "phone").unwrap();
+    world.shop.paid_by = [pay("1"), till].into();
+    world.shop_may_err = true;
+    world.pays("1", eur(3_000));
+    world.announces(OrderStatus::Confirmed);
+    world.pays("2", eur(2_995));
+    world.run_for(Span::from_days(1));
+    assert_eq!(world.refunds_made(), [(pay("2"), 2_995)]);
+}
