@@ -7,7 +7,7 @@ use super::draft::{Draft, Stand, fingerprint};
 use super::position::Position;
 use super::{ASK_WHILE_HELD_EVERY, LOOK_IS_FRESH_FOR, ruling, waiting};
 use crate::core::checkout::Ask;
-use crate::core::fact::RulingKind;
+use crate::core::fact::{Outcome, RulingKind};
 use crate::core::ids::{ActionKey, Reference};
 use crate::core::matching::Match;
 use crate::core::money::MoneyError;
@@ -160,7 +160,19 @@ fn again(draft: &mut Draft<'_>, key: &str, ask: &Ask, action: Action) -> Stand {
         return Stand::new(Verdict::Confirming, Reason::ConfirmUnclear);
     }
     if order.is_shop_silent() {
-        draft.want(key, action, ended.at);
+        // What certainly had no effect is simply repeated; all else may have been done since.
+        match ended.outcome {
+            Outcome::NotSent { .. } | Outcome::Throttled { .. } | Outcome::Unauthorized { .. } => {
+                draft.want(key, action, ended.at);
+            }
+            Outcome::Unclear { .. }
+            | Outcome::Postponed { .. }
+            | Outcome::Malformed { .. }
+            | Outcome::Refused { .. }
+            | Outcome::Done => {
+                draft.look_up(ended.at.plus(retry::delay(ended.attempt, key)));
+            }
+        }
         return Stand::new(Verdict::Confirming, Reason::ShopUnreachable);
     }
     if ask.is_unclear() {

@@ -380,3 +380,18 @@ fn a_held_order_is_looked_at_before_each_confirm_that_is_asked_for_again() {
     world.shop.not_yet = 0;
     world.run_to(Verdict::Settled);
 }
+
+#[test]
+fn a_look_that_fails_is_looked_again_and_never_replaced_by_a_confirm_that_was_answered() {
+    let mut world = paid_world();
+    world.shop.not_yet = 1;
+    world.run_to_reason(Reason::ShopSaysNotYet);
+    // It confirms by itself, and would thank its customer again when asked.
+    world.shop.status = OrderStatus::Confirmed;
+    world.shop.paid_by = [pay("1")].into();
+    for fault in [Fault::NotSent, Fault::Html] {
+        world.shop.faults.push_back(fault);
+    }
+    world.run_to(Verdict::Settled);
+    assert_eq!(world.sent(ActionKind::Confirm), 1);
+}
