@@ -206,17 +206,20 @@ impl Money {
 
     /// The decimal string that `parse` reads back.
     pub fn value(self) -> String {
-        let units = self.minor.unsigned_abs();
-        let sign = if self.minor < 0 { "-" } else { "" };
-        let decimals = self.currency.exponent();
-        let one = 10_u64.saturating_pow(decimals);
-        match (units.checked_div(one), units.checked_rem(one)) {
-            (Some(major), Some(minor)) if decimals > 0 => {
-                let width = usize::try_from(decimals).unwrap_or(0);
-                format!("{sign}{major}.{minor:0>width$}")
-            }
-            (_, _) => format!("{sign}{units}"),
+        let digits = self.minor.unsigned_abs().to_string();
+        let decimals = usize::try_from(self.currency.exponent()).unwrap_or(0);
+        // At least one digit stands before the point.
+        let missing = decimals.saturating_add(1).saturating_sub(digits.len());
+        let mut value = String::with_capacity(24);
+        if self.minor < 0 {
+            value.push('-');
         }
+        value.extend(std::iter::repeat_n('0', missing));
+        value.push_str(&digits);
+        if decimals > 0 {
+            value.insert(value.len().saturating_sub(decimals), '.');
+        }
+        value
     }
 }
 

@@ -99,9 +99,12 @@ impl Gate {
         if is_away {
             return Meets::Failure;
         }
+        let weight = self.luck.weight(Hazard::StoreFails).div_ceil(10);
+        if weight == 0 && !self.is_shared {
+            return Meets::Nothing;
+        }
         let number = calls.to_string();
         let named = [self.name.as_str(), number.as_str()];
-        let weight = self.luck.weight(Hazard::StoreFails).div_ceil(10);
         if self.luck.strikes_at(Hazard::StoreFails, &named, weight) {
             self.trace
                 .say(|| format!("{}: store.{what} fails {place} its effect", self.name));
