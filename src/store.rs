@@ -6,10 +6,12 @@
 
 mod admission;
 mod digest;
+mod failure;
 mod inbox;
 pub mod journal;
 mod likeness;
 pub mod memory;
+pub mod postgres;
 mod rows;
 #[cfg(test)]
 pub(crate) mod sample;

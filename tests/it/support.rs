@@ -5,6 +5,7 @@
 
 pub(crate) mod adapters;
 pub(crate) mod asking;
+pub(crate) mod cluster;
 pub(crate) mod failing_store;
 pub(crate) mod log;
 pub(crate) mod scene;
