@@ -9,6 +9,7 @@
     reason = "names databases of its own in SQL, and is told by the environment which server to take"
 )]
 
+use reconciled::store::Store;
 use reconciled::store::postgres::{PostgresOptions, PostgresStore};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use std::ffi::OsStr;
