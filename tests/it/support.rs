@@ -8,6 +8,7 @@ pub(crate) mod asking;
 pub(crate) mod cluster;
 pub(crate) mod failing_store;
 pub(crate) mod log;
+pub(crate) mod pooler;
 pub(crate) mod scene;
 pub(crate) mod site;
 pub(crate) mod story;

@@ -72,6 +72,16 @@ impl Database {
         Database { cluster, name }
     }
 
+    /// What it is called.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Where the server's socket is.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.cluster.folder
+    }
+
     /// Where it is.
     pub(crate) fn url(&self) -> String {
         self.cluster.url(&self.name)
