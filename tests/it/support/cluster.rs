@@ -72,6 +72,19 @@ impl Database {
         Database { cluster, name }
     }
 
+    /// A database whose texts are in this encoding.
+    pub(crate) async fn encoded(encoding: &str) -> Database {
+        let cluster = Cluster::shared();
+        let provider = if cluster.orders_as_people_do() {
+            "LOCALE_PROVIDER libc"
+        } else {
+            ""
+        };
+        let how = format!("TEMPLATE template0 ENCODING {encoding} {provider} LOCALE 'C'");
+        let name = cluster.create_as(&how).await;
+        Database { cluster, name }
+    }
+
     /// What it is called.
     pub(crate) fn name(&self) -> &str {
         &self.name
@@ -100,6 +113,25 @@ impl Database {
     /// Runs SQL behind the store's back.
     pub(crate) async fn tamper(&self, sql: &str) {
         run(&self.url(), sql).await;
+    }
+
+    /// Holds a whole table until it is released.
+    pub(crate) async fn hold(&self, table: &str) -> Holder {
+        let mut connection = PgConnection::connect(&self.url()).await.unwrap();
+        let lock = format!("BEGIN; LOCK TABLE {table}");
+        let held = sqlx::raw_sql(AssertSqlSafe(lock)).execute(&mut connection);
+        held.await.unwrap();
+        Holder(connection)
+    }
+}
+
+/// Somebody else's transaction that is in the way.
+pub(crate) struct Holder(PgConnection);
+
+impl Holder {
+    /// Ends it.
+    pub(crate) async fn release(self) {
+        self.0.close().await.unwrap();
     }
 }
 
@@ -215,6 +247,13 @@ impl Cluster {
         succeed(&mut stop)
     }
 
+    /// Runs SQL as the server's master.
+    pub(crate) async fn tamper(&self, sql: &str) {
+        for one in sql.split("; ") {
+            run(&self.url("postgres"), one).await;
+        }
+    }
+
     /// How the store is to be opened on the server's first database.
     pub(crate) fn options(&self) -> PostgresOptions {
         options(self.url("postgres"))
@@ -254,14 +293,18 @@ impl Cluster {
         for name in spent {
             run(&admin, &format!("DROP DATABASE {name} WITH (FORCE)")).await;
         }
+        drop(has_template);
+        let template = if is_migrated { TEMPLATE } else { "template1" };
+        self.create_as(&format!("TEMPLATE {template}")).await
+    }
+
+    async fn create_as(&self, how: &str) -> String {
+        let one_by_one = self.making.lock().await;
         let number = self.databases.fetch_add(1, Ordering::Relaxed);
         let name = format!("test_{number}");
-        let template = if is_migrated { TEMPLATE } else { "template1" };
-        run(
-            &admin,
-            &format!("CREATE DATABASE {name} TEMPLATE {template}"),
-        )
-        .await;
+        let made = format!("CREATE DATABASE {name} {how}");
+        run(&self.url("postgres"), &made).await;
+        drop(one_by_one);
         name
     }
 }
