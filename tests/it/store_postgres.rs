@@ -23,6 +23,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+mod plans;
 mod race;
 
 /// Several daemons' stores on one database.

@@ -308,3 +308,13 @@ impl Session {
         Ok(value)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_statements_stay_prepared_on_a_connection() {
+        assert!(sql::ALL.len() < STATEMENTS_MAX);
+    }
+}

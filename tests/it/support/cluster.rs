@@ -115,9 +115,14 @@ impl Database {
         run(&self.url(), sql).await;
     }
 
+    /// A connection to it that is not the store's.
+    pub(crate) async fn connection(&self) -> PgConnection {
+        PgConnection::connect(&self.url()).await.unwrap()
+    }
+
     /// Holds a whole table until it is released.
     pub(crate) async fn hold(&self, table: &str) -> Holder {
-        let mut connection = PgConnection::connect(&self.url()).await.unwrap();
+        let mut connection = self.connection().await;
         let lock = format!("BEGIN; LOCK TABLE {table}");
         let held = sqlx::raw_sql(AssertSqlSafe(lock)).execute(&mut connection);
         held.await.unwrap();
