@@ -6,15 +6,18 @@
 
 mod admission;
 mod digest;
+mod failure;
 mod inbox;
 pub mod journal;
 mod likeness;
 pub mod memory;
+pub mod postgres;
 mod rows;
 #[cfg(test)]
 pub(crate) mod sample;
 pub mod sqlite;
 mod standing;
+mod sums;
 mod units;
 mod watch;
 
@@ -140,7 +143,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// Ends the leases of processes that are gone; their number. Called once at start, before
     /// anything is leased. A store that one process has to itself ends all of them: who held one
-    /// cannot live. What they were for is found lost, and never due again by this alone.
+    /// cannot live. What they were for is found lost, and never due again by this alone. A store
+    /// that processes share ends none: who holds one may live, and one that ran out is found lost
+    /// anyway.
     async fn end_orphaned_leases(&self, now: Time) -> Result<u64, StoreError>;
 
     /// Asks for a refund's way out, in one transaction: judges with `judge` over the shop's row

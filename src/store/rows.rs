@@ -1,10 +1,11 @@
 //! Rows as a database hands them over, and their exhaustive reading into the store's values.
 //!
-//! Whatever does not parse is `Corrupt`, naming table, column and row. Knows columns and words,
-//! no statements.
+//! Whatever does not parse is `Corrupt`, naming table, column and row. Texts that may hold anything
+//! are read as bytes, which is what they are where text cannot hold NUL. Knows columns and words, no
+//! statements.
 
 use super::{
-    ActionRow, CheckoutRow, Delivery, JournalEntry, Lease, NewDelivery, ParkedDelivery,
+    ActionRow, CheckoutRow, Delivery, JournalEntry, Lease, Lookalike, NewDelivery, ParkedDelivery,
     Quarantined, Sender, ShopRow, StoreError, SweepMark,
 };
 use crate::core::fact::BrakeCause;
@@ -81,6 +82,26 @@ pub(super) fn destination_code(destination: &Destination) -> String {
     }
 }
 
+/// Lane of the actions that give money back.
+pub(super) const GIVE_BACK: &str = "give_back";
+/// Lane of all others.
+pub(super) const ASK: &str = "ask";
+
+/// The lane of an action in the store.
+pub(super) fn lane(planned: &Planned) -> &'static str {
+    if planned.action.kind().gives_money_back() {
+        GIVE_BACK
+    } else {
+        ASK
+    }
+}
+
+/// What is planned, as text in the store.
+pub(super) fn content(planned: &Planned) -> Result<String, StoreError> {
+    serde_json::to_string(planned)
+        .map_err(|error| StoreError::Unavailable(format!("an action cannot be written: {error}")))
+}
+
 /// An epoch in the store: twenty digits, so that text order is the order of numbers.
 pub(super) fn epoch_code(epoch: u64) -> String {
     format!("{epoch:020}")
@@ -118,6 +139,7 @@ pub(super) fn minute(at: Time) -> i64 {
 pub(super) struct RawDelivery {
     id: i64,
     sender: String,
+    #[sqlx(try_from = "Vec<u8>")]
     delivery_id: String,
     received_at: i64,
     is_signed: i64,
@@ -149,9 +171,11 @@ impl RawDelivery {
 pub(super) struct RawParked {
     id: i64,
     sender: String,
+    #[sqlx(try_from = "Vec<u8>")]
     delivery_id: String,
     received_at: i64,
-    why: Option<String>,
+    #[sqlx(try_from = "Vec<u8>")]
+    why: String,
 }
 
 impl RawParked {
@@ -162,7 +186,7 @@ impl RawParked {
             sender: reading.word("sender", &self.sender, Sender::parse)?,
             delivery_id: self.delivery_id,
             received_at: Time::from_micros(self.received_at),
-            why: self.why.unwrap_or_default(),
+            why: self.why,
         })
     }
 }
@@ -172,7 +196,9 @@ pub(super) struct RawQuarantined {
     id: i64,
     sender: String,
     received_at: i64,
+    #[sqlx(try_from = "Vec<u8>")]
     diagnosis: String,
+    #[sqlx(try_from = "Vec<u8>")]
     envelope: String,
     body: Vec<u8>,
 }
@@ -214,6 +240,7 @@ pub(super) struct RawCheckout {
     version: i64,
     head: String,
     #[serde(skip)]
+    #[sqlx(try_from = "Vec<u8>")]
     document: String,
 }
 
@@ -269,7 +296,7 @@ impl RawStanding {
     }
 }
 
-#[derive(serde::Deserialize)]
+#[derive(sqlx::FromRow, serde::Deserialize)]
 pub(super) struct RawAction {
     checkout: String,
     key: String,
@@ -326,7 +353,9 @@ pub(super) struct RawEntry {
     checkout: String,
     seq: i64,
     at: i64,
+    #[sqlx(try_from = "Vec<u8>")]
     facts: String,
+    #[sqlx(try_from = "Vec<u8>")]
     decision: String,
     previous: String,
     hash: String,
@@ -382,20 +411,57 @@ pub(super) struct RawSweep {
     listing: i64,
     mark: i64,
     swept_at: Option<i64>,
-    last_error: Option<String>,
+    last_error: Option<Vec<u8>>,
 }
 
 impl RawSweep {
     pub(super) fn read(self) -> Result<SweepMark, StoreError> {
         let reading = Reading::of("sweeps", format_args!("{}/{}", self.account, self.listing));
+        let last_error = self.last_error.map(String::from_utf8).transpose();
         Ok(SweepMark {
             account: reading.parsed("account", AccountId::parse(&self.account))?,
             listing: reading.parsed("listing", u8::try_from(self.listing))?,
             mark: Time::from_micros(self.mark),
             swept_at: self.swept_at.map(Time::from_micros),
-            last_error: self.last_error,
+            last_error: reading.parsed("last_error", last_error)?,
         })
     }
+}
+
+#[derive(sqlx::FromRow)]
+pub(super) struct RawLookalike {
+    checkout: String,
+    shop: String,
+    reference: Option<String>,
+    twin: String,
+    currency: String,
+    minor: i64,
+    paid_at: i64,
+}
+
+impl RawLookalike {
+    pub(super) fn read(self) -> Result<Lookalike, StoreError> {
+        let reading = Reading::of("sightings", &self.checkout);
+        let reference = self.reference.as_deref().map(Reference::parse).transpose();
+        let currency = reading.parsed("currency", Currency::parse(&self.currency))?;
+        Ok(Lookalike {
+            checkout: reading.checkout("checkout", &self.checkout)?,
+            shop: reading.parsed("shop", ShopId::parse(&self.shop))?,
+            reference: reading.parsed("reference", reference)?,
+            twin: reading.checkout("twin", &self.twin)?,
+            amount: Money::new(self.minor, currency),
+            paid_at: Time::from_micros(self.paid_at),
+        })
+    }
+}
+
+/// A checkout and its twin.
+pub(super) fn read_twin(
+    (id, twin): (String, String),
+) -> Result<(CheckoutId, CheckoutId), StoreError> {
+    let reading = Reading::of("sightings", &id);
+    let twin = reading.checkout("twin", &twin)?;
+    Ok((reading.checkout("checkout", &id)?, twin))
 }
 
 #[cfg(test)]

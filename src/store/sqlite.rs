@@ -15,6 +15,7 @@ mod prune;
 mod sql;
 mod views;
 
+use super::failure::{check_version, from_migration};
 use super::{
     Appended, Backlog, CheckoutFilter, CheckoutRow, CommitUnit, Committed, Delivery, Found,
     JournalEntry, LeaseRequest, Leased, LoadedCheckout, Lookalike, NewDelivery, ParkedDelivery,
@@ -27,6 +28,7 @@ use crate::core::plan::{Reason, Verdict};
 use crate::core::time::Time;
 use async_trait::async_trait;
 use connect::{Checkpointer, Writer, Writing};
+pub(super) use error::meaning;
 use sqlx::SqliteConnection;
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::SqlitePool;
@@ -62,7 +64,7 @@ impl SqliteStore {
             let mut slot = writer.slot().await;
             let connection = slot.connection().await?;
             let migrated = MIGRATIONS.run(&mut *connection).await;
-            migrated.map_err(error::from_migration)?;
+            migrated.map_err(from_migration)?;
             let last: Option<i64> = sqlx::query_scalar(sql::LAST_INBOX_ID)
                 .fetch_one(connection)
                 .await?;
@@ -89,15 +91,8 @@ impl SqliteStore {
             .fetch_one(&store.readers)
             .await?;
         let known = MIGRATIONS.iter().map(|migration| migration.version).max();
-        if found == known {
-            Ok(store)
-        } else {
-            Err(StoreError::Schema(format!(
-                "the database has schema {}, this program needs {}",
-                found.unwrap_or(0),
-                known.unwrap_or(0)
-            )))
-        }
+        check_version(found, known)?;
+        Ok(store)
     }
 
     fn write(&self) -> Result<&Write, StoreError> {

@@ -27,6 +27,7 @@ mod reload;
 mod replay;
 mod statements;
 mod store_laws;
+mod store_postgres;
 mod store_sqlite;
 mod stories;
 mod stories_after;

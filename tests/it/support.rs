@@ -5,8 +5,10 @@
 
 pub(crate) mod adapters;
 pub(crate) mod asking;
+pub(crate) mod cluster;
 pub(crate) mod failing_store;
 pub(crate) mod log;
+pub(crate) mod pooler;
 pub(crate) mod scene;
 pub(crate) mod site;
 pub(crate) mod story;

@@ -2,13 +2,12 @@
 //!
 //! Knows due times, destinations and tokens, nothing of what an action does.
 
-use super::commit::{ASK, GIVE_BACK};
 use super::pack::rows;
 use super::{read_packed, sql};
 use crate::core::ids::{ActionKey, CheckoutId};
 use crate::core::plan::Destination;
 use crate::core::time::Time;
-use crate::store::rows::{RawAction, destination_code};
+use crate::store::rows::{ASK, GIVE_BACK, RawAction, destination_code};
 use crate::store::{ActionRow, LeaseRequest, Leased, StoreError};
 use sqlx::SqliteConnection;
 use std::collections::BTreeMap;

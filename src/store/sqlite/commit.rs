@@ -6,18 +6,12 @@
 use super::pack::{Arena, rows};
 use super::{guard, likeness, read_all, sql};
 use crate::core::ids::{CheckoutId, OrderRef, PaymentRef, Reference, ShopId};
-use crate::core::plan::Planned;
 use crate::store::admission::{Held, Known, judge, order};
-use crate::store::rows::{RawStanding, Reading, destination_code, epoch_code};
+use crate::store::rows::{RawStanding, Reading, content, destination_code, epoch_code, lane};
 use crate::store::standing::StandingChanges;
 use crate::store::{CheckoutCommit, CommitUnit, Committed, Disposition, StoreError};
 use sqlx::SqliteConnection;
 use std::collections::BTreeMap;
-
-/// Lane of the actions that give money back.
-pub(super) const GIVE_BACK: &str = "give_back";
-/// Lane of all others.
-pub(super) const ASK: &str = "ask";
 
 type Stood = BTreeMap<CheckoutId, RawStanding>;
 
@@ -344,19 +338,6 @@ async fn write_actions(
         run(connection, sql::DELETE_UNWANTED_ACTIONS, rows(&continued)?).await?;
     }
     Ok(())
-}
-
-fn lane(planned: &Planned) -> &'static str {
-    if planned.action.kind().gives_money_back() {
-        GIVE_BACK
-    } else {
-        ASK
-    }
-}
-
-fn content(planned: &Planned) -> Result<String, StoreError> {
-    serde_json::to_string(planned)
-        .map_err(|error| StoreError::Unavailable(format!("an action cannot be written: {error}")))
 }
 
 async fn write_dispositions(

@@ -7,14 +7,11 @@ use super::pack::rows;
 use super::{read_all, sql};
 use crate::core::fact::BrakeCause;
 use crate::core::ids::{AccountId, ShopId};
-use crate::core::money::{Currency, Money};
 use crate::core::time::Time;
-use crate::store::rows::{RawShop, RawSweep, Reading, joined, minute, split};
-use crate::store::{
-    RefundJudge, ShopRow, Stamp, StoreError, SweepMark, Tally, TallyKind, TallySums,
-};
+use crate::store::rows::{RawShop, RawSweep, Reading, minute};
+use crate::store::sums::{RawTally, bucketed, summed};
+use crate::store::{RefundJudge, ShopRow, Stamp, StoreError, SweepMark, Tally, TallySums};
 use sqlx::SqliteConnection;
-use std::collections::BTreeMap;
 
 pub(super) async fn shop(
     connection: &mut SqliteConnection,
@@ -49,15 +46,6 @@ pub(super) async fn set_brake(
     Ok(())
 }
 
-#[derive(sqlx::FromRow)]
-struct RawTally {
-    kind: String,
-    currency: String,
-    count: i64,
-    high: i64,
-    low: i64,
-}
-
 pub(super) async fn tallies(
     connection: &mut SqliteConnection,
     shop: &ShopId,
@@ -66,26 +54,8 @@ pub(super) async fn tallies(
     let query = sqlx::query_as(sql::SELECT_TALLIES)
         .bind(shop.as_str())
         .bind(minute(since));
-    let mut sums = TallySums::default();
-    for raw in read_all(connection, query, |raw: RawTally| Ok(raw)).await? {
-        let reading = Reading::of("tallies", format_args!("{shop}/{}", raw.kind));
-        let kind = reading.word("kind", &raw.kind, TallyKind::parse)?;
-        let counted = reading.parsed("count", u64::try_from(raw.count))?;
-        let count = sums.counts.entry(kind).or_insert(0);
-        *count = count.saturating_add(counted);
-        let of_this_kind = match kind {
-            TallyKind::Refund => &mut sums.refunded,
-            TallyKind::Unclaimed => &mut sums.unclaimed,
-            TallyKind::Capture | TallyKind::OrderAnswered | TallyKind::OrderUnknown => continue,
-        };
-        if !raw.currency.is_empty() {
-            let currency = reading.parsed("currency", Currency::parse(&raw.currency))?;
-            of_this_kind.push(Money::new(joined(raw.high, raw.low), currency));
-        }
-    }
-    sums.refunded.sort();
-    sums.unclaimed.sort();
-    Ok(sums)
+    let found: Vec<RawTally> = read_all(connection, query, Ok).await?;
+    summed(shop, found)
 }
 
 pub(super) async fn add_tallies(
@@ -95,24 +65,7 @@ pub(super) async fn add_tallies(
     if tallies.is_empty() {
         return Ok(());
     }
-    let mut buckets: BTreeMap<_, (i64, i128)> = BTreeMap::new();
-    for tally in tallies {
-        let currency = tally.amount.map(|money| money.currency());
-        let currency = currency.map_or(String::new(), String::from);
-        let key = (&tally.shop, minute(tally.at), tally.kind.code(), currency);
-        let bucket = buckets.entry(key).or_default();
-        let minor = tally.amount.map_or(0, |money| money.minor());
-        bucket.0 = bucket.0.saturating_add(1);
-        bucket.1 = bucket.1.saturating_add(i128::from(minor));
-    }
-    let added: Vec<_> = buckets
-        .into_iter()
-        .map(|((shop, minute, kind, currency), (count, sum))| {
-            let (high, low) = split(sum);
-            (shop, minute, kind, currency, count, high, low)
-        })
-        .collect();
-    run(connection, sql::ADD_TALLIES, rows(&added)?).await?;
+    run(connection, sql::ADD_TALLIES, rows(&bucketed(tallies))?).await?;
     Ok(())
 }
 

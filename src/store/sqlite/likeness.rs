@@ -6,11 +6,10 @@
 use super::commit::run;
 use super::pack::rows;
 use super::{read_all, sql};
-use crate::core::ids::{CheckoutId, Reference, ShopId};
-use crate::core::money::{Currency, Money};
+use crate::core::ids::CheckoutId;
 use crate::core::time::Time;
 use crate::store::likeness::ALIKE_WITHIN;
-use crate::store::rows::Reading;
+use crate::store::rows::{RawLookalike, read_twin};
 use crate::store::{CommitUnit, Lookalike, StoreError};
 use sqlx::SqliteConnection;
 use std::collections::BTreeMap;
@@ -60,24 +59,10 @@ pub(super) async fn since(
     since: Time,
     limit: u32,
 ) -> Result<Vec<Lookalike>, StoreError> {
-    type Row = (String, String, Option<String>, String, String, i64, i64);
     let query = sqlx::query_as(sql::SELECT_LOOKALIKES)
         .bind(since.micros())
         .bind(limit);
-    let read = |(id, shop, reference, twin, currency, minor, paid_at): Row| {
-        let reading = Reading::of("sightings", &id);
-        let reference = reference.map(|text| Reference::parse(&text)).transpose();
-        let currency = reading.parsed("currency", Currency::parse(&currency))?;
-        Ok(Lookalike {
-            checkout: reading.parsed("checkout", CheckoutId::parse(&id))?,
-            shop: reading.parsed("shop", ShopId::parse(&shop))?,
-            reference: reading.parsed("reference", reference)?,
-            twin: reading.parsed("twin", CheckoutId::parse(&twin))?,
-            amount: Money::new(minor, currency),
-            paid_at: Time::from_micros(paid_at),
-        })
-    };
-    read_all(connection, query, read).await
+    read_all(connection, query, RawLookalike::read).await
 }
 
 pub(super) async fn twins(
@@ -85,11 +70,6 @@ pub(super) async fn twins(
     ids: &[CheckoutId],
 ) -> Result<BTreeMap<CheckoutId, CheckoutId>, StoreError> {
     let query = sqlx::query_as(sql::SELECT_TWINS).bind(rows(ids)?);
-    let read = |(id, twin): (String, String)| {
-        let reading = Reading::of("sightings", &id);
-        let twin = reading.parsed("twin", CheckoutId::parse(&twin))?;
-        Ok((reading.parsed("checkout", CheckoutId::parse(&id))?, twin))
-    };
-    let twins = read_all(connection, query, read).await?;
+    let twins = read_all(connection, query, read_twin).await?;
     Ok(twins.into_iter().collect())
 }

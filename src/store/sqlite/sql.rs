@@ -137,7 +137,7 @@ statements! {
         "SELECT ", delivery_columns!(), " FROM inbox i CROSS JOIN bodies b ON b.id = i.id \
          WHERE i.state = 'pending' ORDER BY i.id LIMIT $1");
     SELECT_PARKED =
-        "SELECT id, sender, delivery_id, received_at, why FROM inbox \
+        "SELECT id, sender, delivery_id, received_at, coalesce(why, '') AS why FROM inbox \
          WHERE state = 'parked' ORDER BY id DESC LIMIT $1";
     SELECT_STILL_PENDING =
         "SELECT i.id FROM jsonb_each($1) r CROSS JOIN inbox i ON i.id = r.value \

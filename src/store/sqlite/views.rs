@@ -6,10 +6,10 @@ use super::commit::{find_orders, find_payments};
 use super::pack::rows;
 use super::{read_all, read_packed, sql};
 use crate::core::ids::{CheckoutId, PaymentRef, Reference, ShopId};
-use crate::core::money::{Currency, Money};
-use crate::core::plan::{ActionKind, Reason, Verdict};
+use crate::core::plan::{Reason, Verdict};
 use crate::core::time::Time;
-use crate::store::rows::{RawAction, RawCheckout, RawEntry, Reading, joined};
+use crate::store::rows::{RawAction, RawCheckout, RawEntry, Reading};
+use crate::store::sums::{self, RawBacklog, action_count};
 use crate::store::{
     ActionRow, Backlog, CheckoutFilter, CheckoutRow, Found, JournalEntry, LoadedCheckout,
     StoreError, VerdictCount, Wanted,
@@ -241,80 +241,17 @@ async fn with_journals(
     Ok(found.into_iter().map(with_journal).collect())
 }
 
-#[derive(sqlx::FromRow)]
-struct RawCount {
-    shop: String,
-    verdict: String,
-    currency: String,
-    count: i64,
-    high: i64,
-    low: i64,
-    oldest: Option<i64>,
-}
-
 pub(super) async fn overview(
     connection: &mut SqliteConnection,
 ) -> Result<Vec<VerdictCount>, StoreError> {
     let query = sqlx::query_as(sql::SELECT_OVERVIEW);
-    let mut counts: BTreeMap<(ShopId, Verdict), VerdictCount> = BTreeMap::new();
-    for raw in read_all(connection, query, |raw: RawCount| Ok(raw)).await? {
-        let reading = Reading::of("standings", format_args!("{}/{}", raw.shop, raw.verdict));
-        let shop = reading.parsed("shop", ShopId::parse(&raw.shop))?;
-        let verdict = reading.word("verdict", &raw.verdict, Verdict::parse)?;
-        let here = counts
-            .entry((shop.clone(), verdict))
-            .or_insert(VerdictCount {
-                shop,
-                verdict,
-                count: 0,
-                in_suspense: Vec::new(),
-                oldest: raw
-                    .oldest
-                    .filter(|_| !verdict.is_at_rest())
-                    .map(Time::from_micros),
-            });
-        let count = reading.parsed("count", u64::try_from(raw.count))?;
-        here.count = here.count.saturating_add(count);
-        let minor = joined(raw.high, raw.low);
-        if !raw.currency.is_empty() && minor != 0 {
-            let currency = reading.parsed("currency", Currency::parse(&raw.currency))?;
-            here.in_suspense.push(Money::new(minor, currency));
-        }
-    }
-    Ok(counts.into_values().filter(|one| one.count > 0).collect())
-}
-
-#[derive(sqlx::FromRow)]
-struct RawBacklog {
-    pending: i64,
-    oldest_delivery: Option<i64>,
-    parked: i64,
-    quarantined: i64,
-    oldest_due: Option<i64>,
+    sums::overview(read_all(connection, query, Ok).await?)
 }
 
 pub(super) async fn backlog(connection: &mut SqliteConnection) -> Result<Backlog, StoreError> {
     let raw: RawBacklog = sqlx::query_as(sql::SELECT_BACKLOG)
         .fetch_one(&mut *connection)
         .await?;
-    let counted = |count: i64| u64::try_from(count).unwrap_or(0);
     let query = sqlx::query_as(sql::COUNT_ACTIONS);
-    let read = |(kind, count): (String, i64)| {
-        let reading = Reading::of("actions", &kind);
-        Ok((
-            reading.word("kind", &kind, ActionKind::parse)?,
-            counted(count),
-        ))
-    };
-    Ok(Backlog {
-        deliveries_pending: counted(raw.pending),
-        oldest_delivery: raw.oldest_delivery.map(Time::from_micros),
-        deliveries_parked: counted(raw.parked),
-        quarantined: counted(raw.quarantined),
-        actions: read_all(connection, query, read)
-            .await?
-            .into_iter()
-            .collect(),
-        oldest_due: raw.oldest_due.map(Time::from_micros),
-    })
+    Ok(raw.read(read_all(connection, query, action_count).await?))
 }

@@ -342,6 +342,24 @@ pub(super) async fn what_a_process_that_is_gone_had_leased_is_lost_at_once_and_n
     assert_eq!((lost(&again), attempts(&again)), (vec!["r"], vec!["later"]));
 }
 
+pub(super) async fn what_another_process_may_hold_is_not_ended_by_a_start(store: &Arc<dyn Store>) {
+    let checkout = done(&**store, Draft::new("c1").action(refund("r", at(0)))).await;
+    let held = lease(&**store, at(0)).await;
+    assert_eq!(attempts(&held), ["r"]);
+    assert_eq!(store.end_orphaned_leases(at(5)).await.unwrap(), 0);
+    assert_eq!(lease(&**store, at(59)).await, []);
+    // Whoever holds it may still end it; nobody has called it lost.
+    let answered = Draft::after(&checkout).release("r", &token(&held[0]));
+    let checkout = done(&**store, answered).await;
+    assert_eq!(load(&**store, "c1").await.unwrap().actions, []);
+    // One that ran out is found lost, with a start in between or without.
+    done(&**store, Draft::after(&checkout).action(refund("s", at(0)))).await;
+    assert_eq!(attempts(&lease(&**store, at(60)).await), ["s"]);
+    assert_eq!(store.end_orphaned_leases(at(120)).await.unwrap(), 0);
+    let found = lease(&**store, at(120)).await;
+    assert_eq!((lost(&found), attempts(&found).len()), (vec!["s"], 0));
+}
+
 pub(super) async fn tokens_never_repeat(store: &Arc<dyn Store>) {
     let mut draft = Draft::new("c1");
     for n in 0..20 {

@@ -1,0 +1,109 @@
+//! Leases in PostgreSQL: which attempt is whose, until when, and what was lost.
+//!
+//! What another daemon is leasing at the same moment is passed over, not waited for. Knows due
+//! times, destinations and tokens, nothing of what an action does.
+
+use super::connect::Session;
+use super::error::Fault;
+use super::sql;
+use crate::core::ids::{ActionKey, CheckoutId};
+use crate::store::rows::{ASK, GIVE_BACK, RawAction, destination_code};
+use crate::store::{ActionRow, LeaseRequest, Leased};
+use std::collections::BTreeMap;
+
+/// Lost leases first, since each may be money already sent, then what is due the longest.
+pub(super) async fn lease(
+    session: &mut Session,
+    request: &LeaseRequest,
+) -> Result<Vec<Leased>, Fault> {
+    let query = sqlx::query_as(sql::LEASE_LOST)
+        .bind(request.now.micros())
+        .bind(i64::from(request.limit))
+        .bind(&request.holder)
+        .bind(request.until.micros());
+    let mut lost = session.read(query, RawAction::read).await?;
+    lost.sort_by(in_order);
+    let lost_count = u32::try_from(lost.len()).unwrap_or(u32::MAX);
+    let mut leased: Vec<Leased> = lost.into_iter().map(Leased::Lost).collect();
+    let limit = request.limit.saturating_sub(lost_count);
+    let chosen = choose(session, request, limit).await?;
+    if !chosen.is_empty() {
+        let (checkouts, keys): (Vec<String>, Vec<String>) = chosen.into_iter().unzip();
+        let query = sqlx::query_as(sql::LEASE_ACTIONS)
+            .bind(checkouts)
+            .bind(keys)
+            .bind(&request.holder)
+            .bind(request.until.micros())
+            .bind(request.now.micros());
+        let mut due = session.read(query, RawAction::read).await?;
+        due.sort_by(in_order);
+        leased.extend(due.into_iter().map(Leased::Attempt));
+    }
+    Ok(leased)
+}
+
+/// Longest overdue first; the order of an update's rows is the server's own.
+fn in_order(one: &ActionRow, other: &ActionRow) -> std::cmp::Ordering {
+    let order = |row: &ActionRow| (row.planned.due, row.checkout.clone(), row.key.clone());
+    order(one).cmp(&order(other))
+}
+
+/// The actions to lease, by checkout and key: per destination no more than its room, overall no
+/// more than `limit`. They are locked, so that they are still free when they are leased.
+async fn choose(
+    session: &mut Session,
+    request: &LeaseRequest,
+    limit: u32,
+) -> Result<Vec<(String, String)>, Fault> {
+    let mut room: BTreeMap<String, u32> = BTreeMap::new();
+    let (mut destinations, mut lanes, mut rooms) = (Vec::new(), Vec::new(), Vec::new());
+    for (destination, free) in request.room.iter().filter(|(_, free)| **free > 0) {
+        let code = destination_code(destination);
+        let both = [ASK, GIVE_BACK];
+        let open = both
+            .iter()
+            .filter(|lane| **lane == ASK || request.with_refunds);
+        for lane in open {
+            destinations.push(code.clone());
+            lanes.push(*lane);
+            rooms.push(i64::from((*free).min(limit)));
+        }
+        room.insert(code, *free);
+    }
+    if limit == 0 || lanes.is_empty() {
+        return Ok(Vec::new());
+    }
+    let query = sqlx::query_as(sql::LOCK_DUE_ACTIONS)
+        .bind(destinations)
+        .bind(lanes)
+        .bind(rooms)
+        .bind(request.now.micros());
+    let mut candidates: Vec<(i64, String, String, String)> = session.read(query, Ok).await?;
+    candidates.sort();
+    let mut chosen = Vec::new();
+    for (_, checkout, key, destination) in candidates {
+        let Some(left) = room.get_mut(&destination) else {
+            continue;
+        };
+        if let Some(less) = left.checked_sub(1) {
+            *left = less;
+            chosen.push((checkout, key));
+        }
+    }
+    chosen.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    Ok(chosen)
+}
+
+pub(super) async fn unlease(
+    session: &mut Session,
+    checkout: &CheckoutId,
+    key: &ActionKey,
+    token: &str,
+) -> Result<(), Fault> {
+    let query = sqlx::query(sql::UNLEASE)
+        .bind(checkout.as_str())
+        .bind(key.as_str())
+        .bind(token);
+    session.run(query).await?;
+    Ok(())
+}

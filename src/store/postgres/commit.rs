@@ -1,0 +1,192 @@
+//! The commit of units in PostgreSQL: what they name is locked and read, then each table is
+//! written in bulk.
+//!
+//! Which units may happen is judged by `admission`, over rows that are held until the end. Locks
+//! are taken table by table and row by row in one order, so that daemons do not wait for each
+//! other in a circle: checkouts, deliveries, payments, actions, marks, standings, shops, tallies.
+//! What cannot be held because it does not exist yet fails the transaction when somebody else made
+//! it meanwhile, and the next try sees it.
+
+use super::connect::Session;
+use super::error::Fault;
+use super::write;
+use super::{guard, likeness, sql};
+use crate::core::ids::{CheckoutId, OrderRef, PaymentRef, Reference, ShopId};
+use crate::store::admission::{Held, Known, judge, order};
+use crate::store::rows::{RawStanding, Reading};
+use crate::store::standing::StandingChanges;
+use crate::store::{CheckoutCommit, CommitUnit, Committed};
+use std::collections::BTreeMap;
+
+type Stood = BTreeMap<CheckoutId, RawStanding>;
+type Homes = BTreeMap<PaymentRef, CheckoutId>;
+
+pub(super) async fn commit(
+    session: &mut Session,
+    units: &[CommitUnit],
+) -> Result<Vec<Committed>, Fault> {
+    let all: Vec<&CheckoutCommit> = units.iter().flat_map(|unit| &unit.checkouts).collect();
+    let stood = hold_checkouts(session, &all).await?;
+    let pending = hold_pending(session, units).await?;
+    let orders: Vec<OrderRef> = all.iter().copied().filter_map(order).collect();
+    let payments: Vec<&PaymentRef> = all.iter().flat_map(|one| &one.payments).collect();
+    let known = Known {
+        checkouts: held(&stood),
+        orders: find_orders(session, &orders).await?,
+        payments: find_payments(session, &payments).await?,
+        pending: pending.into_iter().collect(),
+    };
+    let homes = known.payments.clone();
+    let results = judge(units, known)?;
+    let admitted: Vec<&CommitUnit> = units
+        .iter()
+        .zip(&results)
+        .filter(|(_, result)| **result == Committed::Done)
+        .map(|(unit, _)| unit)
+        .collect();
+    if !admitted.is_empty() {
+        write_units(session, &admitted, &stood, &homes).await?;
+    }
+    Ok(results)
+}
+
+async fn hold_checkouts(
+    session: &mut Session,
+    commits: &[&CheckoutCommit],
+) -> Result<Stood, Fault> {
+    // Those at their first version are not there, or this commit conflicts.
+    let ids: Vec<&str> = commits.iter().map(|one| one.row.id.as_str()).collect();
+    if ids.is_empty() {
+        return Ok(Stood::new());
+    }
+    let query = sqlx::query_as(sql::LOCK_CHECKOUTS).bind(ids);
+    let read = |raw: RawStanding| Ok((raw.id()?, raw));
+    Ok(session.read(query, read).await?.into_iter().collect())
+}
+
+fn held(stood: &Stood) -> BTreeMap<CheckoutId, Held> {
+    let one = |raw: &RawStanding| Held {
+        version: raw.version,
+        head: raw.head.clone(),
+    };
+    stood
+        .iter()
+        .map(|(id, raw)| (id.clone(), one(raw)))
+        .collect()
+}
+
+async fn hold_pending(session: &mut Session, units: &[CommitUnit]) -> Result<Vec<i64>, Fault> {
+    let named: Vec<i64> = units
+        .iter()
+        .flat_map(|unit| unit.deliveries.iter().map(|(id, _)| *id))
+        .collect();
+    if named.is_empty() {
+        return Ok(Vec::new());
+    }
+    session
+        .scalars(sqlx::query_scalar(sql::LOCK_PENDING).bind(named))
+        .await
+}
+
+pub(super) async fn find_orders(
+    session: &mut Session,
+    orders: &[OrderRef],
+) -> Result<BTreeMap<OrderRef, CheckoutId>, Fault> {
+    if orders.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let shops: Vec<&str> = orders.iter().map(|one| one.shop.as_str()).collect();
+    let references: Vec<&str> = orders.iter().map(|one| one.reference.as_str()).collect();
+    let query = sqlx::query_as(sql::SELECT_ORDER_HOMES)
+        .bind(shops)
+        .bind(references);
+    let read = |(shop, reference, id): (String, String, String)| {
+        let reading = Reading::of("checkouts", &id);
+        let order = OrderRef {
+            shop: reading.parsed("shop", ShopId::parse(&shop))?,
+            reference: reading.parsed("reference", Reference::parse(&reference))?,
+        };
+        Ok((order, reading.parsed("id", CheckoutId::parse(&id))?))
+    };
+    Ok(session.read(query, read).await?.into_iter().collect())
+}
+
+pub(super) async fn find_payments(
+    session: &mut Session,
+    payments: &[&PaymentRef],
+) -> Result<Homes, Fault> {
+    if payments.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let accounts: Vec<&str> = payments.iter().map(|one| one.account.as_str()).collect();
+    let ids: Vec<&str> = payments.iter().map(|one| one.id.as_str()).collect();
+    let query = sqlx::query_as(sql::SELECT_PAYMENT_HOMES)
+        .bind(accounts)
+        .bind(ids);
+    let read = |(account, payment, id): (String, String, String)| {
+        let reading = Reading::of("payments", format_args!("{account}/{payment}"));
+        let payment = reading.parsed("payment", PaymentRef::parse(&account, &payment))?;
+        Ok((payment, reading.parsed("checkout", CheckoutId::parse(&id))?))
+    };
+    Ok(session.read(query, read).await?.into_iter().collect())
+}
+
+async fn write_units(
+    session: &mut Session,
+    units: &[&CommitUnit],
+    stood: &Stood,
+    homes: &Homes,
+) -> Result<(), Fault> {
+    let mut commits: Vec<&CheckoutCommit> = units.iter().flat_map(|unit| &unit.checkouts).collect();
+    commits.sort_by(|one, other| one.row.id.cmp(&other.row.id));
+    let mut changes = StandingChanges::default();
+    if !commits.is_empty() {
+        write::checkouts(session, &commits).await?;
+        write::journal(session, &commits).await?;
+        write::dispositions(session, units).await?;
+        write::payments(session, &commits, homes).await?;
+        write::actions(session, &commits).await?;
+        for commit in &commits {
+            if let Some(raw) = stood.get(&commit.row.id) {
+                changes.leave(raw);
+            }
+            changes.enter(&commit.row);
+        }
+    } else {
+        write::dispositions(session, units).await?;
+    }
+    likeness::write(session, units).await?;
+    add_standings(session, changes).await?;
+    write::epochs(session, units).await?;
+    let tallies: Vec<_> = units.iter().flat_map(|unit| &unit.tallies).collect();
+    guard::add_tallies(session, &tallies).await
+}
+
+/// Counts change last but for the guard's, because all commits of a shop change the same few rows.
+pub(super) async fn add_standings(
+    session: &mut Session,
+    changes: StandingChanges,
+) -> Result<(), Fault> {
+    let (mut shops, mut verdicts, mut currencies) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut counts, mut highs, mut lows) = (Vec::new(), Vec::new(), Vec::new());
+    for (shop, verdict, currency, count, high, low) in changes.into_rows() {
+        shops.push(shop);
+        verdicts.push(verdict);
+        currencies.push(currency);
+        counts.push(count);
+        highs.push(high);
+        lows.push(low);
+    }
+    if shops.is_empty() {
+        return Ok(());
+    }
+    let added = sqlx::query(sql::ADD_STANDINGS)
+        .bind(shops)
+        .bind(verdicts)
+        .bind(currencies)
+        .bind(counts)
+        .bind(highs)
+        .bind(lows);
+    session.run(added).await?;
+    Ok(())
+}

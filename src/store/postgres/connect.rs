@@ -1,0 +1,320 @@
+//! Connections and transactions of the PostgreSQL store.
+//!
+//! Knows what a connection must be set to and how a transaction begins and ends. Knows no table.
+
+use super::error::Fault;
+use super::sql;
+use crate::store::StoreError;
+use crate::store::failure::{check_version, from_migration};
+use futures_util::FutureExt;
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::migrate::Migrator;
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::{
+    PgArguments, PgConnectOptions, PgConnection, PgPool, PgPoolOptions, PgRow, Postgres,
+};
+use sqlx::query::{Query, QueryAs, QueryScalar};
+use sqlx::{ConnectOptions, FromRow, Transaction};
+use std::time::Duration;
+
+/// Whoever asks waits so long for a free connection, and for the server to take a new one.
+const POOL_PATIENCE: Duration = Duration::from_secs(5);
+/// A connection that was unused for longer is looked at before it is used.
+const TRUSTED_FOR: Duration = Duration::from_secs(1);
+/// An unused connection is closed after this long.
+const IDLE_MAX: Duration = Duration::from_secs(600);
+/// A connection is opened anew after this long, so that a server that took over gets its share.
+const CONNECTION_AGE_MAX: Duration = Duration::from_secs(1800);
+/// Statements that a connection keeps prepared; there are fewer.
+const STATEMENTS_MAX: usize = 200;
+
+/// Where the database is and how it is to be used.
+#[derive(Clone, Debug)]
+pub struct PostgresOptions {
+    /// `postgres://user:password@host:port/database?sslmode=verify-full`, or
+    /// `postgres:///database?host=/run/postgresql` for a socket.
+    pub url: SecretString,
+    /// Connections at once, at most.
+    pub connections_max: u32,
+    /// A statement that takes longer is ended by the server, and so is a transaction that stands
+    /// still for longer: a paused daemon must not hold what others wait for.
+    pub statement_timeout: Duration,
+    /// False when a pooler stands between that lends a connection for a transaction only: no
+    /// statement stays prepared, nothing is set or locked for longer than a transaction.
+    pub session_features: bool,
+}
+
+/// The way to the database.
+pub(super) struct Line {
+    pool: PgPool,
+    session: Settings,
+    is_readonly: bool,
+}
+
+/// What a connection, or a transaction where no connection is ours, is set to.
+#[derive(Clone, Copy)]
+struct Settings {
+    timeout_ms: u128,
+    has_session: bool,
+}
+
+impl Settings {
+    async fn apply(self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+        let timeout_ms = self.timeout_ms.to_string();
+        self.set(connection, &timeout_ms, !self.has_session).await
+    }
+
+    async fn set(
+        self,
+        connection: &mut PgConnection,
+        timeout_ms: &str,
+        is_local: bool,
+    ) -> Result<(), sqlx::Error> {
+        let set = sqlx::query(sql::SETTINGS).persistent(false);
+        set.bind(timeout_ms)
+            .bind(is_local)
+            .execute(connection)
+            .await?;
+        Ok(())
+    }
+}
+
+fn address(options: &PostgresOptions) -> Result<PgConnectOptions, StoreError> {
+    let parsed: Result<PgConnectOptions, _> = options.url.expose_secret().parse();
+    let address = parsed.map_err(|error: sqlx::Error| {
+        StoreError::Unavailable(format!("the database's address cannot be read: {error}"))
+    })?;
+    let address = address
+        .application_name("reconciled")
+        .disable_statement_logging();
+    Ok(if options.session_features {
+        address.statement_cache_capacity(STATEMENTS_MAX)
+    } else {
+        // A pooler knows few of the things that a client may ask for at its start.
+        address.statement_cache_capacity(0).extra_float_digits(None)
+    })
+}
+
+impl Line {
+    /// Connects, and looks whether the server is one we can work with.
+    pub(super) async fn connect(
+        options: &PostgresOptions,
+        is_readonly: bool,
+    ) -> Result<Line, StoreError> {
+        let session = Settings {
+            timeout_ms: options.statement_timeout.as_millis(),
+            has_session: options.session_features,
+        };
+        let pool = PgPoolOptions::new()
+            .max_connections(options.connections_max.max(1))
+            .acquire_timeout(POOL_PATIENCE)
+            .idle_timeout(IDLE_MAX)
+            .max_lifetime(CONNECTION_AGE_MAX)
+            .test_before_acquire(false)
+            .before_acquire(|connection, known| {
+                let is_trusted = known.idle_for <= TRUSTED_FOR;
+                async move { Ok(is_trusted || sqlx::Connection::ping(connection).await.is_ok()) }
+                    .boxed()
+            })
+            .after_connect(move |connection, _| {
+                async move {
+                    if session.has_session {
+                        session.apply(connection).await?;
+                    }
+                    Ok(())
+                }
+                .boxed()
+            });
+        let line = Line {
+            pool: pool.connect_lazy_with(address(options)?),
+            session,
+            is_readonly,
+        };
+        let mut first = line.read().await?;
+        let encoding: String = first.scalar(sqlx::query_scalar(sql::ENCODING)).await?;
+        if encoding == "UTF8" {
+            drop(first);
+            Ok(line)
+        } else {
+            Err(StoreError::Schema(format!(
+                "the database's encoding is {encoding}, this program needs UTF8"
+            )))
+        }
+    }
+
+    /// Brings the schema up to date, in one transaction that others who start at the same moment
+    /// wait for; refuses one that a newer program wrote.
+    pub(super) async fn migrate(&self, migrations: &Migrator) -> Result<(), StoreError> {
+        let mut tx = self.pool.begin_with(sql::BEGIN_WRITING).await?;
+        // What waits for its turn, and what rewrites a large table, may take long.
+        self.session.set(&mut tx, "0", true).await?;
+        self.forget_statements(&mut tx).await?;
+        let lock = sqlx::query(sql::LOCK_SCHEMA).persistent(false);
+        lock.execute(&mut *tx).await?;
+        let migrated = migrations.run_direct(None, &mut *tx, false).await;
+        migrated.map_err(from_migration)?;
+        self.forget_statements(&mut tx).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// The driver's migrator prepares statements under names, which on a pooler's connection would
+    /// be in the way of whoever gets it next.
+    async fn forget_statements(&self, connection: &mut PgConnection) -> Result<(), StoreError> {
+        if !self.session.has_session {
+            let forgotten = sqlx::raw_sql(sql::FORGET_STATEMENTS);
+            forgotten.execute(connection).await?;
+        }
+        Ok(())
+    }
+
+    /// Refuses a schema that is not the newest one this program knows.
+    pub(super) async fn check_schema(&self, migrations: &Migrator) -> Result<(), StoreError> {
+        let mut session = self.read().await?;
+        let query = sqlx::query_scalar(sql::SCHEMA_VERSION);
+        let found: Option<i64> = session.scalar(query).await?;
+        let known = migrations.iter().map(|migration| migration.version).max();
+        check_version(found, known)
+    }
+
+    /// For one statement that reads.
+    pub(super) async fn read(&self) -> Result<Session, Fault> {
+        if self.session.has_session {
+            Ok(self.session_of(Held::Connection(self.pool.acquire().await?)))
+        } else {
+            self.within(sql::BEGIN_SNAPSHOT).await
+        }
+    }
+
+    /// For several statements that read one moment.
+    pub(super) async fn snapshot(&self) -> Result<Session, Fault> {
+        self.within(sql::BEGIN_SNAPSHOT).await
+    }
+
+    /// For one statement that writes and is a transaction by itself.
+    pub(super) async fn write(&self) -> Result<Session, Fault> {
+        if self.session.has_session && !self.is_readonly {
+            Ok(self.session_of(Held::Connection(self.pool.acquire().await?)))
+        } else {
+            self.begin().await
+        }
+    }
+
+    /// Begins a transaction that writes.
+    pub(super) async fn begin(&self) -> Result<Session, Fault> {
+        if self.is_readonly {
+            let why = "the store was opened read-only".to_owned();
+            return Err(StoreError::Unavailable(why).into());
+        }
+        self.within(sql::BEGIN_WRITING).await
+    }
+
+    async fn within(&self, begin: &'static str) -> Result<Session, Fault> {
+        let mut transaction = self.pool.begin_with(begin).await?;
+        if !self.session.has_session {
+            self.session.apply(&mut transaction).await?;
+        }
+        Ok(self.session_of(Held::Transaction(transaction)))
+    }
+
+    fn session_of(&self, held: Held) -> Session {
+        Session {
+            held,
+            keeps_statements: self.session.has_session,
+        }
+    }
+
+    /// Closes all connections once they are free.
+    pub(super) async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+enum Held {
+    Connection(PoolConnection<Postgres>),
+    /// Dropped without an end, it is rolled back.
+    Transaction(Transaction<'static, Postgres>),
+}
+
+/// A connection for the time of one verb, in a transaction where it needs one.
+pub(super) struct Session {
+    held: Held,
+    keeps_statements: bool,
+}
+
+impl Session {
+    fn connection(&mut self) -> &mut PgConnection {
+        match &mut self.held {
+            Held::Connection(connection) => connection,
+            Held::Transaction(transaction) => transaction,
+        }
+    }
+
+    /// Runs a statement; the number of rows touched.
+    pub(super) async fn run(
+        &mut self,
+        query: Query<'_, Postgres, PgArguments>,
+    ) -> Result<u64, Fault> {
+        let query = query.persistent(self.keeps_statements);
+        Ok(query.execute(self.connection()).await?.rows_affected())
+    }
+
+    /// Runs a statement and reads every row.
+    pub(super) async fn read<R, T>(
+        &mut self,
+        query: QueryAs<'_, Postgres, R, PgArguments>,
+        read: impl Fn(R) -> Result<T, StoreError>,
+    ) -> Result<Vec<T>, Fault>
+    where
+        R: Send + Unpin + for<'r> FromRow<'r, PgRow>,
+    {
+        let query = query.persistent(self.keeps_statements);
+        let raw = query.fetch_all(self.connection()).await?;
+        Ok(raw.into_iter().map(read).collect::<Result<_, _>>()?)
+    }
+
+    /// Runs a statement whose rows have one column.
+    pub(super) async fn scalars<T>(
+        &mut self,
+        query: QueryScalar<'_, Postgres, T, PgArguments>,
+    ) -> Result<Vec<T>, Fault>
+    where
+        T: Send + Unpin,
+        (T,): for<'r> FromRow<'r, PgRow>,
+    {
+        let query = query.persistent(self.keeps_statements);
+        Ok(query.fetch_all(self.connection()).await?)
+    }
+
+    /// Runs a statement that answers one value.
+    pub(super) async fn scalar<T>(
+        &mut self,
+        query: QueryScalar<'_, Postgres, T, PgArguments>,
+    ) -> Result<T, Fault>
+    where
+        T: Send + Unpin,
+        (T,): for<'r> FromRow<'r, PgRow>,
+    {
+        let query = query.persistent(self.keeps_statements);
+        Ok(query.fetch_one(self.connection()).await?)
+    }
+
+    /// Commits if the work went well. The server answers Ok to the commit of a failed transaction
+    /// and keeps nothing, so work that failed is never committed.
+    pub(super) async fn end<T>(self, worked: Result<T, Fault>) -> Result<T, Fault> {
+        let value = worked?;
+        if let Held::Transaction(transaction) = self.held {
+            transaction.commit().await?;
+        }
+        Ok(value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_statements_stay_prepared_on_a_connection() {
+        assert!(sql::ALL.len() < STATEMENTS_MAX);
+    }
+}

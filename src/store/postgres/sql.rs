@@ -1,0 +1,416 @@
+//! Every statement that the PostgreSQL store runs, each with a name.
+//!
+//! Many rows go through one statement: each parameter is one column of them, an array, and
+//! `unnest` makes rows of the arrays.
+
+macro_rules! statements {
+    ($( $(#[$doc:meta])* $name:ident = $sql:expr; )+) => {
+        $( $(#[$doc])* pub(super) const $name: &str = $sql; )+
+
+        #[cfg(test)]
+        pub(super) const ALL: &[(&str, &str)] = &[ $( (stringify!($name), $name), )+ ];
+    };
+}
+
+macro_rules! checkout_columns {
+    () => {
+        "c.id, c.shop, c.reference, c.verdict, c.reason, c.since, c.created_at, c.suspense_minor, \
+         c.suspense_currency, c.wake_at, c.version, c.head, c.document"
+    };
+}
+
+macro_rules! action_columns {
+    () => {
+        "a.checkout, a.key, a.shop, a.due, a.planned, a.attempts, a.last_sent_at, a.token, a.until"
+    };
+}
+
+macro_rules! entry_columns {
+    () => {
+        "j.checkout, j.seq, j.at, j.facts, j.decision, j.previous, j.hash"
+    };
+}
+
+statements! {
+    /// Said in full, since the server's defaults may be others.
+    BEGIN_WRITING = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
+    /// All statements see one moment.
+    BEGIN_SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+    /// `$1` is a limit in milliseconds; with `$2` it holds for the transaction only. A server that
+    /// would acknowledge what it has not synced is told to sync for us.
+    SETTINGS =
+        "SELECT set_config('statement_timeout', $1, $2), \
+           set_config('idle_in_transaction_session_timeout', $1, $2), \
+           set_config('synchronous_commit', CASE \
+             WHEN current_setting('synchronous_commit') IN ('off', 'local') THEN 'on' \
+             ELSE current_setting('synchronous_commit') END, $2)";
+    ENCODING = "SELECT current_setting('server_encoding')";
+    SCHEMA_VERSION = "SELECT max(version) FROM _sqlx_migrations WHERE success";
+    /// Held until the transaction ends, so that a pooler cannot lose it.
+    LOCK_SCHEMA = "SELECT pg_advisory_xact_lock(7308895137226483045)";
+    FORGET_STATEMENTS = "DEALLOCATE ALL";
+
+    /// Columns: key, sender, body hash, delivery id, received at, signed, body; then the state and
+    /// why of all. The first of each key that is unknown goes in; the answer tells which, counted
+    /// from 1. Keys are taken in their order, so that two who append the same never wait for each
+    /// other in a circle.
+    APPEND =
+        "WITH r AS MATERIALIZED ( \
+           SELECT nextval('inbox_id_seq') AS id, u.* FROM unnest($1::bytea[], $2::text[], \
+             $3::bytea[], $4::bytea[], $5::bigint[], $6::smallint[], $7::bytea[]) \
+             WITH ORDINALITY AS u (key, sender, body_hash, delivery_id, received_at, is_signed, \
+               body, nr)), \
+         k AS ( \
+           INSERT INTO delivery_keys (key, sender, body_hash, inbox) \
+           SELECT key, sender, body_hash, id FROM r ORDER BY key, nr \
+           ON CONFLICT (key) DO NOTHING RETURNING inbox), \
+         i AS ( \
+           INSERT INTO inbox (id, sender, delivery_id, key, received_at, is_signed, state, why) \
+           SELECT r.id, r.sender, r.delivery_id, r.key, r.received_at, r.is_signed, \
+             $8::text, $9::bytea \
+           FROM r JOIN k ON k.inbox = r.id), \
+         b AS ( \
+           INSERT INTO bodies (id, sender, received_at, body) \
+           SELECT r.id, r.sender, r.received_at, r.body FROM r JOIN k ON k.inbox = r.id) \
+         SELECT r.nr FROM r JOIN k ON k.inbox = r.id";
+    SELECT_DELIVERY_KEYS =
+        "SELECT key, body_hash FROM delivery_keys WHERE key = ANY($1)";
+    SELECT_PENDING =
+        "SELECT i.id, i.sender, i.delivery_id, i.received_at, i.is_signed::bigint, b.body \
+         FROM inbox i JOIN bodies b ON b.id = i.id \
+         WHERE i.state = 'pending' ORDER BY i.id LIMIT $1";
+    SELECT_PARKED =
+        "SELECT id, sender, delivery_id, received_at, coalesce(why, '') AS why FROM inbox \
+         WHERE state = 'parked' ORDER BY id DESC LIMIT $1";
+    LOCK_PENDING =
+        "SELECT id FROM inbox WHERE id = ANY($1) AND state = 'pending' ORDER BY id FOR UPDATE";
+    /// Columns: id, state, why.
+    UPDATE_INBOX =
+        "UPDATE inbox SET state = r.state, why = r.why \
+         FROM unnest($1::bigint[], $2::text[], $3::bytea[]) AS r (id, state, why) \
+         WHERE inbox.id = r.id";
+
+    INSERT_QUARANTINE =
+        "INSERT INTO quarantine (size, sender, received_at, diagnosis, envelope, body) \
+         VALUES ($1, $2, $3, $4, $5, $6)";
+    /// The oldest give way until both bounds hold.
+    BOUND_QUARANTINE =
+        "DELETE FROM quarantine WHERE id IN (SELECT id FROM ( \
+           SELECT id, row_number() OVER latest AS entries, sum(size) OVER latest AS bytes \
+           FROM quarantine WINDOW latest AS (ORDER BY id DESC)) q \
+         WHERE entries > $1 OR bytes > $2)";
+    SELECT_QUARANTINE =
+        "SELECT id, sender, received_at, diagnosis, envelope, body FROM quarantine \
+         ORDER BY id DESC LIMIT $1";
+    SELECT_QUARANTINE_ONE =
+        "SELECT id, sender, received_at, diagnosis, envelope, body FROM quarantine WHERE id = $1";
+    DELETE_QUARANTINE = "DELETE FROM quarantine WHERE id = $1";
+
+    /// Columns: shop, reference.
+    SELECT_ORDER_HOMES =
+        "SELECT c.shop, c.reference, c.id FROM unnest($1::text[], $2::text[]) AS r (shop, reference) \
+         JOIN checkouts c ON c.reference = r.reference AND c.shop = r.shop";
+    /// Columns: account, payment.
+    SELECT_PAYMENT_HOMES =
+        "SELECT p.account, p.payment, p.checkout \
+         FROM unnest($1::text[], $2::text[]) AS r (account, payment) \
+         JOIN payments p ON p.account = r.account AND p.payment = r.payment";
+    SELECT_CHECKOUTS = concat!(
+        "SELECT ", checkout_columns!(), " FROM checkouts c WHERE c.id = ANY($1) ORDER BY c.id");
+    SELECT_ACTIONS = concat!(
+        "SELECT ", action_columns!(), " FROM actions a WHERE a.checkout = ANY($1) \
+         ORDER BY a.checkout, a.key");
+    /// Held until the transaction ends, and taken in one order by everybody.
+    LOCK_CHECKOUTS =
+        "SELECT id, version, head, shop, verdict, suspense_minor, suspense_currency \
+         FROM checkouts WHERE id = ANY($1) ORDER BY id FOR UPDATE";
+
+    /// Columns: id, shop, reference, verdict, reason, since, created at, changed at, suspense,
+    /// currency, wake at, version, head, document. A checkout that is not at the version before
+    /// stays, and is not counted.
+    UPSERT_CHECKOUTS =
+        "INSERT INTO checkouts AS c (id, shop, reference, verdict, reason, since, created_at, \
+           changed_at, suspense_minor, suspense_currency, wake_at, version, head, document) \
+         SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], \
+           $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::text[], $11::bigint[], \
+           $12::bigint[], $13::text[], $14::bytea[]) \
+         ON CONFLICT (id) DO UPDATE SET shop = excluded.shop, reference = excluded.reference, \
+           verdict = excluded.verdict, reason = excluded.reason, since = excluded.since, \
+           created_at = excluded.created_at, changed_at = excluded.changed_at, \
+           suspense_minor = excluded.suspense_minor, \
+           suspense_currency = excluded.suspense_currency, wake_at = excluded.wake_at, \
+           version = excluded.version, head = excluded.head, document = excluded.document \
+         WHERE c.version = excluded.version - 1";
+    /// Columns: checkout, seq, shop, at, facts, decision, previous, hash.
+    INSERT_JOURNAL =
+        "INSERT INTO journal (checkout, seq, shop, at, facts, decision, previous, hash) \
+         SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::bigint[], $5::bytea[], \
+           $6::bytea[], $7::text[], $8::text[])";
+    /// Columns: account, payment, shop, checkout. A payment that another transaction gave a home
+    /// meanwhile fails it.
+    INSERT_PAYMENTS =
+        "INSERT INTO payments (account, payment, shop, checkout) \
+         SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[])";
+    /// The same for payments whose home is of the same unit.
+    MOVE_PAYMENTS =
+        "UPDATE payments p SET shop = r.shop, checkout = r.checkout \
+         FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) \
+           AS r (account, payment, shop, checkout) \
+         WHERE p.account = r.account AND p.payment = r.payment";
+    /// Columns: checkout, key, token. Another token's lease stays.
+    RELEASE_ACTIONS =
+        "UPDATE actions a SET token = NULL, until = NULL, lease = NULL \
+         FROM unnest($1::text[], $2::text[], $3::text[]) AS r (checkout, key, token) \
+         WHERE a.checkout = r.checkout AND a.key = r.key AND a.token = r.token";
+    /// Columns: checkout, key, version, shop, kind, destination, lane, due, planned, attempts. A
+    /// leased action stays as it is.
+    UPSERT_ACTIONS =
+        "INSERT INTO actions AS a (checkout, key, version, shop, kind, destination, lane, due, \
+           planned, attempts) \
+         SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[], \
+           $6::text[], $7::text[], $8::bigint[], $9::text[], $10::bigint[]) \
+         ON CONFLICT (checkout, key) DO UPDATE SET version = excluded.version, \
+           shop = excluded.shop, kind = excluded.kind, destination = excluded.destination, \
+           lane = excluded.lane, due = excluded.due, planned = excluded.planned, \
+           attempts = greatest(a.attempts, excluded.attempts) \
+         WHERE a.token IS NULL";
+    /// Columns: checkout, version. What this version did not want anew goes, unless leased.
+    DELETE_UNWANTED_ACTIONS =
+        "DELETE FROM actions a USING unnest($1::text[], $2::bigint[]) AS r (checkout, version) \
+         WHERE a.checkout = r.checkout AND a.token IS NULL AND a.version < r.version";
+    /// Columns: shop, verdict, currency, count, high, low; all may be negative.
+    ADD_STANDINGS =
+        "INSERT INTO standings AS s (shop, verdict, currency, count, high, low) \
+         SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], \
+           $6::bigint[]) \
+         ON CONFLICT (shop, verdict, currency) DO UPDATE SET count = s.count + excluded.count, \
+           high = s.high + excluded.high, low = s.low + excluded.low";
+    /// Columns: shop, minute, kind, currency, count, high, low.
+    ADD_TALLIES =
+        "INSERT INTO tallies AS t (shop, minute, kind, currency, count, high, low) \
+         SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::bigint[], \
+           $6::bigint[], $7::bigint[]) \
+         ON CONFLICT (shop, minute, kind, currency) DO UPDATE SET \
+           count = t.count + excluded.count, high = t.high + excluded.high, \
+           low = t.low + excluded.low";
+    /// Columns: shop, epoch. The greatest stays.
+    RAISE_EPOCHS =
+        "INSERT INTO shops AS s (shop, epoch) SELECT * FROM unnest($1::text[], $2::text[]) \
+         ON CONFLICT (shop) DO UPDATE SET epoch = greatest(s.epoch, excluded.epoch)";
+
+    /// Two orders that are alike are written one after the other, or neither would see the other
+    /// as its twin. Whose hash meets by chance waits for nothing.
+    LOCK_MARKS =
+        "SELECT pg_advisory_xact_lock(7308895, m) FROM ( \
+           SELECT DISTINCT hashtext(mark) AS m FROM unnest($1::text[]) AS r (mark) ORDER BY m) l";
+    DELETE_SIGHTINGS = "DELETE FROM sightings WHERE checkout = ANY($1)";
+    FORGET_TWINS =
+        "UPDATE sightings SET twin = NULL WHERE twin = ANY($1) RETURNING checkout";
+    SELECT_MARKS = "SELECT DISTINCT mark FROM sightings WHERE checkout = ANY($1)";
+    /// Columns: checkout, shop, mark, currency, minor, paid at.
+    INSERT_SIGHTINGS =
+        "INSERT INTO sightings (checkout, shop, mark, currency, minor, paid_at) \
+         SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], \
+           $6::bigint[])";
+    /// Those of `$1`, and the lone ones that are like them, point to the latest other one that was
+    /// paid within `$2`. `OFFSET 0` keeps the planner from beginning with all that are alone.
+    PAIR_SIGHTINGS =
+        "UPDATE sightings AS l SET twin = ( \
+           SELECT o.checkout FROM sightings o WHERE o.shop = l.shop AND o.mark = l.mark \
+           AND o.currency = l.currency AND o.minor = l.minor \
+           AND o.paid_at BETWEEN l.paid_at - $2 AND l.paid_at + $2 AND o.checkout <> l.checkout \
+           ORDER BY o.paid_at DESC, o.checkout LIMIT 1) \
+         WHERE l.checkout IN ( \
+           SELECT o.checkout FROM sightings n CROSS JOIN LATERAL ( \
+             SELECT a.checkout FROM sightings a WHERE a.shop = n.shop AND a.mark = n.mark \
+             AND a.currency = n.currency AND a.minor = n.minor \
+             AND a.paid_at BETWEEN n.paid_at - $2 AND n.paid_at + $2 \
+             AND a.twin IS NULL OFFSET 0) o \
+           WHERE n.checkout = ANY($1))";
+    SELECT_LOOKALIKES =
+        "SELECT l.checkout, l.shop, c.reference, l.twin, l.currency, l.minor, l.paid_at \
+         FROM sightings l JOIN checkouts c ON c.id = l.checkout \
+         WHERE l.twin IS NOT NULL AND l.paid_at >= $1 ORDER BY l.paid_at DESC, l.checkout LIMIT $2";
+    SELECT_TWINS =
+        "SELECT checkout, twin FROM sightings WHERE twin IS NOT NULL AND checkout = ANY($1)";
+
+    SELECT_DUE_CHECKOUTS =
+        "SELECT id FROM checkouts WHERE wake_at <= $1 ORDER BY wake_at, id LIMIT $2";
+    SELECT_NEXT_DUE =
+        "SELECT least( \
+           (SELECT min(wake_at) FROM checkouts WHERE wake_at IS NOT NULL), \
+           (SELECT min(due) FROM actions WHERE token IS NULL), \
+           (SELECT min(until) FROM actions WHERE token IS NOT NULL))";
+    /// What another transaction holds is being leased or dealt with there.
+    LEASE_LOST = concat!(
+        "UPDATE actions a SET lease = 'lost', until = $4, \
+           token = $3 || '.' || replace(gen_random_uuid()::text, '-', '') \
+         FROM (SELECT checkout, key FROM actions WHERE token IS NOT NULL AND until <= $1 \
+           ORDER BY until, checkout, key LIMIT $2 FOR UPDATE SKIP LOCKED) r \
+         WHERE a.checkout = r.checkout AND a.key = r.key RETURNING ", action_columns!());
+    /// Columns: destination, lane, room. The longest overdue of each, and no more than its room.
+    LOCK_DUE_ACTIONS =
+        "SELECT d.due, d.checkout, d.key, l.destination \
+         FROM unnest($1::text[], $2::text[], $3::bigint[]) AS l (destination, lane, room) \
+         CROSS JOIN LATERAL (SELECT a.due, a.checkout, a.key FROM actions a \
+           WHERE a.destination = l.destination AND a.lane = l.lane AND a.token IS NULL \
+           AND a.due <= $4 ORDER BY a.due, a.checkout, a.key LIMIT l.room \
+           FOR UPDATE SKIP LOCKED) d";
+    /// Columns: checkout, key.
+    LEASE_ACTIONS = concat!(
+        "UPDATE actions a SET lease = 'attempt', until = $4, attempts = attempts + 1, \
+           sent_before = last_sent_at, last_sent_at = $5, \
+           token = $3 || '.' || replace(gen_random_uuid()::text, '-', '') \
+         FROM unnest($1::text[], $2::text[]) AS r (checkout, key) \
+         WHERE a.checkout = r.checkout AND a.key = r.key AND a.token IS NULL RETURNING ",
+        action_columns!());
+    /// An unused attempt was never sent; a lost one may have been, so it is only found again.
+    UNLEASE =
+        "UPDATE actions SET \
+           attempts = CASE lease WHEN 'attempt' THEN attempts - 1 ELSE attempts END, \
+           last_sent_at = CASE lease WHEN 'attempt' THEN sent_before ELSE last_sent_at END, \
+           until = CASE lease WHEN 'attempt' THEN NULL ELSE last_sent_at END, \
+           token = CASE lease WHEN 'attempt' THEN NULL ELSE token END, \
+           lease = CASE lease WHEN 'attempt' THEN NULL ELSE lease END \
+         WHERE checkout = $1 AND key = $2 AND token = $3";
+
+    SELECT_SHOP = "SELECT epoch, brake_cause, brake_at FROM shops WHERE shop = $1";
+    INSERT_SHOP = "INSERT INTO shops (shop) VALUES ($1) ON CONFLICT (shop) DO NOTHING";
+    /// Held until the transaction ends: who counts towards a shop's limits does so one by one.
+    LOCK_SHOP = "SELECT epoch, brake_cause, brake_at FROM shops WHERE shop = $1 FOR UPDATE";
+    SET_BRAKE =
+        "INSERT INTO shops (shop, brake_cause, brake_at) VALUES ($1, $2, $3) \
+         ON CONFLICT (shop) DO UPDATE SET brake_cause = excluded.brake_cause, \
+           brake_at = excluded.brake_at";
+    FORGET_TALLIES = "DELETE FROM tallies WHERE shop = $1 AND kind <> 'unclaimed'";
+    SELECT_TALLIES =
+        "SELECT kind, currency, sum(count)::bigint AS count, sum(high)::bigint AS high, \
+           sum(low)::bigint AS low \
+         FROM tallies WHERE shop = $1 AND minute >= $2 GROUP BY kind, currency";
+    INSERT_FIRST_START =
+        "INSERT INTO accounts (account, first_started_at) VALUES ($1, $2) \
+         ON CONFLICT (account) DO NOTHING";
+    SELECT_FIRST_START = "SELECT first_started_at FROM accounts WHERE account = $1";
+    LOCK_HOME = "SELECT home FROM instance WHERE nr = 1 FOR UPDATE";
+    STAMP_INSTANCE =
+        "INSERT INTO instance AS i (nr, home, generation, started_at) VALUES (1, $1, 1, $2) \
+         ON CONFLICT (nr) DO UPDATE SET home = excluded.home, generation = i.generation + 1, \
+           started_at = excluded.started_at \
+         RETURNING generation";
+    SELECT_SWEEPS =
+        "SELECT account, listing, mark, swept_at, last_error FROM sweeps \
+         ORDER BY account, listing";
+    SET_SWEEP =
+        "INSERT INTO sweeps AS s (account, listing, mark, swept_at, last_error) \
+         VALUES ($1, $2, $3, $4, $5) \
+         ON CONFLICT (account, listing) DO UPDATE SET mark = greatest(s.mark, excluded.mark), \
+           swept_at = coalesce(excluded.swept_at, s.swept_at), last_error = excluded.last_error";
+
+    /// All pairs that hold a checkout; there are at most ten per shop.
+    SELECT_LANES =
+        "SELECT shop, verdict FROM standings GROUP BY shop, verdict HAVING sum(count) > 0";
+    SELECT_LANE =
+        "SELECT since, id FROM checkouts WHERE shop = $1 AND verdict = $2 \
+         AND (since, id) > ($3, $4) AND since < $5 ORDER BY since, id LIMIT $6";
+    SELECT_NEWEST_ORDER =
+        "SELECT since, reference FROM checkouts WHERE shop = $1 AND verdict = $2 \
+         AND reason = $3 AND since <= $4 AND reference IS NOT NULL \
+         ORDER BY since DESC, id DESC LIMIT 1";
+    SELECT_BY_REFERENCE = concat!(
+        "SELECT ", checkout_columns!(), " FROM checkouts c WHERE c.reference = $1");
+    SELECT_JOURNAL = concat!(
+        "SELECT ", entry_columns!(), " FROM journal j WHERE j.checkout = $1 AND j.seq > $2 \
+         ORDER BY j.seq LIMIT $3");
+    SELECT_AUDIT_PAGE = concat!(
+        "SELECT ", checkout_columns!(), " FROM checkouts c WHERE c.id > $1 ORDER BY c.id \
+         LIMIT $2");
+    SELECT_JOURNALS = concat!(
+        "SELECT ", entry_columns!(), " FROM journal j WHERE j.checkout = ANY($1) \
+         ORDER BY j.checkout, j.seq");
+    /// What rests and changed since; what rests and is still looked at; what does not rest, without
+    /// the open ones. Each part has its index.
+    SELECT_MOVED =
+        "SELECT id FROM checkouts WHERE wake_at IS NULL \
+           AND verdict IN ('settled', 'returned', 'closed', 'foreign') AND changed_at >= $1 \
+         UNION ALL SELECT id FROM checkouts WHERE wake_at IS NOT NULL AND verdict <> 'open' \
+         UNION ALL SELECT c.id FROM (SELECT DISTINCT shop FROM standings) s \
+           CROSS JOIN unnest( \
+             '{matching,confirming,releasing,refunding,held}'::text[]) AS v (verdict) \
+           JOIN checkouts c ON c.shop = s.shop AND c.verdict = v.verdict";
+    SELECT_OVERVIEW =
+        "SELECT s.shop, s.verdict, s.currency, s.count, s.high, s.low, \
+           (SELECT min(c.since) FROM checkouts c WHERE c.shop = s.shop \
+              AND c.verdict = s.verdict) AS oldest \
+         FROM standings s ORDER BY s.shop, s.verdict, s.currency";
+    SELECT_BACKLOG =
+        "SELECT (SELECT count(*) FROM inbox WHERE state = 'pending') AS pending, \
+           (SELECT i.received_at FROM inbox i WHERE i.state = 'pending' ORDER BY i.id LIMIT 1) \
+             AS oldest_delivery, \
+           (SELECT count(*) FROM inbox WHERE state = 'parked') AS parked, \
+           (SELECT count(*) FROM quarantine) AS quarantined, \
+           (SELECT min(due) FROM actions WHERE token IS NULL) AS oldest_due";
+    COUNT_ACTIONS = "SELECT kind, count(*) FROM actions GROUP BY kind";
+
+    /// What another transaction holds is in use or being pruned there. `OFFSET 0` keeps the planner
+    /// from beginning with deliveries whose bodies are long gone.
+    PRUNE_BODIES =
+        "DELETE FROM bodies WHERE id IN (SELECT b.id FROM bodies b CROSS JOIN LATERAL ( \
+             SELECT 1 FROM inbox i WHERE i.id = b.id AND i.state IN ('taken', 'ignored') \
+             OFFSET 0) i \
+           WHERE b.received_at < $1 \
+           ORDER BY b.received_at, b.id LIMIT $2 FOR UPDATE OF b SKIP LOCKED)";
+    LOCK_OLD_DELIVERIES =
+        "SELECT id FROM inbox WHERE received_at < $1 AND state <> 'pending' \
+         ORDER BY received_at, id LIMIT $2 FOR UPDATE SKIP LOCKED";
+    DELETE_DELIVERY_KEYS =
+        "DELETE FROM delivery_keys k USING inbox i WHERE i.id = ANY($1) AND k.key = i.key";
+    DELETE_BODIES = "DELETE FROM bodies WHERE id = ANY($1)";
+    DELETE_INBOX = "DELETE FROM inbox WHERE id = ANY($1)";
+    LOCK_OLD_CHECKOUTS =
+        "SELECT id, version, head, shop, verdict, suspense_minor, suspense_currency \
+         FROM checkouts c WHERE wake_at IS NULL \
+         AND verdict IN ('settled', 'returned', 'closed', 'foreign') AND changed_at < $1 \
+         AND NOT EXISTS (SELECT 1 FROM actions a WHERE a.checkout = c.id AND a.token IS NOT NULL) \
+         ORDER BY changed_at LIMIT $2 FOR UPDATE SKIP LOCKED";
+    /// Those of `$1` whose actions may have been leased since they were looked at.
+    LOCK_ACTIONS =
+        "SELECT checkout, token IS NOT NULL FROM actions WHERE checkout = ANY($1) \
+         ORDER BY checkout, key FOR UPDATE";
+    DELETE_JOURNALS = "DELETE FROM journal WHERE checkout = ANY($1)";
+    DELETE_PAYMENTS = "DELETE FROM payments WHERE checkout = ANY($1)";
+    DELETE_ACTIONS = "DELETE FROM actions WHERE checkout = ANY($1)";
+    DELETE_CHECKOUTS = "DELETE FROM checkouts WHERE id = ANY($1)";
+    PRUNE_TALLIES =
+        "DELETE FROM tallies WHERE (shop, minute, kind, currency) IN ( \
+           SELECT shop, minute, kind, currency FROM tallies WHERE minute < $1 \
+           ORDER BY minute LIMIT $2 FOR UPDATE SKIP LOCKED)";
+
+    PROBE =
+        "INSERT INTO probe (id, at) VALUES (1, $1) \
+         ON CONFLICT (id) DO UPDATE SET at = excluded.at RETURNING at";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Why a statement that locks rows cannot wait for another daemon in a circle.
+    fn keeps_an_order(statement: &str) -> bool {
+        statement.matches("FOR UPDATE").count() == statement.matches("SKIP LOCKED").count()
+            || statement.contains("ORDER BY")
+            || statement.contains("WHERE shop = $1 ")
+            || statement.contains("WHERE nr = 1 ")
+    }
+
+    #[test]
+    fn rows_are_locked_in_one_order_or_one_by_one_or_without_waiting() {
+        let locking = |one: &&(&str, &str)| one.1.contains("FOR UPDATE");
+        assert!(ALL.iter().filter(locking).count() > 5);
+        for (name, statement) in ALL {
+            assert!(keeps_an_order(statement), "{name}");
+        }
+        assert!(!keeps_an_order(
+            "SELECT id FROM t WHERE id = ANY($1) FOR UPDATE"
+        ));
+    }
+}
