@@ -15,7 +15,7 @@ struct Kept {
     what: &'static str,
 }
 
-const KEPT: [Kept; 8] = [
+const KEPT: [Kept; 14] = [
     Kept {
         seed: 57,
         only: &[4],
@@ -55,6 +55,36 @@ const KEPT: [Kept; 8] = [
         seed: 1675,
         only: &[4],
         what: "an order names a payment whose refund was decided and kept back, and it goes back",
+    },
+    Kept {
+        seed: 1954,
+        only: &[8],
+        what: "a settled payment that was pruned and swept again looked like nobody's, and went back",
+    },
+    Kept {
+        seed: 2508,
+        only: &[6],
+        what: "the same with two daemons",
+    },
+    Kept {
+        seed: 3700,
+        only: &[9],
+        what: "a shop that confirms at the first part names that one alone; the second part went back",
+    },
+    Kept {
+        seed: 3949,
+        only: &[],
+        what: "a garbled look after an answered confirm led to a second confirm",
+    },
+    Kept {
+        seed: 4803,
+        only: &[3],
+        what: "a second part, unnamed by the shop, went back",
+    },
+    Kept {
+        seed: 4987,
+        only: &[],
+        what: "after a shop forgot its order, a confirm that an operator ordered was asked without a look",
     },
 ];
 

@@ -145,7 +145,8 @@ reasons! {
     CurrencyMismatch = "currency_mismatch",
     /// Held: the amounts differ by exactly 10, 100 or 1000.
     AmountOffByPowerOfTen = "amount_off_by_power_of_ten",
-    /// Held: far less was paid than the order's amount.
+    /// Held: far less was paid than the order's amount, or the shop confirmed by a part of it and
+    /// more came that does not fit into the rest.
     AmountSuspicious = "amount_suspicious",
     /// Held: less was paid than the order's amount.
     UnderpaidHeld = "underpaid_held",
