@@ -90,8 +90,10 @@ impl Summary {
     fn text(&self) -> String {
         let mut lines = vec![
             format!("{} rows read.", self.rows),
-            format!("{} mentions of payments taken in.", self.payments),
-            format!("{} of them of payments that were not known.", self.new),
+            format!(
+                "Payments named: {}; not known before: {}.",
+                self.payments, self.new
+            ),
         ];
         let of_type = |words: &str, counts: &BTreeMap<String, u64>| {
             let each = counts.iter().map(|(kind, count)| format!("{kind} {count}"));

@@ -310,12 +310,12 @@ proptest! {
         acts in prop::collection::vec(0..6_u8, 0..5),
     ) {
         let (mut psp, mut known) = (psp(), Payment::default());
-        let payment = psp.pay(Some("10\"0,1"), eur(price), at(0));
+        let payment = psp.pay(Some("1001"), eur(price), at(0));
         let (mut refund, mut dispute) = (None, None);
         for act in acts {
             match act {
-                0 => refund = psp.refund_by_staff(&payment, Some(1), at(2)).ok().or(refund),
-                1 => refund = psp.refund_by_staff(&payment, None, at(2)).ok().or(refund),
+                0 => refund = psp.staff_refund(&payment, Some(1), at(2)).ok().or(refund),
+                1 => refund = psp.staff_refund(&payment, None, at(2)).ok().or(refund),
                 2 => dispute = psp.dispute(&payment, at(3)).ok().or(dispute),
                 3 | 4 => if let Some(dispute) = dispute.take() {
                     psp.close_dispute(&dispute, act == 3, at(4)).unwrap_or_default();
