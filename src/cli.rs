@@ -8,6 +8,7 @@ pub mod check;
 pub mod checkouts;
 pub mod client;
 pub mod demo;
+pub mod import;
 pub mod replay;
 pub mod serve;
 pub mod simulate;
@@ -68,6 +69,8 @@ pub enum Command {
     Checkouts(checkouts::CheckoutsArgs),
     /// Ask the PSPs for payments now
     Sweep(sweep::Args),
+    /// Take in a PSP's report file, for payments whose webhooks never came (docs/psp/adyen.md)
+    Import(import::Args),
     /// Prove the books: chains, states and sums
     Audit(audit::Args),
     /// Play seeds of trouble against the daemon's own code (docs/simulation.md)
@@ -123,6 +126,12 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
             let client = client_of(&cli)?;
             let mut out = std::io::stdout();
             let run = sweep::run(args, &client, &mut out);
+            Ok(ended(runtime()?.block_on(run)))
+        }
+        Command::Import(args) => {
+            let client = client_of(&cli)?;
+            let mut out = std::io::stdout();
+            let run = import::run(args, &client, &mut out);
             Ok(ended(runtime()?.block_on(run)))
         }
     }

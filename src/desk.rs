@@ -24,6 +24,15 @@ pub enum DeskError {
     Store(StoreError),
 }
 
+/// What came of a report, or a part of one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Imported {
+    /// Payments that it names.
+    pub payments: u64,
+    /// Of these, how many were not known before.
+    pub new: u64,
+}
+
 /// What people may ask of the engine.
 #[async_trait]
 pub trait Desk: Send + Sync + 'static {
@@ -54,4 +63,12 @@ pub trait Desk: Send + Sync + 'static {
         account: Option<&crate::core::ids::AccountId>,
         since: Option<crate::core::time::Time>,
     ) -> Result<u64, DeskError>;
+
+    /// Takes in what a report of this account says, and waits until it is durable; how many
+    /// payments it names and how many of them were not known.
+    async fn import(
+        &self,
+        account: &crate::core::ids::AccountId,
+        payments: Vec<crate::core::payment::PaymentSnapshot>,
+    ) -> Result<Imported, DeskError>;
 }

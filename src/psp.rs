@@ -9,6 +9,7 @@ mod json;
 pub mod mollie;
 pub mod multisafepay;
 pub mod paypal;
+pub mod report;
 pub mod rules;
 pub mod stripe;
 
@@ -23,6 +24,7 @@ pub use crate::wire::{
 };
 use crate::wire::{Reply, Request};
 use inquiry::{Findings, Inquiry, Needs};
+use report::{BadReport, ReportPart, ReportReading};
 
 /// What a verified delivery says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -169,6 +171,16 @@ pub trait Psp: Send + Sync + 'static {
     /// Reads a delivery that was verified (`is_signed`) or came without a scheme. The body of one
     /// that came by `GET` is its query.
     fn read(&self, body: &[u8], is_signed: bool, received_at: Time) -> Result<Reading, Unreadable>;
+
+    /// Reads a part of a report file that an operator imports. It is not signed, and says no more
+    /// than signed deliveries do.
+    fn read_report(
+        &self,
+        _part: ReportPart<'_>,
+        _received_at: Time,
+    ) -> Result<ReportReading, BadReport> {
+        Err(BadReport("this PSP has no report to import".to_owned()))
+    }
 
     /// The acknowledgement this PSP wants, for new, repeated and unreadable deliveries alike.
     fn acknowledgement(&self) -> Acknowledgement;

@@ -169,7 +169,10 @@ const HOMES: &[(&str, &[&str])] = &[
 
 // Folders whose modules must not know each other, with those that are common to all.
 const ADAPTERS: &[(&str, &[&str])] = &[
-    ("src/psp", &["registry", "rules", "json", "inquiry"]),
+    (
+        "src/psp",
+        &["registry", "rules", "json", "inquiry", "report"],
+    ),
     ("src/shop", &["registry", "signature"]),
 ];
 

@@ -1,17 +1,19 @@
-//! The desk over the engine: rulings, released brakes and sweeps on demand.
+//! The desk over the engine: rulings, released brakes, sweeps on demand and imported reports.
 //!
 //! Hands operators' wishes to the loop that runs the engine and waits for their end; decides
 //! nothing itself.
 
-use super::input::{Input, Ruled};
+use super::input::{Input, Ruled, Swept};
 use crate::clock::Clock;
 use crate::core::fact::{Fact, Ruling, RulingKind};
-use crate::core::ids::{AccountId, CheckoutId, ShopId};
+use crate::core::ids::{AccountId, CheckoutId, PaymentRef, ShopId};
+use crate::core::payment::PaymentSnapshot;
 use crate::core::plan::{Reason, Verdict};
 use crate::core::time::{Span, Time};
-use crate::desk::{Desk, DeskError};
-use crate::store::{CheckoutFilter, LoadedCheckout, Store, StoreError};
+use crate::desk::{Desk, DeskError, Imported};
+use crate::store::{CheckoutFilter, LoadedCheckout, Store, StoreError, Wanted};
 use async_trait::async_trait;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio::sync::{Notify, mpsc, oneshot};
 
@@ -166,6 +168,41 @@ impl Desk for EngineDesk {
         };
         self.sweeps.send(wish).await.map_err(stopped)?;
         Ok(u64::try_from(count).unwrap_or(u64::MAX))
+    }
+
+    async fn import(
+        &self,
+        account: &AccountId,
+        payments: Vec<PaymentSnapshot>,
+    ) -> Result<Imported, DeskError> {
+        let named: BTreeSet<PaymentRef> = payments.iter().map(|one| one.payment.clone()).collect();
+        if named.is_empty() {
+            return Ok(Imported::default());
+        }
+        let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+        let wanted = Wanted {
+            payments: named.iter().cloned().collect(),
+            ..Wanted::default()
+        };
+        let found = self.store.load(&wanted).await.map_err(DeskError::Store)?;
+        let (done, answer) = oneshot::channel();
+        let swept = Swept {
+            account: account.clone(),
+            payments,
+            hints: Vec::new(),
+            done,
+        };
+        self.inputs
+            .send(Input::Swept(swept))
+            .await
+            .map_err(stopped)?;
+        self.wake.notify_one();
+        answer.await.map_err(stopped)?.map_err(DeskError::Store)?;
+        let is_new = |payment: &&PaymentRef| !found.payments.contains_key(*payment);
+        Ok(Imported {
+            payments: count(named.len()),
+            new: count(named.iter().filter(is_new).count()),
+        })
     }
 }
 

@@ -100,6 +100,7 @@ pub fn routes() -> Vec<(&'static str, &'static str, MethodRouter<AdminState>)> {
             post(api::acts::recheck),
         ),
         ("post", "/api/v1/sweeps", post(api::acts::sweep)),
+        ("post", "/api/v1/imports", post(api::imports::import)),
         ("get", "/api/v1/statements", get(api::statements::show)),
         ("get", "/api/v1/parked", get(api::deliveries::parked)),
         (

@@ -13,11 +13,13 @@ mod amount;
 mod answer;
 mod ask;
 mod item;
+mod report;
 mod signature;
 mod statement;
 #[cfg(test)]
 mod tests;
 
+use super::report::{BadReport, ReportPart, ReportReading};
 use super::rules::AccountRules;
 use super::{
     Acknowledgement, Psp, PspAsk, RawDelivery, Reading, Rejection, Step, Unreadable, Verification,
@@ -86,6 +88,15 @@ impl Adyen {
             api_base: api_base.trim_end_matches('/').to_owned(),
         }
     }
+
+    fn frame(&self, received_at: Time) -> Frame<'_> {
+        Frame {
+            rules: &self.rules,
+            merchant_account: &self.merchant_account,
+            capture: self.capture,
+            received_at,
+        }
+    }
 }
 
 impl fmt::Debug for Adyen {
@@ -148,13 +159,15 @@ impl Psp for Adyen {
             let what = "unsigned".to_owned();
             return Ok(Reading::Ignored { what });
         }
-        let frame = Frame {
-            rules: &self.rules,
-            merchant_account: &self.merchant_account,
-            capture: self.capture,
-            received_at,
-        };
-        frame.read(&item::notice(body)?)
+        self.frame(received_at).read(&item::notice(body)?)
+    }
+
+    fn read_report(
+        &self,
+        part: ReportPart<'_>,
+        received_at: Time,
+    ) -> Result<ReportReading, BadReport> {
+        self.frame(received_at).report(part)
     }
 
     fn acknowledgement(&self) -> Acknowledgement {

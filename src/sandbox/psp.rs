@@ -98,6 +98,11 @@ impl SandboxPsp {
         self.ledger.setup()
     }
 
+    /// The report file of all that is booked, where the PSP has one.
+    pub fn report(&self) -> Option<String> {
+        self.dialect.report(&self.ledger)
+    }
+
     /// From now on the account answers to this key alone.
     pub fn change_api_key(&mut self, api_key: &str) {
         api_key.clone_into(&mut self.ledger.setup.api_key);

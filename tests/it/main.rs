@@ -9,6 +9,7 @@
 )]
 
 mod admin;
+mod adyen;
 mod breaker;
 mod check_online;
 mod commands;

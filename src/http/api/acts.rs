@@ -170,7 +170,7 @@ fn note(text: String) -> Result<String, Problem> {
     Ok(trimmed.to_owned())
 }
 
-fn bad_field(field: &str, must_be: &str) -> Problem {
+pub(super) fn bad_field(field: &str, must_be: &str) -> Problem {
     let detail = format!("`{field}` must be {must_be}");
     Problem::new(Code::BadRequest)
         .detail(detail)
@@ -190,7 +190,7 @@ fn ruled(loaded: &LoadedCheckout) -> Response {
     }
 }
 
-fn desk_problem(error: DeskError, not_found: Code) -> Response {
+pub(super) fn desk_problem(error: DeskError, not_found: Code) -> Response {
     match error {
         DeskError::NotFound => Problem::new(not_found)
             .detail("nothing here has this name")

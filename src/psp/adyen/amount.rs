@@ -55,6 +55,20 @@ pub(super) fn read(written: &str, currency: Currency) -> Result<Money, BadAmount
         .ok_or(BadAmount("not a multiple of the currency's smallest step"))
 }
 
+/// Reads an amount as a report writes it: digits, with a decimal point or without, never negative.
+pub(super) fn read_decimal(written: &str, currency: Currency) -> Result<Money, BadAmount> {
+    let decimals = usize::try_from(decimals(currency)?).unwrap_or_default();
+    let (whole, part) = written.split_once('.').unwrap_or((written, ""));
+    let part = part.trim_end_matches('0');
+    if whole.is_empty() {
+        return Err(BadAmount("not a number"));
+    }
+    if part.len() > decimals {
+        return Err(BadAmount("more decimals than the currency has"));
+    }
+    read(&format!("{whole}{part:0<decimals$}"), currency)
+}
+
 /// Writes an amount above zero for a request; refused when it has no exact form.
 pub(super) fn write(money: Money) -> Result<i64, BadAmount> {
     if !money.is_positive() {

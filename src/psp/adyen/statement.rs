@@ -92,6 +92,15 @@ fn told(event: &str, is_success: bool, capture: Capture) -> Told {
     }
 }
 
+/// A settled payment, as a row of the report has it.
+pub(super) struct SettledRow<'a> {
+    pub(super) payment: ExternalRef,
+    pub(super) amount: Money,
+    pub(super) reference: &'a str,
+    pub(super) method: &'a str,
+    pub(super) created: Time,
+}
+
 /// Who reads, and when it came.
 #[derive(Clone, Copy)]
 pub(super) struct Frame<'a> {
@@ -245,6 +254,29 @@ impl Frame<'_> {
         Ok(vec![named, said])
     }
 
+    /// A payment whose money was taken, by a report. Whose it is ranks below the word of its own
+    /// event. The sum of all its captures is at least the greatest of them: which event each
+    /// belongs to is not certain, and counted twice they would leave an excess to give back.
+    pub(super) fn settled(&self, row: &SettledRow<'_>) -> Vec<PaymentSnapshot> {
+        let mut own = self.blank(row.payment.clone(), Rank::Begun.at());
+        own.reference = self.rules.reference([row.reference]);
+        let method = row.method.to_ascii_lowercase();
+        own.method = Some(method).filter(|word| is_word(word));
+        own.created_at = Some(row.created.min(self.received_at));
+        self.rules.judge(&mut own, self.rules.live, true);
+        let mut taken = self.blank(row.payment.clone(), Rank::Captured.at());
+        taken.progress = Some(Progress::Taken);
+        taken.authorised = Some(Money::zero(row.amount.currency()));
+        taken.captured = Some(row.amount);
+        vec![own, taken]
+    }
+
+    /// What a report says of a change: the same as its event.
+    pub(super) fn change(&self, item: &Item) -> Result<Vec<PaymentSnapshot>, Unreadable> {
+        let what = told(&item.event_code, success(item)?, self.capture);
+        self.modified(item, what)
+    }
+
     fn refund(
         &self,
         item: &Item,
@@ -306,7 +338,7 @@ fn unreadable(code: &'static str, detail: &str) -> Unreadable {
     }
 }
 
-fn is_word(word: &str) -> bool {
+pub(super) fn is_word(word: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
     !word.is_empty() && word.len() <= WORD_BYTES_MAX && word.bytes().all(fits)
 }

@@ -6,6 +6,7 @@
 mod calls;
 mod events;
 mod noise;
+mod reports;
 mod signatures;
 
 use super::{Adyen, Capture, Proofs};

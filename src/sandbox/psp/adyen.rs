@@ -7,6 +7,7 @@
 
 mod render;
 mod routes;
+mod settlement;
 
 use super::PspSetup;
 use super::dialect::{Dialect, Letter, Nature, PspCall, fingerprint, json_response, split_url};
@@ -222,6 +223,10 @@ impl Dialect for Adyen {
         let login = basic_login(USER, PASSWORD);
         let headers = Headers::new().with("authorization", &login);
         Sealed::json(headers, notice.to_string().as_bytes())
+    }
+
+    fn report(&self, ledger: &Ledger) -> Option<String> {
+        Some(settlement::report(ledger))
     }
 
     fn forget_keys(&mut self) {

@@ -111,6 +111,11 @@ pub trait Dialect: Send {
         (200..300).contains(&answer.status)
     }
 
+    /// The report file of all that is booked, where the PSP has one.
+    fn report(&self, _ledger: &Ledger) -> Option<String> {
+        None
+    }
+
     /// Days go by: no idempotency key is remembered any more.
     fn forget_keys(&mut self) {}
 

@@ -15,9 +15,10 @@ use reconciled::clock::Clock;
 use reconciled::core::fact::Ruling;
 use reconciled::core::ids::{AccountId, ActionKey, CheckoutId, ShopId};
 use reconciled::core::order::OrderSnapshot;
+use reconciled::core::payment::PaymentSnapshot;
 use reconciled::core::policy::{Mode, Policy};
 use reconciled::core::time::Time;
-use reconciled::desk::{Desk, DeskError};
+use reconciled::desk::{Desk, DeskError, Imported};
 use reconciled::http::admin::{AdminState, Replay, ReplayError, router};
 use reconciled::http::counters::IntakeCounters;
 use reconciled::http::health::{IntakeQueue, Readiness, StoreWrite};
@@ -45,6 +46,7 @@ pub(super) enum Asked {
     Release(ShopId, String, String),
     Recheck(ShopId, Time, String),
     Sweep(Option<AccountId>, Option<Time>),
+    Import(AccountId, Vec<PaymentSnapshot>),
 }
 
 type Answerer = dyn Fn() -> Result<LoadedCheckout, DeskError> + Send + Sync;
@@ -91,6 +93,15 @@ impl Desk for NotingDesk {
         let asked = Asked::Sweep(account.cloned(), since);
         self.asked.lock().unwrap().push(asked);
         Ok(1)
+    }
+    async fn import(
+        &self,
+        account: &AccountId,
+        payments: Vec<PaymentSnapshot>,
+    ) -> Result<Imported, DeskError> {
+        let asked = Asked::Import(account.clone(), payments);
+        self.asked.lock().unwrap().push(asked);
+        Ok(Imported::default())
     }
 }
 

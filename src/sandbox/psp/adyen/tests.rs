@@ -283,3 +283,57 @@ proptest! {
         prop_assert_eq!(known.returned_or_returning(), Ok(eur(refunded)));
     }
 }
+
+/// What the whole report says of the one payment.
+fn reported(psp: &SandboxPsp, now: Time) -> Payment {
+    let text = psp.report().unwrap();
+    let (head, rows) = text.split_once("\r\n").unwrap();
+    let part = crate::psp::report::ReportPart {
+        head,
+        rows,
+        line: 2,
+    };
+    let reading = adapter().read_report(part, now).unwrap();
+    assert!(reading.refused.is_empty() && reading.unknown.is_empty());
+    assert_eq!(reading.ignored["Fee"], 1);
+    let mut known = Payment::default();
+    for one in reading.payments {
+        known.join(&Payment::from_snapshot(&one));
+    }
+    known
+}
+
+proptest! {
+    #[test]
+    fn the_report_that_the_sandbox_writes_says_what_its_webhooks_said(
+        price in 1..1_000_000_i64,
+        acts in prop::collection::vec(0..6_u8, 0..5),
+    ) {
+        let (mut psp, mut known) = (psp(), Payment::default());
+        let payment = psp.pay(Some("1001"), eur(price), at(0));
+        let (mut refund, mut dispute) = (None, None);
+        for act in acts {
+            match act {
+                0 => refund = psp.staff_refund(&payment, Some(1), at(2)).ok().or(refund),
+                1 => refund = psp.staff_refund(&payment, None, at(2)).ok().or(refund),
+                2 => dispute = psp.dispute(&payment, at(3)).ok().or(dispute),
+                3 | 4 => if let Some(dispute) = dispute.take() {
+                    psp.close_dispute(&dispute, act == 3, at(4)).unwrap_or_default();
+                },
+                _ => if let Some(refund) = refund.take() {
+                    psp.reverse_refund(&refund, at(5)).unwrap_or_default();
+                },
+            }
+        }
+        hear(&mut psp, &mut known, at(9));
+        let read = reported(&psp, at(9));
+        prop_assert_eq!(read.captured(), known.captured());
+        prop_assert_eq!(read.status(), known.status());
+        prop_assert_eq!(read.refunds, known.refunds);
+        prop_assert_eq!(read.disputes, known.disputes);
+        let value = |payment: &Option<crate::core::lattice::Stamped<_>>| payment.clone().map(|one| one.value);
+        prop_assert_eq!(value(&read.reference), value(&known.reference));
+        prop_assert_eq!(read.ownership.map(|one| one.value), known.ownership.map(|one| one.value));
+        prop_assert_eq!(read.method.map(|one| one.value), known.method.map(|one| one.value));
+    }
+}
