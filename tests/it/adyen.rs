@@ -77,6 +77,26 @@ async fn an_orphan_that_the_import_finds_goes_back_once_as_the_policy_says() {
 }
 
 #[tokio::test]
+async fn orphans_of_an_import_are_braked_by_the_guard_like_all_others() {
+    let rig = Rig::raise_at_with(adyen(), |setup| {
+        with_operator(setup).policy("max_refunds_per_hour", "1")
+    })
+    .await;
+    for reference in ["1001", "1002"] {
+        rig.psp(|psp| psp.spoil(Some(reference), Times::Next(2), DeliveryFault::Lose));
+        rig.pay(reference, eur(PRICE));
+    }
+    assert_eq!(import_books(&rig).await["new"], 2);
+    rig.until_any("held by the guard", |view| {
+        view.verdict == "held" && view.reason.as_deref() == Some("guard_refunds")
+    })
+    .await;
+    let refunds: u32 = rig.books().values().map(|one| one.refunds).sum();
+    assert!(refunds <= 1, "{refunds}");
+    rig.close().await;
+}
+
+#[tokio::test]
 async fn a_broken_file_is_named_by_its_lines_and_what_can_be_read_is_taken() {
     let rig = raised().await;
     rig.lose_webhooks("1001");
