@@ -243,11 +243,12 @@ statements! {
            (SELECT min(until) FROM actions WHERE token IS NOT NULL))";
     /// What another transaction holds is being leased or dealt with there.
     LEASE_LOST = concat!(
-        "UPDATE actions a SET lease = 'lost', until = $4, \
+        "WITH r AS MATERIALIZED (SELECT checkout, key FROM actions \
+           WHERE token IS NOT NULL AND until <= $1 \
+           ORDER BY until, checkout, key LIMIT $2 FOR UPDATE SKIP LOCKED) \
+         UPDATE actions a SET lease = 'lost', until = $4, \
            token = $3 || '.' || replace(gen_random_uuid()::text, '-', '') \
-         FROM (SELECT checkout, key FROM actions WHERE token IS NOT NULL AND until <= $1 \
-           ORDER BY until, checkout, key LIMIT $2 FOR UPDATE SKIP LOCKED) r \
-         WHERE a.checkout = r.checkout AND a.key = r.key RETURNING ", action_columns!());
+         FROM r WHERE a.checkout = r.checkout AND a.key = r.key RETURNING ", action_columns!());
     /// Columns: destination, lane, room. The longest overdue of each, and no more than its room.
     LOCK_DUE_ACTIONS =
         "SELECT d.due, d.checkout, d.key, l.destination \
@@ -354,11 +355,12 @@ statements! {
     /// What another transaction holds is in use or being pruned there. `OFFSET 0` keeps the planner
     /// from beginning with deliveries whose bodies are long gone.
     PRUNE_BODIES =
-        "DELETE FROM bodies WHERE id IN (SELECT b.id FROM bodies b CROSS JOIN LATERAL ( \
+        "WITH r AS MATERIALIZED (SELECT b.id FROM bodies b CROSS JOIN LATERAL ( \
              SELECT 1 FROM inbox i WHERE i.id = b.id AND i.state IN ('taken', 'ignored') \
              OFFSET 0) i \
            WHERE b.received_at < $1 \
-           ORDER BY b.received_at, b.id LIMIT $2 FOR UPDATE OF b SKIP LOCKED)";
+           ORDER BY b.received_at, b.id LIMIT $2 FOR UPDATE OF b SKIP LOCKED) \
+         DELETE FROM bodies USING r WHERE bodies.id = r.id";
     LOCK_OLD_DELIVERIES =
         "SELECT id FROM inbox WHERE received_at < $1 AND state <> 'pending' \
          ORDER BY received_at, id LIMIT $2 FOR UPDATE SKIP LOCKED";
@@ -381,9 +383,10 @@ statements! {
     DELETE_ACTIONS = "DELETE FROM actions WHERE checkout = ANY($1)";
     DELETE_CHECKOUTS = "DELETE FROM checkouts WHERE id = ANY($1)";
     PRUNE_TALLIES =
-        "DELETE FROM tallies WHERE (shop, minute, kind, currency) IN ( \
-           SELECT shop, minute, kind, currency FROM tallies WHERE minute < $1 \
-           ORDER BY minute LIMIT $2 FOR UPDATE SKIP LOCKED)";
+        "WITH r AS MATERIALIZED (SELECT shop, minute, kind, currency FROM tallies \
+           WHERE minute < $1 ORDER BY minute LIMIT $2 FOR UPDATE SKIP LOCKED) \
+         DELETE FROM tallies t USING r WHERE t.shop = r.shop AND t.minute = r.minute \
+           AND t.kind = r.kind AND t.currency = r.currency";
 
     PROBE =
         "INSERT INTO probe (id, at) VALUES (1, $1) \
