@@ -7,6 +7,7 @@ pub mod audit;
 pub mod check;
 pub mod checkouts;
 pub mod client;
+pub mod copy;
 pub mod demo;
 pub mod import;
 pub mod replay;
@@ -71,6 +72,8 @@ pub enum Command {
     Sweep(sweep::Args),
     /// Take in a PSP's report file, for payments whose webhooks never came (docs/psp/adyen.md)
     Import(import::Args),
+    /// Copy a whole store from SQLite to PostgreSQL or back, and prove that both are equal
+    Copy(copy::Args),
     /// Prove the books: chains, states and sums
     Audit(audit::Args),
     /// Play seeds of trouble against the daemon's own code (docs/simulation.md)
@@ -108,6 +111,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
             runtime()?.block_on(serve::run(&cli.config, inherited))
         }
         Command::Simulate(args) => simulate::run(args),
+        Command::Copy(args) => runtime()?.block_on(copy::run(args)),
         Command::Audit(args) => runtime()?.block_on(audit::run(args, &cli.config)),
         Command::Replay(args) => runtime()?.block_on(replay::run(args, &cli.config)),
         Command::Status(args) => {

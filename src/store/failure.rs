@@ -2,6 +2,7 @@
 //!
 //! Tells the drivers apart; what their codes mean is each store's own.
 
+use super::copy::HALF_COPIED;
 use super::{StoreError, postgres, sqlite};
 use sqlx::migrate::MigrateError;
 use sqlx::postgres::PgDatabaseError;
@@ -37,6 +38,7 @@ impl From<sqlx::Error> for StoreError {
 pub(super) fn from_migration(error: MigrateError) -> StoreError {
     match error {
         MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => error.into(),
+        MigrateError::VersionMissing(HALF_COPIED) => half_copied(),
         MigrateError::VersionMissing(version) => StoreError::Schema(format!(
             "the database has migration {version}, which this program does not know: it was \
              written by a newer version"
@@ -48,10 +50,21 @@ pub(super) fn from_migration(error: MigrateError) -> StoreError {
     }
 }
 
+/// What is there may be a part of a store.
+fn half_copied() -> StoreError {
+    StoreError::Schema(
+        "a copy into this store was begun and has not ended well: run `reconciled copy` again"
+            .to_owned(),
+    )
+}
+
 /// Refuses a schema that is not the newest one this program knows.
 pub(super) fn check_version(found: Option<i64>, known: Option<i64>) -> Result<(), StoreError> {
     if found == known {
         return Ok(());
+    }
+    if found == Some(HALF_COPIED) {
+        return Err(half_copied());
     }
     Err(StoreError::Schema(format!(
         "the database has schema {}, this program needs {}",

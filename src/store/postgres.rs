@@ -6,6 +6,7 @@
 mod actions;
 mod commit;
 mod connect;
+mod copy;
 mod error;
 mod guard;
 mod inbox;
@@ -28,6 +29,7 @@ use crate::core::time::Time;
 use async_trait::async_trait;
 use connect::Line;
 pub use connect::PostgresOptions;
+pub use copy::{PostgresExport, PostgresImport};
 use error::Tries;
 pub(super) use error::meaning;
 use sqlx::migrate::Migrator;

@@ -6,6 +6,7 @@
 mod actions;
 mod commit;
 mod connect;
+mod copy;
 mod error;
 mod guard;
 mod inbox;
@@ -28,6 +29,7 @@ use crate::core::plan::{Reason, Verdict};
 use crate::core::time::Time;
 use async_trait::async_trait;
 use connect::{Checkpointer, Writer, Writing};
+pub use copy::{SqliteExport, SqliteImport};
 pub(super) use error::meaning;
 use sqlx::SqliteConnection;
 use sqlx::migrate::Migrator;

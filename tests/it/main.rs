@@ -13,6 +13,7 @@ mod adyen;
 mod breaker;
 mod check_online;
 mod commands;
+mod copy;
 mod every_psp;
 mod http_intake;
 mod http_limits;

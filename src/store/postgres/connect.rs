@@ -49,6 +49,20 @@ pub struct PostgresOptions {
     pub session_features: bool,
 }
 
+/// A connection of its own beside all pools, under a name of its own, on which a statement may take
+/// as long as it wants.
+pub(super) async fn alone(options: &PostgresOptions) -> Result<PgConnection, StoreError> {
+    let settings = Settings {
+        timeout: options.statement_timeout,
+        has_session: true,
+    };
+    let address = address(options)?.application_name("reconciled copy");
+    let connecting = tokio::time::timeout(POOL_PATIENCE, address.connect()).await;
+    let mut connection = connecting.unwrap_or(Err(sqlx::Error::PoolTimedOut))?;
+    settings.set(&mut connection, "0", false).await?;
+    Ok(connection)
+}
+
 /// The way to the database.
 pub(super) struct Line {
     pool: PgPool,

@@ -276,7 +276,7 @@ impl Writing<'_> {
 
 /// No delivery arrives later than this (half of all time): a clock gone mad must leave ids for
 /// those that come after.
-const LATEST_ARRIVAL: i64 = i64::MAX / 2;
+pub(super) const LATEST_ARRIVAL: i64 = i64::MAX / 2;
 
 impl Drop for Writing<'_> {
     fn drop(&mut self) {
