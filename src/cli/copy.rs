@@ -185,8 +185,11 @@ async fn copy(from: &Place, to: &Place) -> anyhow::Result<ExitCode> {
     let mut again = target.rows.written().await?;
     let found = contents(again.as_mut()).await?;
     let proven = audit::run(target.store.as_ref()).await?;
+    let has_strays = again.strays().await? != 0;
+    // A store waits at its end for whoever still reads it.
+    drop(again);
     let differing = differences(&written, &found);
-    if differing.is_empty() && proven == books && again.strays().await? == 0 {
+    if differing.is_empty() && proven == books && !has_strays {
         target.rows.finish().await?;
         for content in &found {
             writeln!(out, "{}: {} rows", content.table.name(), content.rows)?;

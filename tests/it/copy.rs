@@ -407,6 +407,8 @@ async fn a_store_in_use_or_out_of_reach_is_not_copied() {
     let lock = sqlx::raw_sql("SELECT pg_advisory_lock(7308895137226483046)");
     lock.execute(&mut other).await.unwrap();
     refused(&first, &target, "another copy").await;
+    let unlock = sqlx::raw_sql("SELECT pg_advisory_unlock(7308895137226483046)");
+    unlock.execute(&mut other).await.unwrap();
     other.close().await.unwrap();
 
     let future = "INSERT INTO _sqlx_migrations \

@@ -117,7 +117,7 @@ impl SqliteImport {
 }
 
 /// A row as `$1` holds it; its bytes go into the arena.
-fn packed(row: &RawRow, arena: &mut Arena) -> Value {
+fn packed(row: &[Cell], arena: &mut Arena) -> Value {
     let cells = row.iter().map(|cell| match cell {
         Cell::Integer(value) => Value::from(*value),
         Cell::Text(text) => Value::from(text.as_deref()),
