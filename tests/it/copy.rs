@@ -437,6 +437,26 @@ async fn books_that_are_not_whole_are_not_copied() {
     assert_eq!(untouched.pending(9).await.unwrap(), []);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_target_that_came_out_otherwise_is_told_and_is_no_store() {
+    let (files, database) = (Files::new(), Database::fresh().await);
+    let first = files.filled("first.db").await;
+    let forging = "CREATE FUNCTION forge() RETURNS trigger LANGUAGE plpgsql AS \
+                   $$ BEGIN NEW.mark := NEW.mark + 1; RETURN NEW; END $$; \
+                   CREATE TRIGGER forge BEFORE INSERT ON sweeps \
+                   FOR EACH ROW EXECUTE FUNCTION forge()";
+    database.tamper(forging).await;
+    let said = copy(&first, &database.url()).await;
+    assert_eq!((said.code, said.err.as_str()), (Some(1), ""), "{said:?}");
+    let told: Vec<&str> = said.out.matches("DIFFERENCE in ").collect();
+    assert_eq!(told.len(), 1, "{said:?}");
+    assert!(said.out.contains("DIFFERENCE in sweeps"), "{said:?}");
+    let opened = PostgresStore::open(&database.options()).await.err();
+    assert!(matches!(opened, Some(StoreError::Schema(_))), "{opened:?}");
+    database.tamper("DROP TRIGGER forge ON sweeps").await;
+    copied(&first, &database.url()).await;
+}
+
 #[tokio::test]
 async fn an_address_that_names_no_store_or_shows_a_password_ends_with_64() {
     for url in ["nowhere", "sqlite:", "postgres://u:hush@h/d"] {
