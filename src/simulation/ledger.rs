@@ -36,8 +36,8 @@ pub enum Touch {
     ConfirmForced,
     /// An operator had the money sent back.
     RefundOrdered,
-    /// Asked to release what an operator had ordered back, the shop did not know the order that it
-    /// had confirmed.
+    /// Asked to release an order, by an operator's word or where no canary is kept, the shop did
+    /// not know what it had confirmed.
     Disowned,
     /// Money of one payment was taken twice; a PSP gives such money back only in parts.
     TakenTwice,
