@@ -5,12 +5,15 @@
 mod origin;
 mod parts;
 mod rooms;
+mod storage;
 
 pub use rooms::{ReplayDesk, adapter_of, policies_of, roster_of};
+pub use storage::{open as open_store, open_readonly, schema};
 
 use crate::clock::Clock;
-use crate::config::{Config, Listen, StoreUrl, Surroundings};
+use crate::config::{Config, Listen, StoreConfig, Surroundings};
 use crate::core::ids::AccountId;
+use crate::core::time::Time;
 use crate::engine::{Engine, EngineDesk};
 use crate::http::admin::AdminState;
 use crate::http::counters::IntakeCounters;
@@ -25,7 +28,6 @@ use crate::lifecycle::{self, Ended, Lifecycle, ReloadRequests};
 use crate::outbound::{Outbound, Settings};
 use crate::pressure::Pressure;
 use crate::roster::Roster;
-use crate::store::sqlite::SqliteStore;
 use crate::store::{LoadedCheckout, Retention, Store};
 use crate::telemetry::Telemetry;
 use crate::work::attempt::{Crew, SweptAccounts};
@@ -62,22 +64,10 @@ const PRUNE_ROWS_MAX: u32 = 500;
 /// that changes the environment.
 pub type Sockets = BTreeMap<String, lifecycle::Inherited>;
 
-/// The store that a configuration names.
-pub async fn open_store(url: &StoreUrl) -> anyhow::Result<Arc<dyn Store>> {
-    match url {
-        StoreUrl::Sqlite { path } => {
-            let store = SqliteStore::open(path).await;
-            Ok(Arc::new(
-                store.with_context(|| format!("cannot open the store {url}"))?,
-            ))
-        }
-    }
-}
-
 /// Runs the daemon until it is told to stop.
 pub async fn serve(path: &Path, config: Config, inherited: Sockets) -> anyhow::Result<()> {
     let clock = Clock::System;
-    let store = open_store(&config.store).await?;
+    let store = storage::open_when_reachable(&config.store).await?;
     let lifecycle = Lifecycle::new();
     let reloads = lifecycle
         .watch_signals()
@@ -131,6 +121,13 @@ struct Lines {
     keys: KeyLine,
 }
 
+/// Who we are to those who share the store: this process of this machine.
+fn holder(now: Time) -> String {
+    let system = rustix::system::uname();
+    let machine = system.nodename().to_string_lossy();
+    format!("{machine}-{}-{}", std::process::id(), now.micros())
+}
+
 fn tell_serving((public, admin): (Option<SocketAddr>, Option<SocketAddr>)) {
     let shown = |address: Option<SocketAddr>| {
         address.map_or_else(|| "a Unix socket".to_owned(), |address| address.to_string())
@@ -180,7 +177,7 @@ impl Daemon {
         self.listen("public", public, router, &front);
         let router = admin::router(self.admin_state(config, &lines, (intake, counters)));
         self.listen("admin", admin, router, &front);
-        self.lifecycle.feed_watchdog(self.sign_of_life());
+        self.lifecycle.feed_watchdog(self.sign_of_life(config));
         lifecycle::notify_ready("serving");
         tell_serving(addresses);
         self.reload_until_stopped(&mut reloads).await;
@@ -248,8 +245,7 @@ impl Daemon {
             telemetry: self.telemetry.clone(),
         });
         let soft = self.lifecycle.soft();
-        let holder = format!("{}-{}", std::process::id(), self.clock.now().micros());
-        let dispatcher = Dispatch::new(crew.clone(), holder);
+        let dispatcher = Dispatch::new(crew.clone(), holder(self.clock.now()));
         front.spawn(drive(
             dispatcher,
             dispatch.clone(),
@@ -393,14 +389,18 @@ impl Daemon {
 
     fn sign_of_life(
         &self,
+        config: &Config,
     ) -> impl Fn() -> futures_util::future::BoxFuture<'static, bool> + Send + 'static {
         let (store, clock) = (self.store.clone(), self.clock.clone());
+        let is_elsewhere = matches!(config.store, StoreConfig::Postgres(_));
         move || {
             let (store, now) = (store.clone(), clock.now());
-            // A full disk is the store's trouble and not ours: restarting would not mend it.
-            Box::pin(
-                async move { store.probe(now).await.is_ok() || store.next_due().await.is_ok() },
-            )
+            // A full disk or a database that is gone is the store's trouble and not ours:
+            // restarting would not mend it.
+            Box::pin(async move {
+                let probed = store.probe(now).await;
+                is_elsewhere || probed.is_ok() || store.next_due().await.is_ok()
+            })
         }
     }
 

@@ -8,6 +8,7 @@ pub mod check;
 pub mod checkouts;
 pub mod client;
 pub mod demo;
+pub mod migrate;
 pub mod replay;
 pub mod serve;
 pub mod simulate;
@@ -68,6 +69,8 @@ pub enum Command {
     Checkouts(checkouts::CheckoutsArgs),
     /// Ask the PSPs for payments now
     Sweep(sweep::Args),
+    /// Bring the store's schema up to date; the daemon does so at its start, too
+    Migrate,
     /// Prove the books: chains, states and sums
     Audit(audit::Args),
     /// Play seeds of trouble against the daemon's own code (docs/simulation.md)
@@ -105,6 +108,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
             runtime()?.block_on(serve::run(&cli.config, inherited))
         }
         Command::Simulate(args) => simulate::run(args),
+        Command::Migrate => runtime()?.block_on(migrate::run(&cli.config)),
         Command::Audit(args) => runtime()?.block_on(audit::run(args, &cli.config)),
         Command::Replay(args) => runtime()?.block_on(replay::run(args, &cli.config)),
         Command::Status(args) => {

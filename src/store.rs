@@ -11,6 +11,7 @@ mod inbox;
 pub mod journal;
 mod likeness;
 pub mod memory;
+pub mod place;
 pub mod postgres;
 mod rows;
 #[cfg(test)]
