@@ -20,6 +20,7 @@ use reconciled::sandbox::psp::{Kind, stripe};
 use reconciled::sandbox::rig::{self, Scratch, Setup, View};
 use reconciled::sandbox::world::World;
 use sqlx::{Connection, PgConnection, SqliteConnection};
+use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
 use std::path::PathBuf;
 
@@ -53,6 +54,8 @@ impl Deref for Psp {
         self.kind
     }
 }
+
+const INBOX: &str = "SELECT delivery_id, state FROM inbox";
 
 /// The daemon in its world, for one story. Ends with `close`.
 pub(crate) struct Rig {
@@ -134,6 +137,34 @@ impl Rig {
         let done = sqlx::query(sql).execute(&mut connection).await.unwrap();
         connection.close().await.unwrap();
         done.rows_affected()
+    }
+
+    /// What the inbox of a daemon that is down holds: deliveries and their states.
+    pub(crate) async fn inbox(&self) -> BTreeMap<String, String> {
+        let rows: Vec<(String, String)> = if let Some(database) = &self.database {
+            let mut connection = PgConnection::connect(&database.url()).await.unwrap();
+            let rows = sqlx::query_as(INBOX).fetch_all(&mut connection).await;
+            connection.close().await.unwrap();
+            rows.unwrap()
+        } else {
+            let path = self.config_path().with_file_name("reconciled.db");
+            let url = format!("sqlite:{}", path.display());
+            let mut connection = SqliteConnection::connect(&url).await.unwrap();
+            let rows = sqlx::query_as(INBOX).fetch_all(&mut connection).await;
+            connection.close().await.unwrap();
+            rows.unwrap()
+        };
+        rows.into_iter().collect()
+    }
+
+    /// Copies the database of a daemon that is down; where the copy is. None where there is none.
+    pub(crate) async fn copy_database(&self) -> Option<String> {
+        let database = self.database.as_ref()?;
+        let url = database.url();
+        let (name, rest) = url.strip_prefix("postgres:///")?.split_once('?')?;
+        let copy = format!("CREATE DATABASE {name}_copy TEMPLATE {name}");
+        database.tamper(&copy).await;
+        Some(format!("postgres:///{name}_copy?{rest}"))
     }
 
     /// The story expects lines at ERROR that hold these words.
