@@ -55,8 +55,6 @@ impl Deref for Psp {
     }
 }
 
-const INBOX: &str = "SELECT delivery_id, state FROM inbox";
-
 /// The daemon in its world, for one story. Ends with `close`.
 pub(crate) struct Rig {
     rig: Option<rig::Rig>,
@@ -143,14 +141,16 @@ impl Rig {
     pub(crate) async fn inbox(&self) -> BTreeMap<String, String> {
         let rows: Vec<(String, String)> = if let Some(database) = &self.database {
             let mut connection = PgConnection::connect(&database.url()).await.unwrap();
-            let rows = sqlx::query_as(INBOX).fetch_all(&mut connection).await;
+            let inbox = "SELECT convert_from(delivery_id, 'UTF8'), state FROM inbox";
+            let rows = sqlx::query_as(inbox).fetch_all(&mut connection).await;
             connection.close().await.unwrap();
             rows.unwrap()
         } else {
             let path = self.config_path().with_file_name("reconciled.db");
             let url = format!("sqlite:{}", path.display());
             let mut connection = SqliteConnection::connect(&url).await.unwrap();
-            let rows = sqlx::query_as(INBOX).fetch_all(&mut connection).await;
+            let inbox = "SELECT delivery_id, state FROM inbox";
+            let rows = sqlx::query_as(inbox).fetch_all(&mut connection).await;
             connection.close().await.unwrap();
             rows.unwrap()
         };
