@@ -23,6 +23,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+mod plans;
 mod race;
 
 /// Several daemons' stores on one database.
@@ -163,6 +164,32 @@ async fn a_statement_that_takes_too_long_is_unavailable_and_leaves_nothing_behin
     let store = database.open().await;
     let appended = store.append(&[delivery("a", "1")]).await.unwrap();
     assert_eq!(appended, [Appended::New]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_falls_silent_is_unavailable_and_its_connections_are_given_up() {
+    let database = Database::fresh().await;
+    let options = PostgresOptions {
+        statement_timeout: Duration::from_millis(300),
+        connections_max: 2,
+        ..database.options()
+    };
+    let store = PostgresStore::open(&options).await.unwrap();
+    let silent = database.freeze().await;
+    assert!(silent > 0);
+    let unit = [Draft::new("c1").unit()];
+    let (append, commit) = tokio::join!(
+        async { store.append(&[delivery("a", "1")]).await.err() },
+        async { store.commit(&unit).await.err() },
+    );
+    let told = [append, commit].map(|error| error.map(|one| one.code()));
+    // Whoever got a connection that still answers was served.
+    assert!(told.contains(&Some("store_unavailable")), "{told:?}");
+    // New connections take the place of the dead ones, without anybody's doing.
+    assert!(answered(&store, "b").await <= 2);
+    database.thaw(silent);
+    let appended = store.append(&[delivery("b", "1")]).await.unwrap();
+    assert_eq!(appended, [Appended::Duplicate]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -14,13 +14,18 @@ use sqlx::postgres::{
     PgArguments, PgConnectOptions, PgConnection, PgPool, PgPoolOptions, PgRow, Postgres,
 };
 use sqlx::query::{Query, QueryAs, QueryScalar};
-use sqlx::{ConnectOptions, FromRow, Transaction};
+use sqlx::{ConnectOptions, Connection, FromRow, Transaction};
 use std::time::Duration;
 
 /// Whoever asks waits so long for a free connection, and for the server to take a new one.
 const POOL_PATIENCE: Duration = Duration::from_secs(5);
 /// A connection that was unused for longer is looked at before it is used.
 const TRUSTED_FOR: Duration = Duration::from_secs(1);
+/// A server that is there ends a statement by itself when its time is up; one that says nothing for
+/// so much longer is not there, whatever the connection looks like.
+const SILENCE_MAX: Duration = Duration::from_secs(2);
+/// A connection that is looked at must answer within this long, or it is closed.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(1);
 /// An unused connection is closed after this long.
 const IDLE_MAX: Duration = Duration::from_secs(600);
 /// A connection is opened anew after this long, so that a server that took over gets its share.
@@ -54,13 +59,29 @@ pub(super) struct Line {
 /// What a connection, or a transaction where no connection is ours, is set to.
 #[derive(Clone, Copy)]
 struct Settings {
-    timeout_ms: u128,
+    timeout: Duration,
     has_session: bool,
 }
 
 impl Settings {
+    /// Waits for the server, but not for ever.
+    async fn bounded<T>(
+        self,
+        asked: impl Future<Output = Result<T, sqlx::Error>>,
+    ) -> Result<T, Fault> {
+        let patience = self.timeout.saturating_add(SILENCE_MAX);
+        match tokio::time::timeout(patience, asked).await {
+            Ok(answered) => Ok(answered?),
+            Err(_) => {
+                let why = "the server does not answer".to_owned();
+                Err(StoreError::Unavailable(why).into())
+            }
+        }
+    }
+
     async fn apply(self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-        let timeout_ms = self.timeout_ms.to_string();
+        // To the server, zero is no limit at all.
+        let timeout_ms = self.timeout.as_millis().max(1).to_string();
         self.set(connection, &timeout_ms, !self.has_session).await
     }
 
@@ -95,6 +116,12 @@ fn address(options: &PostgresOptions) -> Result<PgConnectOptions, StoreError> {
     })
 }
 
+/// Looks whether somebody is at the other end.
+async fn answers(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let answer = tokio::time::timeout(ANSWER_PATIENCE, connection.ping());
+    answer.await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+}
+
 impl Line {
     /// Connects, and looks whether the server is one we can work with.
     pub(super) async fn connect(
@@ -102,7 +129,7 @@ impl Line {
         is_readonly: bool,
     ) -> Result<Line, StoreError> {
         let session = Settings {
-            timeout_ms: options.statement_timeout.as_millis(),
+            timeout: options.statement_timeout,
             has_session: options.session_features,
         };
         let pool = PgPoolOptions::new()
@@ -113,8 +140,10 @@ impl Line {
             .test_before_acquire(false)
             .before_acquire(|connection, known| {
                 let is_trusted = known.idle_for <= TRUSTED_FOR;
-                async move { Ok(is_trusted || sqlx::Connection::ping(connection).await.is_ok()) }
-                    .boxed()
+                async move { Ok(is_trusted || answers(connection).await.is_ok()) }.boxed()
+            })
+            .after_release(|connection, _| {
+                async move { answers(connection).await.map(|()| true) }.boxed()
             })
             .after_connect(move |connection, _| {
                 async move {
@@ -209,17 +238,27 @@ impl Line {
     }
 
     async fn within(&self, begin: &'static str) -> Result<Session, Fault> {
-        let mut transaction = self.pool.begin_with(begin).await?;
-        if !self.session.has_session {
-            self.session.apply(&mut transaction).await?;
-        }
+        let session = self.session;
+        let begun = async {
+            let mut transaction = self.pool.begin_with(begin).await?;
+            if !session.has_session {
+                session.apply(&mut transaction).await?;
+            }
+            Ok(transaction)
+        };
+        // Waiting for a free connection comes on top.
+        let both = Settings {
+            timeout: session.timeout.saturating_add(POOL_PATIENCE),
+            ..session
+        };
+        let transaction = both.bounded(begun).await?;
         Ok(self.session_of(Held::Transaction(transaction)))
     }
 
     fn session_of(&self, held: Held) -> Session {
         Session {
             held,
-            keeps_statements: self.session.has_session,
+            settings: self.session,
         }
     }
 
@@ -238,7 +277,7 @@ enum Held {
 /// A connection for the time of one verb, in a transaction where it needs one.
 pub(super) struct Session {
     held: Held,
-    keeps_statements: bool,
+    settings: Settings,
 }
 
 impl Session {
@@ -254,8 +293,10 @@ impl Session {
         &mut self,
         query: Query<'_, Postgres, PgArguments>,
     ) -> Result<u64, Fault> {
-        let query = query.persistent(self.keeps_statements);
-        Ok(query.execute(self.connection()).await?.rows_affected())
+        let query = query.persistent(self.settings.has_session);
+        let settings = self.settings;
+        let done = settings.bounded(query.execute(self.connection())).await?;
+        Ok(done.rows_affected())
     }
 
     /// Runs a statement and reads every row.
@@ -267,8 +308,9 @@ impl Session {
     where
         R: Send + Unpin + for<'r> FromRow<'r, PgRow>,
     {
-        let query = query.persistent(self.keeps_statements);
-        let raw = query.fetch_all(self.connection()).await?;
+        let query = query.persistent(self.settings.has_session);
+        let settings = self.settings;
+        let raw = settings.bounded(query.fetch_all(self.connection())).await?;
         Ok(raw.into_iter().map(read).collect::<Result<_, _>>()?)
     }
 
@@ -281,8 +323,9 @@ impl Session {
         T: Send + Unpin,
         (T,): for<'r> FromRow<'r, PgRow>,
     {
-        let query = query.persistent(self.keeps_statements);
-        Ok(query.fetch_all(self.connection()).await?)
+        let query = query.persistent(self.settings.has_session);
+        let settings = self.settings;
+        settings.bounded(query.fetch_all(self.connection())).await
     }
 
     /// Runs a statement that answers one value.
@@ -294,8 +337,9 @@ impl Session {
         T: Send + Unpin,
         (T,): for<'r> FromRow<'r, PgRow>,
     {
-        let query = query.persistent(self.keeps_statements);
-        Ok(query.fetch_one(self.connection()).await?)
+        let query = query.persistent(self.settings.has_session);
+        let settings = self.settings;
+        settings.bounded(query.fetch_one(self.connection())).await
     }
 
     /// Commits if the work went well. The server answers Ok to the commit of a failed transaction
@@ -303,8 +347,18 @@ impl Session {
     pub(super) async fn end<T>(self, worked: Result<T, Fault>) -> Result<T, Fault> {
         let value = worked?;
         if let Held::Transaction(transaction) = self.held {
-            transaction.commit().await?;
+            self.settings.bounded(transaction.commit()).await?;
         }
         Ok(value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_statements_stay_prepared_on_a_connection() {
+        assert!(sql::ALL.len() < STATEMENTS_MAX);
     }
 }

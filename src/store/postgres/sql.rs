@@ -6,6 +6,9 @@
 macro_rules! statements {
     ($( $(#[$doc:meta])* $name:ident = $sql:expr; )+) => {
         $( $(#[$doc])* pub(super) const $name: &str = $sql; )+
+
+        #[cfg(test)]
+        pub(super) const ALL: &[(&str, &str)] = &[ $( (stringify!($name), $name), )+ ];
     };
 }
 
@@ -63,7 +66,8 @@ statements! {
            ON CONFLICT (key) DO NOTHING RETURNING inbox), \
          i AS ( \
            INSERT INTO inbox (id, sender, delivery_id, key, received_at, is_signed, state, why) \
-           SELECT r.id, r.sender, r.delivery_id, r.key, r.received_at, r.is_signed, $8, $9 \
+           SELECT r.id, r.sender, r.delivery_id, r.key, r.received_at, r.is_signed, \
+             $8::text, $9::bytea \
            FROM r JOIN k ON k.inbox = r.id), \
          b AS ( \
            INSERT INTO bodies (id, sender, received_at, body) \
@@ -209,7 +213,7 @@ statements! {
          SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], \
            $6::bigint[])";
     /// Those of `$1`, and the lone ones that are like them, point to the latest other one that was
-    /// paid within `$2`.
+    /// paid within `$2`. `OFFSET 0` keeps the planner from beginning with all that are alone.
     PAIR_SIGHTINGS =
         "UPDATE sightings AS l SET twin = ( \
            SELECT o.checkout FROM sightings o WHERE o.shop = l.shop AND o.mark = l.mark \
@@ -217,10 +221,12 @@ statements! {
            AND o.paid_at BETWEEN l.paid_at - $2 AND l.paid_at + $2 AND o.checkout <> l.checkout \
            ORDER BY o.paid_at DESC, o.checkout LIMIT 1) \
          WHERE l.checkout IN ( \
-           SELECT o.checkout FROM sightings n JOIN sightings o ON o.shop = n.shop \
-           AND o.mark = n.mark AND o.currency = n.currency AND o.minor = n.minor \
-           AND o.paid_at BETWEEN n.paid_at - $2 AND n.paid_at + $2 \
-           WHERE n.checkout = ANY($1) AND o.twin IS NULL)";
+           SELECT o.checkout FROM sightings n CROSS JOIN LATERAL ( \
+             SELECT a.checkout FROM sightings a WHERE a.shop = n.shop AND a.mark = n.mark \
+             AND a.currency = n.currency AND a.minor = n.minor \
+             AND a.paid_at BETWEEN n.paid_at - $2 AND n.paid_at + $2 \
+             AND a.twin IS NULL OFFSET 0) o \
+           WHERE n.checkout = ANY($1))";
     SELECT_LOOKALIKES =
         "SELECT l.checkout, l.shop, c.reference, l.twin, l.currency, l.minor, l.paid_at \
          FROM sightings l JOIN checkouts c ON c.id = l.checkout \
@@ -237,11 +243,12 @@ statements! {
            (SELECT min(until) FROM actions WHERE token IS NOT NULL))";
     /// What another transaction holds is being leased or dealt with there.
     LEASE_LOST = concat!(
-        "UPDATE actions a SET lease = 'lost', until = $4, \
+        "WITH r AS MATERIALIZED (SELECT checkout, key FROM actions \
+           WHERE token IS NOT NULL AND until <= $1 \
+           ORDER BY until, checkout, key LIMIT $2 FOR UPDATE SKIP LOCKED) \
+         UPDATE actions a SET lease = 'lost', until = $4, \
            token = $3 || '.' || replace(gen_random_uuid()::text, '-', '') \
-         FROM (SELECT checkout, key FROM actions WHERE token IS NOT NULL AND until <= $1 \
-           ORDER BY until, checkout, key LIMIT $2 FOR UPDATE SKIP LOCKED) r \
-         WHERE a.checkout = r.checkout AND a.key = r.key RETURNING ", action_columns!());
+         FROM r WHERE a.checkout = r.checkout AND a.key = r.key RETURNING ", action_columns!());
     /// Columns: destination, lane, room. The longest overdue of each, and no more than its room.
     LOCK_DUE_ACTIONS =
         "SELECT d.due, d.checkout, d.key, l.destination \
@@ -345,11 +352,15 @@ statements! {
            (SELECT min(due) FROM actions WHERE token IS NULL) AS oldest_due";
     COUNT_ACTIONS = "SELECT kind, count(*) FROM actions GROUP BY kind";
 
-    /// What another transaction holds is in use or being pruned there.
+    /// What another transaction holds is in use or being pruned there. `OFFSET 0` keeps the planner
+    /// from beginning with deliveries whose bodies are long gone.
     PRUNE_BODIES =
-        "DELETE FROM bodies WHERE id IN (SELECT b.id FROM bodies b JOIN inbox i ON i.id = b.id \
-           WHERE b.received_at < $1 AND i.state IN ('taken', 'ignored') \
-           ORDER BY b.received_at, b.id LIMIT $2 FOR UPDATE OF b SKIP LOCKED)";
+        "WITH r AS MATERIALIZED (SELECT b.id FROM bodies b CROSS JOIN LATERAL ( \
+             SELECT 1 FROM inbox i WHERE i.id = b.id AND i.state IN ('taken', 'ignored') \
+             OFFSET 0) i \
+           WHERE b.received_at < $1 \
+           ORDER BY b.received_at, b.id LIMIT $2 FOR UPDATE OF b SKIP LOCKED) \
+         DELETE FROM bodies USING r WHERE bodies.id = r.id";
     LOCK_OLD_DELIVERIES =
         "SELECT id FROM inbox WHERE received_at < $1 AND state <> 'pending' \
          ORDER BY received_at, id LIMIT $2 FOR UPDATE SKIP LOCKED";
@@ -372,11 +383,37 @@ statements! {
     DELETE_ACTIONS = "DELETE FROM actions WHERE checkout = ANY($1)";
     DELETE_CHECKOUTS = "DELETE FROM checkouts WHERE id = ANY($1)";
     PRUNE_TALLIES =
-        "DELETE FROM tallies WHERE (shop, minute, kind, currency) IN ( \
-           SELECT shop, minute, kind, currency FROM tallies WHERE minute < $1 \
-           ORDER BY minute LIMIT $2 FOR UPDATE SKIP LOCKED)";
+        "WITH r AS MATERIALIZED (SELECT shop, minute, kind, currency FROM tallies \
+           WHERE minute < $1 ORDER BY minute LIMIT $2 FOR UPDATE SKIP LOCKED) \
+         DELETE FROM tallies t USING r WHERE t.shop = r.shop AND t.minute = r.minute \
+           AND t.kind = r.kind AND t.currency = r.currency";
 
     PROBE =
         "INSERT INTO probe (id, at) VALUES (1, $1) \
          ON CONFLICT (id) DO UPDATE SET at = excluded.at RETURNING at";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Why a statement that locks rows cannot wait for another daemon in a circle.
+    fn keeps_an_order(statement: &str) -> bool {
+        statement.matches("FOR UPDATE").count() == statement.matches("SKIP LOCKED").count()
+            || statement.contains("ORDER BY")
+            || statement.contains("WHERE shop = $1 ")
+            || statement.contains("WHERE nr = 1 ")
+    }
+
+    #[test]
+    fn rows_are_locked_in_one_order_or_one_by_one_or_without_waiting() {
+        let locking = |one: &&(&str, &str)| one.1.contains("FOR UPDATE");
+        assert!(ALL.iter().filter(locking).count() > 5);
+        for (name, statement) in ALL {
+            assert!(keeps_an_order(statement), "{name}");
+        }
+        assert!(!keeps_an_order(
+            "SELECT id FROM t WHERE id = ANY($1) FOR UPDATE"
+        ));
+    }
 }

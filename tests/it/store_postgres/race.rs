@@ -4,6 +4,7 @@
 
 use super::*;
 use reconciled::core::time::Span;
+use reconciled::store::Disposition;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_delivery_that_comes_to_two_daemons_is_new_to_one() {
@@ -31,6 +32,31 @@ async fn a_delivery_that_comes_to_two_daemons_is_new_to_one() {
     }
     assert_eq!(stores[0].pending(1_000).await.unwrap().len(), 160);
     assert_eq!(stores[0].parked(1_000).await.unwrap().len(), 20);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_delivery_that_two_daemons_deal_with_is_dealt_with_by_one() {
+    let database = Database::fresh().await;
+    let stores = stores(&database, 3).await;
+    for round in 0..20 {
+        let name = format!("{round}");
+        stores[0].append(&[delivery(&name, "1")]).await.unwrap();
+        let waiting = stores[0].pending(9).await.unwrap();
+        assert_eq!(waiting.len(), 1);
+        let mut dealing = JoinSet::new();
+        for (turn, store) in stores.iter().enumerate() {
+            let store = Arc::clone(store);
+            let unit = CommitUnit {
+                deliveries: vec![(waiting[0].id, Disposition::Taken)],
+                ..Draft::new(&format!("c{round}_{turn}")).unit()
+            };
+            dealing.spawn(async move { commit(&*store, unit).await });
+        }
+        let results = dealing.join_all().await;
+        let happened = results.iter().filter(|one| **one == Committed::Done);
+        assert_eq!(happened.count(), 1, "{results:?}");
+    }
+    assert_eq!(stores[0].audit_page(None, 99).await.unwrap().len(), 20);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -115,9 +115,32 @@ impl Database {
         run(&self.url(), sql).await;
     }
 
+    /// A connection to it that is not the store's.
+    pub(crate) async fn connection(&self) -> PgConnection {
+        PgConnection::connect(&self.url()).await.unwrap()
+    }
+
+    /// Stops one of the server's ends of the store's connections, which stays open; its number.
+    pub(crate) async fn freeze(&self) -> i32 {
+        let mut connection = self.connection().await;
+        let found = sqlx::query_scalar(
+            "SELECT pid FROM pg_stat_activity WHERE datname = current_database() \
+             AND application_name = 'reconciled' ORDER BY state_change DESC LIMIT 1",
+        );
+        let pid: i32 = found.fetch_one(&mut connection).await.unwrap();
+        signal("-STOP", pid);
+        connection.close().await.unwrap();
+        pid
+    }
+
+    /// Lets it go on.
+    pub(crate) fn thaw(&self, pid: i32) {
+        signal("-CONT", pid);
+    }
+
     /// Holds a whole table until it is released.
     pub(crate) async fn hold(&self, table: &str) -> Holder {
-        let mut connection = PgConnection::connect(&self.url()).await.unwrap();
+        let mut connection = self.connection().await;
         let lock = format!("BEGIN; LOCK TABLE {table}");
         let held = sqlx::raw_sql(AssertSqlSafe(lock)).execute(&mut connection);
         held.await.unwrap();
@@ -317,6 +340,14 @@ impl Drop for Cluster {
             assert!(ended.is_ok(), "the server's guardian: {ended:?}");
         }
     }
+}
+
+fn signal(name: &str, pid: i32) {
+    let sent = Command::new("kill").arg(name).arg(pid.to_string()).status();
+    assert!(
+        sent.is_ok_and(|status| status.success()),
+        "kill {name} {pid}"
+    );
 }
 
 fn as_user(program: &Path, user: Option<(u32, u32)>) -> Command {

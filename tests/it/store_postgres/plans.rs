@@ -1,0 +1,111 @@
+//! Every statement on the real schema: it is prepared there, and it finds an index for each table
+//! that grows with history.
+//!
+//! The plans are those for any value, and of ways that need no index all are made dear: a statement
+//! that still takes one has no other.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "the text built here is a constant of ours behind PREPARE and EXPLAIN"
+)]
+
+use crate::support::cluster::Database;
+use serde_json::Value;
+use sqlx::{AssertSqlSafe, Executor, PgConnection, Row};
+
+#[path = "../../../src/store/postgres/sql.rs"]
+mod sql;
+
+/// Tables that grow with history. Of actions there are as many as there is open work.
+const GROWING: [&str; 7] = [
+    "bodies",
+    "checkouts",
+    "delivery_keys",
+    "inbox",
+    "journal",
+    "payments",
+    "sightings",
+];
+/// Indexes over what is pending, parked or woken: reading one of them whole is no more than the
+/// work there is.
+const OF_OPEN_WORK: [&str; 3] = ["inbox_pending", "inbox_parked", "checkouts_wake"];
+
+const DEAR: &str = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; \
+                    SET enable_hashjoin = off; SET enable_mergejoin = off; \
+                    SET enable_bitmapscan = off";
+
+fn parameters(statement: &str) -> usize {
+    let numbers = statement.split('$').skip(1).map(|rest| {
+        let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+        digits.parse::<usize>().unwrap_or(0)
+    });
+    numbers.max().unwrap_or(0)
+}
+
+async fn plan(connection: &mut PgConnection, name: &str, statement: &str) -> Value {
+    let prepare = format!("PREPARE {name} AS {statement}");
+    let prepared = connection
+        .execute(sqlx::raw_sql(AssertSqlSafe(prepare)))
+        .await;
+    prepared.unwrap_or_else(|error| panic!("{name}: {error}"));
+    let nothing = vec!["NULL"; parameters(statement)].join(", ");
+    let values = if nothing.is_empty() {
+        String::new()
+    } else {
+        format!("({nothing})")
+    };
+    let explain = format!("EXPLAIN (FORMAT JSON) EXECUTE {name}{values}");
+    let found = connection
+        .fetch_one(sqlx::raw_sql(AssertSqlSafe(explain)))
+        .await;
+    let found = found.unwrap_or_else(|error| panic!("{name}: {error}"));
+    let text: String = found.try_get_unchecked(0).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+/// The nodes that read a growing table without saying where.
+fn whole_reads(plan: &Value, found: &mut Vec<String>) {
+    if let Value::Array(parts) = plan {
+        parts.iter().for_each(|part| whole_reads(part, found));
+    }
+    let Value::Object(node) = plan else { return };
+    let text = |key| node.get(key).and_then(Value::as_str).unwrap_or("");
+    let is_scan = text("Node Type").contains("Scan") && text("Node Type") != "Bitmap Heap Scan";
+    let is_growing = GROWING.contains(&text("Relation Name"))
+        || GROWING
+            .iter()
+            .any(|table| text("Index Name").starts_with(table));
+    let is_told = node.contains_key("Index Cond") || node.contains_key("TID Cond");
+    if is_scan && is_growing && !is_told && !OF_OPEN_WORK.contains(&text("Index Name")) {
+        found.push(plan.to_string());
+    }
+    node.values().for_each(|part| whole_reads(part, found));
+}
+
+#[tokio::test]
+async fn no_statement_reads_a_growing_table_from_end_to_end() {
+    let database = Database::fresh().await;
+    let mut connection = database.connection().await;
+    connection.execute(sqlx::raw_sql(DEAR)).await.unwrap();
+    let mut planned = 0;
+    for (name, statement) in sql::ALL {
+        let is_plain = ["BEGIN", "DEALLOCATE"]
+            .iter()
+            .any(|word| statement.starts_with(word));
+        if is_plain {
+            continue;
+        }
+        let mut found = Vec::new();
+        whole_reads(&plan(&mut connection, name, statement).await, &mut found);
+        assert!(found.is_empty(), "{name}: {found:#?}");
+        planned += 1;
+    }
+    assert!(planned > 60, "{planned}");
+    let mut found = Vec::new();
+    let careless = "SELECT * FROM checkouts WHERE created_at < $1";
+    whole_reads(
+        &plan(&mut connection, "careless", careless).await,
+        &mut found,
+    );
+    assert_eq!(found.len(), 1);
+}
