@@ -129,8 +129,8 @@ pub(super) fn read(
         }
         StoreConfig::Postgres(named) => {
             let password = section.field("password");
-            let password = password
-                .map(|field| secret::secret(&field, password_shape, surroundings, out));
+            let password =
+                password.map(|field| secret::secret(&field, password_shape, surroundings, out));
             let connections = section.read("connections", named.connections, out, |field, out| {
                 value::count(field, 2..=CONNECTIONS_MAX, out)
             });

@@ -89,7 +89,9 @@ async fn carry(side: Side, world: &SharedWorld, to: &Destination, delivery: Deli
     });
     let (headers, body) = (&delivery.headers, &delivery.body);
     let answer = match to.doors.next() {
-        Some(door) => client::call(door, delivery.method, &path, headers, body).await.ok(),
+        Some(door) => client::call(door, delivery.method, &path, headers, body)
+            .await
+            .ok(),
         None => None,
     };
     world.with(|world, now| match side {

@@ -42,7 +42,9 @@ impl Place {
 
 async fn ask(options: &PostgresOptions) -> Result<Place, StoreError> {
     let parsed: Result<PgConnectOptions, _> = options.url.expose_secret().parse();
-    let address = parsed?.application_name("reconciled").disable_statement_logging();
+    let address = parsed?
+        .application_name("reconciled")
+        .disable_statement_logging();
     let address = address.extra_float_digits(None);
     let mut connection = PgConnection::connect_with(&address).await?;
     let system: Result<String, sqlx::Error> = one(&mut connection, SYSTEM).await;

@@ -554,7 +554,11 @@ fn the_readme_says_of_each_story_where_it_is_played() {
 #[test]
 fn every_story_at_every_psp_is_played_or_listed_with_its_reason() {
     let known: BTreeSet<&str> = STORIES.iter().map(|story| story.name).collect();
-    let needs: Vec<Need> = STORIES.iter().flat_map(|story| story.needs).copied().collect();
+    let needs: Vec<Need> = STORIES
+        .iter()
+        .flat_map(|story| story.needs)
+        .copied()
+        .collect();
     let shown = |need: &Need| match need {
         Need::Psp(ability) => format!("{ability:?}"),
         Need::StoreFile => "StoreFile".to_owned(),
