@@ -14,7 +14,6 @@ use reconciled::store::postgres::{PostgresOptions, PostgresStore};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use std::ffi::OsStr;
 use std::fs;
-use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -431,14 +430,10 @@ fn sweep(bin: &Path, user: Option<(u32, u32)>) {
                 .arg("-D")
                 .arg(entry.path().join("data"));
             stop.args(["-m", "immediate", "-w", "stop"]);
-            // There is mostly nothing to stop, and pg_ctl says so.
-            let stopped = succeed(&mut stop);
-            let removed = fs::remove_dir_all(entry.path());
-            let is_gone = removed.is_ok()
-                || removed.is_err_and(|error| {
-                    [ErrorKind::NotFound, ErrorKind::PermissionDenied].contains(&error.kind())
-                });
-            assert!(is_gone, "{} stays: {stopped:?}", entry.path().display());
+            // There is mostly nothing to stop, and a guardian may be at the same work; what stays in
+            // spite of both is the next run's.
+            drop(succeed(&mut stop));
+            drop(fs::remove_dir_all(entry.path()));
         }
     }
 }
