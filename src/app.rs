@@ -4,6 +4,7 @@
 
 mod origin;
 mod parts;
+mod pulses;
 mod rooms;
 mod storage;
 
@@ -42,6 +43,7 @@ use crate::work::upkeep::{Checkpoint, Prune};
 use crate::work::{Pulse, drive};
 use anyhow::Context;
 use arc_swap::ArcSwap;
+use pulses::Pulses;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -151,16 +153,16 @@ impl Daemon {
         let front = TaskTracker::new();
         let back = CancellationToken::new();
         let counters = Arc::new(IntakeCounters::default());
-        let decide = Pulse::new();
+        let pulses = Pulses::wired(&config.store, &self.clock, self.lifecycle.tracker(), &back);
         let (intake, intake_writer) = intake(
             self.store.clone(),
-            decide.notify(),
+            pulses.stored.clone(),
             counters.clone(),
             IntakeLimits::default(),
         );
         let (quarantine, quarantine_writer) = quarantine(self.store.clone(), counters.clone());
         let pressure = intake_writer.pressure();
-        let lines = self.start_work(config, outbound, (&front, &back), decide, pressure);
+        let lines = self.start_work(config, outbound, (&front, &back), pulses, pressure);
         self.start_writers(intake_writer, quarantine_writer, &back);
         let addresses = (public.address(), admin.address());
         let router = public::router(Public {
@@ -207,12 +209,12 @@ impl Daemon {
         config: &Config,
         outbound: Outbound,
         (front, back): (&TaskTracker, &CancellationToken),
-        decide: Pulse,
+        pulses: Pulses,
         pressure: Pressure,
     ) -> Lines {
         let (inputs, received) = mpsc::channel(INPUTS_MAX);
         let (wishes, wished) = mpsc::channel(WISHES_MAX);
-        let dispatch = Pulse::new();
+        let (decide, dispatch) = (pulses.decide, pulses.dispatch);
         let engine = Engine::new(
             self.store.clone(),
             self.roster.clone(),
@@ -220,7 +222,7 @@ impl Daemon {
             self.telemetry.clone(),
         );
         let clock = self.clock.clone();
-        let decider = Decide::new(engine, received, dispatch.clone(), clock, pressure);
+        let decider = Decide::new(engine, received, pulses.decided, clock, pressure);
         self.start(drive(
             decider,
             decide.clone(),
@@ -398,8 +400,7 @@ impl Daemon {
             // A full disk or a database that is gone is the store's trouble and not ours:
             // restarting would not mend it.
             Box::pin(async move {
-                let probed = store.probe(now).await;
-                is_elsewhere || probed.is_ok() || store.next_due().await.is_ok()
+                is_elsewhere || store.probe(now).await.is_ok() || store.next_due().await.is_ok()
             })
         }
     }

@@ -5,6 +5,7 @@
 //! inside one.
 
 mod admission;
+pub mod calls;
 mod digest;
 mod failure;
 mod inbox;

@@ -81,7 +81,8 @@ pub(super) async fn place(named: &PostgresConfig) -> Result<Place, StoreError> {
     Place::of_postgres(&options(named)).await
 }
 
-fn options(named: &PostgresConfig) -> PostgresOptions {
+/// How a database is to be opened.
+pub(super) fn options(named: &PostgresConfig) -> PostgresOptions {
     PostgresOptions {
         url: named.address(),
         connections_max: named.connections,

@@ -4,10 +4,21 @@
 //! The stories that any daemon plays are in `every_psp`, the store by itself in `store_postgres`.
 
 use crate::support::cluster::{Cluster, Database};
+use crate::support::talk::AGES;
 use crate::support::{Psp, Rig};
+use futures_util::FutureExt;
+use reconciled::clock::Clock;
 use reconciled::sandbox::psp::stripe;
+use reconciled::store::calls::Calls;
+use reconciled::store::postgres::PostgresOptions;
 use reconciled::wire::Method;
+use reconciled::work::calls::PassOn;
+use reconciled::work::{Pulse, drive};
 use secrecy::ExposeSecret;
+use std::sync::Arc;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 /// A rig on a server of the test's own, which it may stop; the daemon is yet to be started.
 async fn on(cluster: &Cluster) -> Rig {
@@ -161,4 +172,68 @@ fn on_postgres() -> Psp {
         kind: &stripe::KIND,
         keeps: crate::support::Keeps::Postgres,
     }
+}
+
+/// What one daemon has of the line to the others.
+struct Wires {
+    news: Arc<Notify>,
+    looks: [Pulse; 2],
+}
+
+impl Wires {
+    fn to(options: &PostgresOptions, tracker: &TaskTracker, stop: &CancellationToken) -> Wires {
+        let wires = Wires {
+            news: Arc::default(),
+            looks: [Pulse::new(), Pulse::new()],
+        };
+        let looks = wires.looks.to_vec();
+        let worker = PassOn::new(options.clone(), wires.news.clone(), looks);
+        let driven = drive(worker, Pulse::new(), Clock::System, stop.clone());
+        let stop = stop.clone();
+        tracker.spawn(async move { stop.run_until_cancelled(driven).await });
+        wires
+    }
+
+    /// Both loops are told to look.
+    async fn are_given(&self) {
+        for look in &self.looks {
+            let notify = look.notify();
+            let given = tokio::time::timeout(AGES, notify.notified()).await;
+            given.expect("nobody was told to look");
+        }
+    }
+}
+
+#[tokio::test]
+async fn news_of_one_daemon_wakes_the_loops_of_another_also_after_the_server_crashed() {
+    let cluster = Cluster::alone();
+    let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
+    let [one, other] = [(); 2].map(|()| Wires::to(&cluster.options(), &tracker, &stop));
+    for _ in 0..2 {
+        // Whoever begins to listen may have missed something.
+        one.are_given().await;
+        other.are_given().await;
+        one.news.notify_one();
+        other.are_given().await;
+        other.news.notify_one();
+        one.are_given().await;
+        cluster.halt().unwrap();
+        cluster.resume().unwrap();
+    }
+    stop.cancel();
+    tracker.close();
+    tracker.wait().await;
+}
+
+#[tokio::test]
+async fn a_daemon_does_not_hear_its_own_calls() {
+    let database = Database::fresh().await;
+    let mut one = Calls::open(&database.options()).await.unwrap();
+    let mut other = Calls::open(&database.options()).await.unwrap();
+    one.call().await.unwrap();
+    other.heard().await.unwrap();
+    other.call().await.unwrap();
+    one.heard().await.unwrap();
+    assert!(one.heard().now_or_never().is_none());
+    assert!(other.heard().now_or_never().is_none());
 }

@@ -75,7 +75,7 @@ impl Torment<'_> {
     }
 
     /// Stops a daemon in the midst of its work until its leases are others'.
-    async fn sleep(&self, fellow: &mut Fellow) {
+    async fn stun(&self, fellow: &mut Fellow) {
         fellow.restart().await.unwrap();
         self.pass(Duration::from_millis(700)).await;
         fellow.signal("STOP").await.unwrap();
@@ -118,11 +118,11 @@ async fn three_daemons_killed_and_stopped_again_and_again_lose_double_and_mix_no
                     kills_of_second.get() > 4
                 })
                 .await;
-            torment.sleep(second).await;
+            torment.stun(second).await;
             torment.kill(second, || torment.is_over()).await;
         },
         async {
-            torment.sleep(third).await;
+            torment.stun(third).await;
             torment.kill(third, || torment.is_over()).await;
         },
         async {
