@@ -9,6 +9,7 @@ pub mod checkouts;
 pub mod client;
 pub mod demo;
 pub mod import;
+pub mod migrate;
 pub mod replay;
 pub mod serve;
 pub mod simulate;
@@ -71,6 +72,8 @@ pub enum Command {
     Sweep(sweep::Args),
     /// Take in a PSP's report file, for payments whose webhooks never came (docs/psp/adyen.md)
     Import(import::Args),
+    /// Bring the store's schema up to date; the daemon does so at its start, too
+    Migrate,
     /// Prove the books: chains, states and sums
     Audit(audit::Args),
     /// Play seeds of trouble against the daemon's own code (docs/simulation.md)
@@ -108,6 +111,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
             runtime()?.block_on(serve::run(&cli.config, inherited))
         }
         Command::Simulate(args) => simulate::run(args),
+        Command::Migrate => runtime()?.block_on(migrate::run(&cli.config)),
         Command::Audit(args) => runtime()?.block_on(audit::run(args, &cli.config)),
         Command::Replay(args) => runtime()?.block_on(replay::run(args, &cli.config)),
         Command::Status(args) => {

@@ -5,12 +5,14 @@
 //! inside one.
 
 mod admission;
+pub mod calls;
 mod digest;
 mod failure;
 mod inbox;
 pub mod journal;
 mod likeness;
 pub mod memory;
+pub mod place;
 pub mod postgres;
 mod rows;
 #[cfg(test)]

@@ -248,9 +248,13 @@ pub(crate) async fn s011_a_copy_of_the_store_that_starts_elsewhere_moves_no_mone
     rig.settles_once("1001").await;
     rig.sigterm().await.unwrap();
     // The clone: same keys, same books, another place, and a shop that knows none of the orders.
-    let elsewhere = store_of(&rig).with_file_name("clone.db");
-    copy_store(&store_of(&rig), &elsewhere);
-    rig.setup_mut().store_url = format!("sqlite:{}", elsewhere.display());
+    if let Some(elsewhere) = rig.copy_database().await {
+        rig.setup_mut().store_url = elsewhere;
+    } else {
+        let elsewhere = store_of(&rig).with_file_name("clone.db");
+        copy_store(&store_of(&rig), &elsewhere);
+        rig.setup_mut().store_url = format!("sqlite:{}", elsewhere.display());
+    }
     rig.write_config().unwrap();
     for order in ["1002", "1003"] {
         rig.pay(order, price());
