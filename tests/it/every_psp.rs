@@ -262,6 +262,7 @@ stories! {
     }
     stories_guarded {
         s095_a_shop_restored_from_a_backup_gives_nothing_back_and_gets_its_orders_offered;
+        an_answer_that_was_long_on_its_way_is_no_shop_that_was_set_back;
         s095_without_an_epoch_one_confirmed_order_that_is_gone_stops_the_refund_of_another;
         s096_a_shop_that_finds_its_orders_has_its_unknown_believed;
         s096_on_the_first_day_no_unknown_counts_before_the_shop_has_found_an_order;
