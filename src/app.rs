@@ -4,13 +4,17 @@
 
 mod origin;
 mod parts;
+mod pulses;
 mod rooms;
+mod storage;
 
 pub use rooms::{ReplayDesk, adapter_of, policies_of, roster_of};
+pub use storage::{open as open_store, open_readonly, schema};
 
 use crate::clock::Clock;
-use crate::config::{Config, Listen, StoreUrl, Surroundings};
+use crate::config::{Config, Listen, StoreConfig, Surroundings};
 use crate::core::ids::AccountId;
+use crate::core::time::Time;
 use crate::engine::{Engine, EngineDesk};
 use crate::http::admin::AdminState;
 use crate::http::counters::IntakeCounters;
@@ -25,7 +29,6 @@ use crate::lifecycle::{self, Ended, Lifecycle, ReloadRequests};
 use crate::outbound::{Outbound, Settings};
 use crate::pressure::Pressure;
 use crate::roster::Roster;
-use crate::store::sqlite::SqliteStore;
 use crate::store::{LoadedCheckout, Retention, Store};
 use crate::telemetry::Telemetry;
 use crate::work::attempt::{Crew, SweptAccounts};
@@ -40,6 +43,7 @@ use crate::work::upkeep::{Checkpoint, Prune};
 use crate::work::{Pulse, drive};
 use anyhow::Context;
 use arc_swap::ArcSwap;
+use pulses::Pulses;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -62,22 +66,10 @@ const PRUNE_ROWS_MAX: u32 = 500;
 /// that changes the environment.
 pub type Sockets = BTreeMap<String, lifecycle::Inherited>;
 
-/// The store that a configuration names.
-pub async fn open_store(url: &StoreUrl) -> anyhow::Result<Arc<dyn Store>> {
-    match url {
-        StoreUrl::Sqlite { path } => {
-            let store = SqliteStore::open(path).await;
-            Ok(Arc::new(
-                store.with_context(|| format!("cannot open the store {url}"))?,
-            ))
-        }
-    }
-}
-
 /// Runs the daemon until it is told to stop.
 pub async fn serve(path: &Path, config: Config, inherited: Sockets) -> anyhow::Result<()> {
     let clock = Clock::System;
-    let store = open_store(&config.store).await?;
+    let store = storage::open_when_reachable(&config.store).await?;
     let lifecycle = Lifecycle::new();
     let reloads = lifecycle
         .watch_signals()
@@ -131,6 +123,13 @@ struct Lines {
     keys: KeyLine,
 }
 
+/// Who we are to those who share the store: this process of this machine.
+fn holder(now: Time) -> String {
+    let system = rustix::system::uname();
+    let machine = system.nodename().to_string_lossy();
+    format!("{machine}-{}-{}", std::process::id(), now.micros())
+}
+
 fn tell_serving((public, admin): (Option<SocketAddr>, Option<SocketAddr>)) {
     let shown = |address: Option<SocketAddr>| {
         address.map_or_else(|| "a Unix socket".to_owned(), |address| address.to_string())
@@ -154,16 +153,16 @@ impl Daemon {
         let front = TaskTracker::new();
         let back = CancellationToken::new();
         let counters = Arc::new(IntakeCounters::default());
-        let decide = Pulse::new();
+        let pulses = Pulses::wired(&config.store, &self.clock, self.lifecycle.tracker(), &back);
         let (intake, intake_writer) = intake(
             self.store.clone(),
-            decide.notify(),
+            pulses.stored.clone(),
             counters.clone(),
             IntakeLimits::default(),
         );
         let (quarantine, quarantine_writer) = quarantine(self.store.clone(), counters.clone());
         let pressure = intake_writer.pressure();
-        let lines = self.start_work(config, outbound, (&front, &back), decide, pressure);
+        let lines = self.start_work(config, outbound, (&front, &back), pulses, pressure);
         self.start_writers(intake_writer, quarantine_writer, &back);
         let addresses = (public.address(), admin.address());
         let router = public::router(Public {
@@ -180,7 +179,7 @@ impl Daemon {
         self.listen("public", public, router, &front);
         let router = admin::router(self.admin_state(config, &lines, (intake, counters)));
         self.listen("admin", admin, router, &front);
-        self.lifecycle.feed_watchdog(self.sign_of_life());
+        self.lifecycle.feed_watchdog(self.sign_of_life(config));
         lifecycle::notify_ready("serving");
         tell_serving(addresses);
         self.reload_until_stopped(&mut reloads).await;
@@ -210,12 +209,12 @@ impl Daemon {
         config: &Config,
         outbound: Outbound,
         (front, back): (&TaskTracker, &CancellationToken),
-        decide: Pulse,
+        pulses: Pulses,
         pressure: Pressure,
     ) -> Lines {
         let (inputs, received) = mpsc::channel(INPUTS_MAX);
         let (wishes, wished) = mpsc::channel(WISHES_MAX);
-        let dispatch = Pulse::new();
+        let (decide, dispatch) = (pulses.decide, pulses.dispatch);
         let engine = Engine::new(
             self.store.clone(),
             self.roster.clone(),
@@ -223,7 +222,7 @@ impl Daemon {
             self.telemetry.clone(),
         );
         let clock = self.clock.clone();
-        let decider = Decide::new(engine, received, dispatch.clone(), clock, pressure);
+        let decider = Decide::new(engine, received, pulses.decided, clock, pressure);
         self.start(drive(
             decider,
             decide.clone(),
@@ -248,8 +247,7 @@ impl Daemon {
             telemetry: self.telemetry.clone(),
         });
         let soft = self.lifecycle.soft();
-        let holder = format!("{}-{}", std::process::id(), self.clock.now().micros());
-        let dispatcher = Dispatch::new(crew.clone(), holder);
+        let dispatcher = Dispatch::new(crew.clone(), holder(self.clock.now()));
         front.spawn(drive(
             dispatcher,
             dispatch.clone(),
@@ -393,14 +391,17 @@ impl Daemon {
 
     fn sign_of_life(
         &self,
+        config: &Config,
     ) -> impl Fn() -> futures_util::future::BoxFuture<'static, bool> + Send + 'static {
         let (store, clock) = (self.store.clone(), self.clock.clone());
+        let is_elsewhere = matches!(config.store, StoreConfig::Postgres(_));
         move || {
             let (store, now) = (store.clone(), clock.now());
-            // A full disk is the store's trouble and not ours: restarting would not mend it.
-            Box::pin(
-                async move { store.probe(now).await.is_ok() || store.next_due().await.is_ok() },
-            )
+            // A full disk or a database that is gone is the store's trouble and not ours:
+            // restarting would not mend it.
+            Box::pin(async move {
+                is_elsewhere || store.probe(now).await.is_ok() || store.next_due().await.is_ok()
+            })
         }
     }
 

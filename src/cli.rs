@@ -10,6 +10,7 @@ pub mod client;
 pub mod copy;
 pub mod demo;
 pub mod import;
+pub mod migrate;
 pub mod replay;
 pub mod serve;
 pub mod simulate;
@@ -72,6 +73,8 @@ pub enum Command {
     Sweep(sweep::Args),
     /// Take in a PSP's report file, for payments whose webhooks never came (docs/psp/adyen.md)
     Import(import::Args),
+    /// Bring the store's schema up to date; the daemon does so at its start, too
+    Migrate,
     /// Copy a whole store from SQLite to PostgreSQL or back, and prove that both are equal
     Copy(copy::Args),
     /// Prove the books: chains, states and sums
@@ -111,6 +114,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
             runtime()?.block_on(serve::run(&cli.config, inherited))
         }
         Command::Simulate(args) => simulate::run(args),
+        Command::Migrate => runtime()?.block_on(migrate::run(&cli.config)),
         Command::Copy(args) => runtime()?.block_on(copy::run(args)),
         Command::Audit(args) => runtime()?.block_on(audit::run(args, &cli.config)),
         Command::Replay(args) => runtime()?.block_on(replay::run(args, &cli.config)),

@@ -12,6 +12,7 @@ mod secret;
 mod server;
 pub mod shop;
 mod source;
+mod store;
 mod table;
 mod value;
 mod vocabulary;
@@ -23,8 +24,9 @@ pub use psp::{
     stripe::StripeConfig,
 };
 pub use secret::{Origin, Secret, Surroundings};
-pub use server::{Retention, Server, StoreUrl, TokenConfig};
+pub use server::{Retention, Server, TokenConfig};
 pub use shop::{ShopConfig, ShopKind};
+pub use store::{PostgresConfig, StoreConfig};
 pub use value::{Endpoint, Listen};
 
 use crate::core::ids::{AccountId, ShopId};
@@ -43,7 +45,7 @@ pub struct Config {
     /// Where the listeners listen.
     pub server: Server,
     /// Where everything is kept.
-    pub store: StoreUrl,
+    pub store: StoreConfig,
     /// How long what is done is kept.
     pub retention: Retention,
     /// Who may use the admin listener.
@@ -137,7 +139,7 @@ fn read_text(text: &str, surroundings: &Surroundings, out: &mut Findings<'_>) ->
     let root = Section::root(table, out);
     let (server, store, retention) = (
         server::read_server(&root, out),
-        server::read_store(&root, out),
+        store::read(&root, surroundings, out),
         server::read_retention(&root, out),
     );
     let admin_tokens = server::read_tokens(&root, surroundings, out);

@@ -5,6 +5,7 @@
 //! inside one.
 
 mod admission;
+pub mod calls;
 pub mod copy;
 mod digest;
 mod failure;
@@ -12,6 +13,7 @@ mod inbox;
 pub mod journal;
 mod likeness;
 pub mod memory;
+pub mod place;
 pub mod postgres;
 mod rows;
 #[cfg(test)]

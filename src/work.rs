@@ -6,6 +6,7 @@
 
 mod admission;
 pub mod attempt;
+pub mod calls;
 mod canary;
 pub mod closing;
 pub mod decide;

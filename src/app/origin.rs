@@ -1,11 +1,13 @@
 //! Where the store came up before: notices one that was moved, copied or restored from an older
-//! copy.
+//! copy. An SQLite store is where its file is, a database where its server says it is, whoever of
+//! several daemons starts on it.
 //!
 //! A copy that runs beside its original sees the same payments and other orders, so until an
 //! operator has looked it refunds nothing. A restored store needs nobody: sweeps come first at
 //! every start, and refunds of the lost time are found at the PSP by their marks.
 
-use crate::config::{Config, StoreUrl};
+use super::storage;
+use crate::config::{Config, StoreConfig};
 use crate::core::fact::BrakeCause;
 use crate::core::time::Time;
 use crate::http::health::{Health, Part};
@@ -45,16 +47,15 @@ pub(super) async fn note(
     store: &dyn Store,
     now: Time,
 ) -> Result<Origin, StoreError> {
-    let StoreUrl::Sqlite { path } = &config.store;
-    let machine = std::fs::read_to_string(MACHINE_ID).unwrap_or_default();
-    let home = home(machine.trim(), path);
+    let (home, counter) = match &config.store {
+        StoreConfig::Sqlite { path } => {
+            let machine = std::fs::read_to_string(MACHINE_ID).unwrap_or_default();
+            (home(machine.trim(), path), Some(counter(path)))
+        }
+        StoreConfig::Postgres(named) => (storage::place(named).await?.home, None),
+    };
     let stamp = store.stamp(&home, now).await?;
-    let counter = counter(path);
-    let counted = std::fs::read_to_string(&counter).ok();
-    let counted = counted.and_then(|text| text.trim().parse::<u64>().ok());
-    if let Err(error) = std::fs::write(&counter, format!("{}\n", stamp.generation)) {
-        tracing::warn!(%error, "the start could not be noted beside the store");
-    }
+    let counted = counter.and_then(|counter| count(&counter, stamp.generation));
     if stamp.before.is_some_and(|before| before != home) {
         for shop in config.shops.keys() {
             if store.shop(shop).await?.brake.is_none() {
@@ -81,6 +82,15 @@ pub(super) async fn note(
         });
     }
     Ok(Origin::default())
+}
+
+/// Notes a start beside the store; gives the one that was noted before.
+fn count(counter: &Path, generation: u64) -> Option<u64> {
+    let counted = std::fs::read_to_string(counter).ok();
+    if let Err(error) = std::fs::write(counter, format!("{generation}\n")) {
+        tracing::warn!(%error, "the start could not be noted beside the store");
+    }
+    counted.and_then(|text| text.trim().parse().ok())
 }
 
 /// The same word at every start in the same place: this installation, this file.

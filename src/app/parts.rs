@@ -3,7 +3,7 @@
 //! A PSP's or a shop's outage is none of it: restarting the daemon would not mend it.
 
 use super::Daemon;
-use crate::config::{Config, StoreUrl};
+use crate::config::{Config, StoreConfig};
 use crate::http::health::{DiskSpace, IntakeQueue, Part, Readiness, StoreSchema, StoreWrite};
 use crate::http::intake::Intake;
 
@@ -27,7 +27,9 @@ pub(super) fn readiness(daemon: &Daemon, config: &Config, intake: Intake) -> Rea
         Box::new(daemon.origin.clone()),
     ];
     match &config.store {
-        StoreUrl::Sqlite { path } => {
+        // Its disk is its server's.
+        StoreConfig::Postgres(_) => {}
+        StoreConfig::Sqlite { path } => {
             if let Some(directory) = path.parent() {
                 parts.push(Box::new(DiskSpace {
                     directory: directory.to_owned(),

@@ -3,12 +3,11 @@
 //! Opens the store for reading only.
 
 use super::client::EXIT_NO;
+use crate::app;
 use crate::audit::day::Day;
 use crate::audit::{self, statement};
 use crate::clock::Clock;
-use crate::config::{Config, StoreUrl, Surroundings};
-use crate::store::sqlite::SqliteStore;
-use anyhow::Context;
+use crate::config::{Config, Surroundings};
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
@@ -36,20 +35,18 @@ fn day(text: &str) -> Result<Day, String> {
 /// Reads the whole store, or a day of it. Exit 0 when the books are whole, 1 when something differs.
 pub async fn run(args: &Args, path: &Path) -> anyhow::Result<ExitCode> {
     let config = Config::load(path, &Surroundings::of_process())?;
-    let StoreUrl::Sqlite { path } = &config.store;
-    let store = SqliteStore::open_readonly(path).await;
-    let store = store.with_context(|| format!("cannot read the store {}", config.store))?;
+    let store = app::open_readonly(&config.store).await?;
     let (is_clean, json, text) = if args.statement {
         let now = Clock::System.now();
         let day = args.day.unwrap_or(Day::last_closed(now));
-        let made = statement::of_day(&store, day, None, now).await?;
+        let made = statement::of_day(store.as_ref(), day, None, now).await?;
         (
             made.is_clean(),
             serde_json::to_string_pretty(&made)?,
             made.text(),
         )
     } else {
-        let report = audit::run(&store).await?;
+        let report = audit::run(store.as_ref()).await?;
         let json = serde_json::to_string_pretty(&report)?;
         (report.is_clean(), json, report.text())
     };

@@ -4,17 +4,16 @@
 //! it is found, so that its memory does not grow with the store.
 
 use super::client::EXIT_NO;
+use crate::app;
 use crate::app::policies_of;
 use crate::clock::Clock;
-use crate::config::{Config, OtherPolicies, StoreUrl, Surroundings};
+use crate::config::{Config, OtherPolicies, Surroundings};
 use crate::core::ids::ShopId;
 use crate::core::money::Money;
 use crate::core::policy::Policy;
 use crate::core::time::Time;
 use crate::http::words::{rfc3339, sums};
 use crate::replay::{Act, Difference, Found, Outcome, Policies, Replay, Summary};
-use crate::store::sqlite::SqliteStore;
-use anyhow::Context;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -64,11 +63,9 @@ pub async fn run(args: &Args, path: &Path) -> anyhow::Result<ExitCode> {
     let old = policies_of(&config)?;
     let new = beside(&old, &other)?;
     let policies = Policies { old, new };
-    let StoreUrl::Sqlite { path } = &config.store;
-    let store = SqliteStore::open_readonly(path).await;
-    let store = store.with_context(|| format!("cannot read the store {}", config.store))?;
+    let store = app::open_readonly(&config.store).await?;
     let now = Clock::System.now();
-    let mut replay = Replay::new(&store, &policies, args.since, now);
+    let mut replay = Replay::new(store.as_ref(), &policies, args.since, now);
     let mut out = std::io::stdout().lock();
     let mut page = Page::open(args.json, &mut out)?;
     while let Some(found) = replay.next().await? {

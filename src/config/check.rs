@@ -8,6 +8,7 @@ use super::psp::{AccountConfig, CLAIMS};
 use super::secret::Secret;
 use super::server::ROLES;
 use super::shop::{HOLD_OR_REFUND, KINDS, LATE_PAYMENT, MODES, OVERPAYMENT, ShopConfig};
+use super::store::{PostgresConfig, StoreConfig};
 use super::value::{written_duration, written_share, written_time, written_word};
 use crate::core::ids::{AccountId, ShopId};
 use crate::core::money::Money;
@@ -21,12 +22,15 @@ pub fn text(config: &Config) -> String {
         format!("public     {}", config.server.public),
         format!("admin      {}", config.server.admin),
         format!("store      {}", config.store),
-        format!(
-            "retention  bodies {}, checkouts {}",
-            written_duration(config.retention.bodies),
-            written_duration(config.retention.checkouts)
-        ),
     ];
+    if let StoreConfig::Postgres(postgres) = &config.store {
+        push_rows(&mut lines, postgres_rows(postgres));
+    }
+    lines.push(format!(
+        "retention  bodies {}, checkouts {}",
+        written_duration(config.retention.bodies),
+        written_duration(config.retention.checkouts)
+    ));
     if config.server.heartbeat_url.is_some() {
         lines.push("heartbeat  set".to_owned());
     }
@@ -143,10 +147,25 @@ fn meaning(config: &Config) -> Rows {
         ("shops", Value::Object(shops.collect())),
         ("accounts", Value::Object(accounts.collect())),
     ];
+    if let StoreConfig::Postgres(postgres) = &config.store {
+        rows.push(("store_use", object(postgres_rows(postgres))));
+    }
     // The address itself may be what the watcher knows us by.
     let heartbeat = config.server.heartbeat_url.as_ref();
     rows.extend(heartbeat.map(|_| ("heartbeat_url", "set".into())));
     rows
+}
+
+fn postgres_rows(postgres: &PostgresConfig) -> Rows {
+    vec![
+        ("password", postgres.password.as_ref().map(secret).into()),
+        ("connections", postgres.connections.into()),
+        (
+            "statement_timeout",
+            written_duration(postgres.statement_timeout).into(),
+        ),
+        ("session_features", postgres.session_features.into()),
+    ]
 }
 
 fn shop_rows(id: &ShopId, shop: &ShopConfig) -> Rows {

@@ -95,6 +95,8 @@ codes! {
     BadUrl = "bad_url", Error;
     /// Not a store of this release.
     BadStore = "bad_store", Error;
+    /// A key that the store named has no use for.
+    UnusedStoreKey = "unused_store_key", Error;
     /// Not a regular expression.
     BadPattern = "bad_pattern", Error;
     /// Not a path to a reference.
@@ -139,6 +141,8 @@ codes! {
     AnyReference = "any_reference", Warning;
     /// The admin listener can be reached from elsewhere.
     AdminNotLoopback = "admin_not_loopback", Warning;
+    /// The database is elsewhere and nobody checks whether it is the right one.
+    StoreNotVerified = "store_not_verified", Warning;
     /// A secret's file can be read by everyone on the machine.
     ExposedSecretFile = "exposed_secret_file", Warning;
     /// Nobody can rule.

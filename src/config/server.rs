@@ -1,4 +1,4 @@
-//! `[server]`, `[store]`, `[retention]` and `[[admin_token]]`: the daemon's own side.
+//! `[server]`, `[retention]` and `[[admin_token]]`: the daemon's own side.
 //!
 //! Knows no shop and no PSP.
 
@@ -10,14 +10,10 @@ use super::value::{self, Endpoint, Listen};
 use super::vocabulary;
 use crate::core::time::Span;
 use crate::roster::Role;
-use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
 
 /// Most admin tokens.
 const TOKENS_MAX: usize = 64;
-/// Where the store is when nothing is said.
-const STORE_PATH: &str = "/var/lib/reconciled/reconciled.db";
 /// How long the bodies of deliveries are kept when nothing is said.
 const BODIES: Span = Span::from_days(30);
 /// How long checkouts at rest are kept when nothing is said.
@@ -44,24 +40,6 @@ impl Default for Server {
             public: loopback(8480),
             admin: Listen::Tcp(loopback(8481)),
             heartbeat_url: None,
-        }
-    }
-}
-
-/// Where everything is kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum StoreUrl {
-    /// An SQLite file.
-    Sqlite {
-        /// Where it is.
-        path: PathBuf,
-    },
-}
-
-impl fmt::Display for StoreUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            StoreUrl::Sqlite { path } => write!(f, "sqlite:{}", path.display()),
         }
     }
 }
@@ -119,45 +97,6 @@ pub(super) fn read_server(root: &Section<'_>, out: &mut Findings<'_>) -> Option<
         admin,
         heartbeat_url,
     })
-}
-
-/// Reads `[store]`; none only after a problem was raised.
-pub(super) fn read_store(root: &Section<'_>, out: &mut Findings<'_>) -> Option<StoreUrl> {
-    let default = StoreUrl::Sqlite {
-        path: PathBuf::from(STORE_PATH),
-    };
-    let Some(field) = root.field("store") else {
-        return Some(default);
-    };
-    let section = Section::open(&field, "[store]".to_owned(), &[vocabulary::STORE], out)?;
-    Some(section.read_or("url", default, out, read_store_url))
-}
-
-fn read_store_url(field: &Field<'_>, out: &mut Findings<'_>) -> Option<StoreUrl> {
-    let accepted = "\"sqlite:PATH\", such as \"sqlite:/var/lib/reconciled/reconciled.db\"";
-    // Not shown unless it is a plain path: database URLs carry passwords.
-    let text = field.hidden_text(accepted, out)?;
-    let is_postgres = ["postgres:", "postgresql:"]
-        .iter()
-        .any(|scheme| text.starts_with(scheme));
-    let path = text.strip_prefix("sqlite:").filter(|path| {
-        let is_plain = !path.contains(['?', '#', '\0']) && !path.starts_with("//");
-        !path.is_empty() && is_plain && *path != ":memory:" && !path.ends_with('/')
-    });
-    if let Some(path) = path {
-        out.show(field.at());
-        let path = PathBuf::from(path);
-        return Some(StoreUrl::Sqlite { path });
-    }
-    let why = if is_postgres {
-        "names PostgreSQL, which is not in this release"
-    } else if text.starts_with("sqlite:") {
-        "does not name a plain SQLite file"
-    } else {
-        "names no store of this release"
-    };
-    out.raise(field.refusal(Code::BadStore, why).accepted(accepted));
-    None
 }
 
 /// Reads `[retention]`.

@@ -7,6 +7,7 @@ mod accepted;
 mod files;
 mod mollie;
 mod noise;
+mod postgres;
 
 use super::*;
 use std::collections::BTreeSet;
@@ -41,6 +42,7 @@ fn world() -> World {
         ("stripe_whsec", whsec("s")),
         ("stripe_whsec_old", whsec("t")),
         ("paypal_secret", "pasted-secret-of-paypal".to_owned()),
+        ("database_password", "pasted &?=%/é".to_owned()),
     ];
     for (name, secret) in &files {
         fs::write(credentials.path().join(name), format!("{secret}\n")).unwrap();

@@ -401,7 +401,7 @@ impl fmt::Display for Endpoint {
 }
 
 /// The host of `host[:port]`, when both have their shape.
-fn host(authority: &str) -> Option<&str> {
+pub(super) fn host(authority: &str) -> Option<&str> {
     let (host, port) = match authority.strip_prefix('[') {
         Some(rest) => {
             let (inside, after) = rest.split_once(']')?;
@@ -423,7 +423,8 @@ fn host(authority: &str) -> Option<&str> {
     (port.is_empty() || port.strip_prefix(':').is_some_and(is_port)).then_some(host)
 }
 
-fn is_loopback(host: &str) -> bool {
+/// True for a host that is this machine.
+pub(super) fn is_loopback(host: &str) -> bool {
     let is_local = |address: IpAddr| address.is_loopback();
     host == "localhost" || host.parse().is_ok_and(is_local)
 }

@@ -19,7 +19,13 @@ pub(super) const ROOT: &[&str] = &["server", "store", "retention", "admin_token"
 /// `[server]`
 pub(super) const SERVER: &[&str] = &["public", "admin", "heartbeat_url"];
 /// `[store]`
-pub(super) const STORE: &[&str] = &["url"];
+pub(super) const STORE: &[&str] = &[
+    "url",
+    "password",
+    "connections",
+    "statement_timeout",
+    "session_features",
+];
 /// `[retention]`
 pub(super) const RETENTION: &[&str] = &["bodies", "checkouts"];
 /// `[[admin_token]]`

@@ -206,8 +206,10 @@ impl CheckoutId {
     /// grow with time; the rest names what it is about, so that two who make it at once for the
     /// same thing make the same one.
     pub fn made(millis: u64, about: &[u8; 10]) -> CheckoutId {
-        let tail = hex::encode(about);
-        CheckoutId(Arc::from(format!("{millis:012x}-{tail}")))
+        let number = about
+            .iter()
+            .fold(0_u128, |sum, byte| (sum << 8) | u128::from(*byte));
+        CheckoutId(Arc::from(format!("{millis:012x}-{number:020x}")))
     }
 }
 

@@ -67,22 +67,17 @@ pub fn match_money(
         Some(named) => sorted.iter().partition(|one| named.contains(&one.payment)),
         None => (sorted, Vec::new()),
     };
-    let is_unclear = match named.filter(|_| !duplicates.is_empty()) {
-        Some(named) => count_the_rest(order, named, (&mut kept, &mut duplicates), policy)?,
-        None => false,
-    };
     let mut result = Match::default();
-    let why = if is_unclear {
-        Reason::Overpaid
-    } else {
-        Reason::Duplicate
+    let doubt = match named.filter(|_| !duplicates.is_empty()) {
+        Some(named) => count_the_rest(order, named, (&mut kept, &mut duplicates), policy)?,
+        None => None,
     };
     for one in duplicates {
+        let why = doubt.map_or(Reason::Duplicate, |_| Reason::Overpaid);
         result.set_aside(one, one.net, why);
     }
     let first_at = kept.iter().map(|one| one.money_at()).min();
-    let first_at = first_at.unwrap_or_default();
-    let Some(agreed) = order.amount_at(first_at) else {
+    let Some(agreed) = order.amount_at(first_at.unwrap_or_default()) else {
         result.kept = kept.iter().map(|one| one.part()).collect();
         return Ok(result);
     };
@@ -111,7 +106,7 @@ pub fn match_money(
         return Ok(result);
     }
     result.cover(&kept, owed.minus(share)?, slack)?;
-    result.anomaly = is_unclear.then_some(Reason::AmountSuspicious);
+    result.anomaly = doubt;
     result.find_anomaly(order, owed)?;
     // What went back of these payments already is taken for the share first.
     let mut open = share;
@@ -128,25 +123,25 @@ pub fn match_money(
 /// What the shop did not name counts all the same as far as the payments that it did name leave
 /// something to pay and this fits into it: a shop that confirms when the first part comes in names
 /// that one alone, and its customer has paid the rest. Not where a named payment is not among the
-/// money that is known here: nobody can say what it left. True when something is left to pay and
-/// money remains that does not fit into it: a duplicate or the rest, which no rule can tell.
+/// money that is known here: nobody can say what it left. A doubt when something is left to pay
+/// and money remains that does not fit into it: a duplicate or the rest, which no rule can tell.
 fn count_the_rest<'m, 'p>(
     order: &Order,
     named: &BTreeSet<PaymentRef>,
     (kept, rest): (&mut Vec<&'m Position<'p>>, &mut Vec<&'m Position<'p>>),
     policy: &Policy,
-) -> Result<bool, MoneyError> {
+) -> Result<Option<Reason>, MoneyError> {
     let is_known = |payment: &PaymentRef| kept.iter().any(|one| one.payment == *payment);
     let are_known = named.iter().all(is_known);
     let first_at = kept.iter().map(|one| one.money_at()).min();
     let agreed = first_at.and_then(|first_at| order.amount_at(first_at));
     let Some(agreed) = agreed.filter(|_| are_known) else {
-        return Ok(false);
+        return Ok(None);
     };
     let currency = agreed.currency();
     let mut all = kept.iter().chain(rest.iter());
     if all.any(|one| one.net.currency() != currency) {
-        return Ok(false);
+        return Ok(None);
     }
     let zero = Money::zero(currency);
     let covered = order.covered().unwrap_or(zero);
@@ -167,7 +162,8 @@ fn count_the_rest<'m, 'p>(
             rest.push(one);
         }
     }
-    Ok(sum < least && !rest.is_empty())
+    let is_doubtful = sum < least && !rest.is_empty();
+    Ok(is_doubtful.then_some(Reason::AmountSuspicious))
 }
 
 /// The payments by which the shop says the order was paid, where its word can be taken: one of

@@ -7,7 +7,9 @@ use super::client;
 use super::outbox::Delivery;
 use super::server::Side;
 use super::world::SharedWorld;
+use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -15,11 +17,34 @@ use tokio_util::task::TaskTracker;
 /// How often the pump looks for deliveries that are due.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
+/// The public listeners of the daemons, each of which gets every other delivery in its turn.
+#[derive(Clone, Debug, Default)]
+pub struct Doors(Arc<Mutex<VecDeque<SocketAddr>>>);
+
+impl Doors {
+    /// One more.
+    pub fn add(&self, door: SocketAddr) {
+        self.lock().push_back(door);
+    }
+
+    /// The next in turn.
+    fn next(&self) -> Option<SocketAddr> {
+        let mut doors = self.lock();
+        let door = doors.pop_front()?;
+        doors.push_back(door);
+        Some(door)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<SocketAddr>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// Where deliveries go.
 #[derive(Clone, Debug)]
 pub struct Destination {
-    /// The daemon's public listener.
-    pub public: SocketAddr,
+    /// The daemons' public listeners.
+    pub doors: Doors,
     /// The path for the PSP's deliveries.
     pub psp_path: String,
     /// The path for the shop's events.
@@ -63,8 +88,12 @@ async fn carry(side: Side, world: &SharedWorld, to: &Destination, delivery: Deli
         Side::Shop => &to.shop_path,
     });
     let (headers, body) = (&delivery.headers, &delivery.body);
-    let answer = client::call(to.public, delivery.method, &path, headers, body).await;
-    let answer = answer.ok();
+    let answer = match to.doors.next() {
+        Some(door) => client::call(door, delivery.method, &path, headers, body)
+            .await
+            .ok(),
+        None => None,
+    };
     world.with(|world, now| match side {
         Side::Psp => world.psp.delivered(delivery, answer.as_ref(), now),
         Side::Shop => {

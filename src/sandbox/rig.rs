@@ -7,18 +7,20 @@
 
 mod child;
 mod config;
+mod fellow;
 mod scratch;
 mod view;
 
 pub use child::Ended;
 pub use config::{ACCOUNT, SHOP, Setup};
+pub use fellow::Fellow;
 pub use scratch::Scratch;
 pub use view::{View, ViewPayment};
 
 use super::books::Customer;
 use super::client::{self, ClientError};
 use super::psp::{Impossible, Kind, SandboxPsp};
-use super::pump::{self, Destination};
+use super::pump::{self, Destination, Doors};
 use super::server::{self, Side};
 use super::shop::{Paid, SandboxShop};
 use super::world::{SharedWorld, World};
@@ -114,6 +116,7 @@ pub struct Rig {
     world: SharedWorld,
     setup: Setup,
     addresses: Addresses,
+    doors: Doors,
     child: Option<Child>,
     tracker: TaskTracker,
     stop: CancellationToken,
@@ -148,8 +151,10 @@ impl Rig {
             psp,
             shop,
         };
+        let doors = Doors::default();
+        doors.add(public);
         let to = Destination {
-            public,
+            doors: doors.clone(),
             psp_path: format!("/webhooks/{}", kind.account),
             shop_path: format!("/shops/{SHOP}/events"),
         };
@@ -158,6 +163,7 @@ impl Rig {
             world,
             setup,
             addresses,
+            doors,
             child: None,
             tracker,
             stop,
@@ -235,21 +241,8 @@ impl Rig {
             &self.log_path(),
             &self.setup.env,
         )?;
-        self.child = Some(child);
-        let admin = self.addresses.admin;
-        let wait = tokio::time::timeout(READY_MAX, async {
-            loop {
-                self.check_alive()?;
-                let path = "/readyz";
-                let answer = client::call(admin, Method::Get, path, &Headers::new(), b"").await;
-                if answer.is_ok_and(|answer| answer.status == 200) {
-                    return Ok(());
-                }
-                tokio::time::sleep(ASK_EVERY).await;
-            }
-        });
-        let late = || self.waited("the daemon to be ready", READY_MAX, "not ready".to_owned());
-        wait.await.map_err(|_| late())?
+        let child = self.child.insert(child);
+        child.until_ready(self.addresses.admin).await
     }
 
     /// Ends the daemon at once, without a chance to tidy up.

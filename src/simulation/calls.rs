@@ -142,10 +142,7 @@ impl Play {
                 if let Some(said) = said {
                     said.heard_at = Some(now);
                 }
-                if epoch < ledger.epoch {
-                    ledger.epoch_back_at.get_or_insert(now);
-                }
-                ledger.epoch = ledger.epoch.max(epoch);
+                ledger.hears_epoch(epoch, call.sent_at, now);
             }
         }
     }

@@ -139,6 +139,7 @@ fn troubles(stage: &Stage, setting: &Setting) -> BTreeMap<String, (Judgement, bo
                 Touch::Repriced,
                 Touch::ConfirmedItself,
                 Touch::Restored,
+                Touch::Disowned,
             ],
             Judgement::ConfirmedTwice => {
                 // A shop that takes back what it confirmed, and may revive it, thanks again.
@@ -165,7 +166,7 @@ pub fn is_at_rest(stage: &Stage, setting: &Setting, store: &MemoryStore) -> bool
     let all = customers(stage, setting);
     let is_idle = all
         .keys()
-        .all(|name| held_without_need(stage, &shown, name).is_none());
+        .all(|name| held_without_need(stage, setting, &shown, name).is_none());
     let troubles = troubles(stage, setting);
     let mut open = troubles
         .iter()
@@ -174,11 +175,18 @@ pub fn is_at_rest(stage: &Stage, setting: &Setting, store: &MemoryStore) -> bool
 }
 
 /// Why a customer is held to whom nothing unusual happened; guards hold whomever they meet.
-fn held_without_need<'a>(stage: &Stage, shown: &'a Shown, customer: &str) -> Option<&'a String> {
+fn held_without_need<'a>(
+    stage: &Stage,
+    setting: &Setting,
+    shown: &'a Shown,
+    customer: &str,
+) -> Option<&'a String> {
     let is_calm = stage.ledger.expects.get(customer) == Some(&Expects::Calm);
     let is_touched = stage.ledger.touches.contains_key(customer);
     let why = why_held(stage, shown, customer)?;
-    let is_guarded = why.starts_with("guard_") || why == "above_auto_refund_limit";
+    // Where little is kept, a payment is soon too old to be refunded.
+    let is_too_old = setting.kept_for.is_some() && why == "not_refundable";
+    let is_guarded = why.starts_with("guard_") || why == "above_auto_refund_limit" || is_too_old;
     (is_calm && !is_touched && !is_guarded).then_some(why)
 }
 
@@ -233,7 +241,7 @@ pub fn judge(stage: &Stage, setting: &Setting, store: &MemoryStore, now: Time) -
                 "the daemon stopped itself".to_owned(),
             );
         }
-        if held_without_need(stage, &shown, name).is_some() {
+        if held_without_need(stage, setting, &shown, name).is_some() {
             fail("held_without_need", name, format!("held: {why}"));
         }
     }

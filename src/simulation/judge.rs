@@ -7,8 +7,8 @@
 //! - the shop confirms by itself after it gave the order up, or between the daemon's last look
 //!   and the refund: the refund stands, and the customer must be on the operators' list;
 //! - the shop was restored from a backup and forgot what it had confirmed or released;
-//! - an operator orders money back, and the shop, asked to release, does not know the order that it
-//!   had confirmed;
+//! - the shop, asked to release, does not know the order that it had confirmed, and an operator
+//!   ordered the money back or the policy keeps no canary;
 //! - staff refunds, or the payer disputes, after the daemon's last look at the payment: the PSP
 //!   itself refuses more than is left;
 //! - a call that was held up in the network and took effect after its caller gave up, as long as

@@ -5,9 +5,12 @@
 
 use super::act::Expects;
 use super::network::Slot;
-use crate::core::time::Time;
+use crate::core::time::{Span, Time};
 use crate::sandbox::shop::ShopCall;
 use std::collections::{BTreeMap, BTreeSet};
+
+/// What was heard is in the daemon's store so soon that its next call knows it.
+const STORED_WITHIN: Span = Span::from_seconds(2);
 
 /// What people and banks did to a customer that no daemon can mend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,8 +39,8 @@ pub enum Touch {
     ConfirmForced,
     /// An operator had the money sent back.
     RefundOrdered,
-    /// Asked to release what an operator had ordered back, the shop did not know the order that it
-    /// had confirmed.
+    /// Asked to release an order, by an operator's word or where no canary is kept, the shop did
+    /// not know what it had confirmed.
     Disowned,
     /// Money of one payment was taken twice; a PSP gives such money back only in parts.
     TakenTwice,
@@ -116,8 +119,8 @@ pub struct Ledger {
     pub owners: BTreeMap<String, String>,
     /// How customers' stories may end.
     pub expects: BTreeMap<String, Expects>,
-    /// The greatest epoch of the shop that was heard.
-    pub epoch: Option<u64>,
+    /// The greatest epoch of the shop that was heard, from when on.
+    pub epochs: Vec<(Time, u64)>,
     /// When a smaller one was heard, until an operator lets refunds go on.
     pub epoch_back_at: Option<Time>,
     /// Payments of the books that name no order, and that no order names that was told of.
@@ -139,6 +142,24 @@ impl Ledger {
     pub fn was_touched(&self, customer: &str, by: &[Touch]) -> bool {
         let touches = self.touches.get(customer);
         touches.is_some_and(|touches| by.iter().any(|touch| touches.contains(touch)))
+    }
+
+    /// An answer to a call that left then says this epoch. It went back when a greater one had been
+    /// heard before the call left; an answer that others overtook says nothing of the kind.
+    pub fn hears_epoch(&mut self, epoch: Option<u64>, sent_at: Time, now: Time) {
+        let Some(epoch) = epoch else { return };
+        let mut earlier = self.epochs.iter().rev();
+        let known = earlier.find(|(heard_at, _)| heard_at.plus(STORED_WITHIN) <= sent_at);
+        if known.is_some_and(|(_, greatest)| epoch < *greatest) {
+            self.epoch_back_at.get_or_insert(now);
+        }
+        if self
+            .epochs
+            .last()
+            .is_none_or(|(_, greatest)| epoch > *greatest)
+        {
+            self.epochs.push((now, epoch));
+        }
     }
 
     /// An event about this order was acknowledged: what it names is the daemon's to know, and what

@@ -118,7 +118,7 @@ pub fn play(seed: u64, checkouts: usize, cut: &Cut, is_traced: bool) -> Result<E
         trace,
         kept: Kept::default(),
     };
-    let stage = Stage::new(setting.is_shop_careless);
+    let stage = Stage::new(setting.is_shop_careless, setting.policy.canary);
     let mut play = Play {
         told: stage.keys,
         stage,

@@ -175,7 +175,9 @@ impl Play {
                 .ledger
                 .fail(now, "acknowledged", &letter.about, detail);
         }
-        if is_taken && letter.side == Side::Shop {
+        // Other events name no payments.
+        let names = letter.what == "order.pending" || letter.what == "order.confirmed";
+        if is_taken && letter.side == Side::Shop && names {
             self.stage.ledger.told_of(&letter.about);
         }
         if !is_taken {

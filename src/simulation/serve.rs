@@ -161,7 +161,8 @@ impl Stage {
         let denies = answer.as_ref().is_some_and(|answer| {
             was_confirmed && via == ShopCall::Release && answer.order.status == "unknown"
         });
-        if denies && self.ledger.was_touched(&reference, &[Touch::RefundOrdered]) {
+        let is_ordered = self.ledger.was_touched(&reference, &[Touch::RefundOrdered]);
+        if denies && (is_ordered || !self.has_canary) {
             self.ledger.touch(&reference, Touch::Disowned);
         }
         let note = match (answer, via) {

@@ -28,6 +28,8 @@ pub struct Stage {
     payments: BTreeMap<usize, Vec<String>>,
     backup: Option<Backup>,
     are_lists_lagging: bool,
+    /// The daemon checks that the shop finds its orders before an `unknown` counts.
+    pub has_canary: bool,
 }
 
 fn eur(minor: i64) -> Money {
@@ -36,7 +38,7 @@ fn eur(minor: i64) -> Money {
 
 impl Stage {
     /// A world in which nothing has happened yet.
-    pub fn new(is_shop_careless: bool) -> Stage {
+    pub fn new(is_shop_careless: bool, has_canary: bool) -> Stage {
         let keys = Keys {
             webhook: 1,
             shop: 1,
@@ -56,6 +58,7 @@ impl Stage {
             payments: BTreeMap::new(),
             backup: None,
             are_lists_lagging: false,
+            has_canary,
         }
     }
 

@@ -97,6 +97,26 @@ impl SqliteStore {
         Ok(store)
     }
 
+    /// The schema of a file; none when it is missing or empty.
+    pub async fn schema(path: &Path) -> Result<Option<i64>, StoreError> {
+        if !path.exists() {
+            return Ok(None);
+        }
+        let readers = connect::readers(path);
+        let has_schema: Option<i64> = sqlx::query_scalar(sql::HAS_SCHEMA)
+            .fetch_optional(&readers)
+            .await?;
+        let version = match has_schema {
+            None => None,
+            Some(_) => {
+                let version = sqlx::query_scalar(sql::SCHEMA_VERSION);
+                version.fetch_one(&readers).await?
+            }
+        };
+        readers.close().await;
+        Ok(version)
+    }
+
     fn write(&self) -> Result<&Write, StoreError> {
         let missing = || StoreError::Unavailable("the store was opened read-only".to_owned());
         self.writing.as_ref().ok_or_else(missing)

@@ -122,8 +122,14 @@ pub async fn carry_out(crew: &Crew, row: ActionRow, destination: &Destination) {
         return;
     };
     let sent_at = row.last_sent_at.unwrap_or(begun);
+    let mut epoch_before = None;
     let ended = match admission::admitted(crew, &row, lease.until, begun).await {
-        Ok(()) => call(crew, &row, sent_at, lease.until).await,
+        Ok(()) => {
+            if let Destination::Shop(shop) = destination {
+                epoch_before = known_epoch(crew, shop).await;
+            }
+            call(crew, &row, sent_at, lease.until).await
+        }
         Err(ended) => ended,
     };
     let now = crew.clock.now();
@@ -157,7 +163,7 @@ pub async fn carry_out(crew: &Crew, row: ActionRow, destination: &Destination) {
     }];
     facts.extend(ended.facts);
     if let Some(epoch) = ended.epoch {
-        watch_epoch(crew, &row.shop, epoch, now).await;
+        watch_epoch(crew, &row.shop, (epoch_before, epoch), now).await;
     }
     let report = Report {
         checkout: row.checkout,
@@ -201,18 +207,32 @@ fn tell_gate(crew: &Crew, destination: &Destination, ended: &Ended, now: Time) {
 
 /// A shop's epoch that goes backwards stops its refunds before anything else is decided on its
 /// answers.
-pub(super) async fn watch_epoch(crew: &Crew, shop: &ShopId, epoch: u64, now: Time) {
-    let known = match crew.store.shop(shop).await {
-        Ok(row) => row,
-        Err(error) => {
-            tracing::warn!(%error, "the shop's epoch could not be compared");
-            return;
-        }
-    };
-    let went_back = known.epoch.is_some_and(|greatest| epoch < greatest);
-    if went_back && known.brake.is_none() {
+pub(super) async fn watch_epoch(
+    crew: &Crew,
+    shop: &ShopId,
+    (before, epoch): (Option<u64>, u64),
+    now: Time,
+) {
+    if before.is_some_and(|greatest| epoch < greatest) && !is_braked(crew, shop).await {
         pull_brake(crew, shop, BrakeCause::EpochWentBack, now).await;
     }
+}
+
+/// The greatest epoch heard from a shop. Asked for before a call, since what is heard while the
+/// call is under way, here or by another daemon, may well be greater than what its answer says.
+pub(super) async fn known_epoch(crew: &Crew, shop: &ShopId) -> Option<u64> {
+    match crew.store.shop(shop).await {
+        Ok(row) => row.epoch,
+        Err(error) => {
+            tracing::warn!(%error, "the shop's epoch cannot be compared");
+            None
+        }
+    }
+}
+
+async fn is_braked(crew: &Crew, shop: &ShopId) -> bool {
+    let row = crew.store.shop(shop).await;
+    row.is_ok_and(|row| row.brake.is_some())
 }
 
 pub(super) async fn pull_brake(crew: &Crew, shop: &ShopId, cause: BrakeCause, now: Time) {

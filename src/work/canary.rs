@@ -5,7 +5,7 @@
 //! checkout: it only keeps back what cannot be taken back.
 
 use super::admission::{braked, kept_back};
-use super::attempt::{Crew, Ended, time_left, watch_epoch};
+use super::attempt::{Crew, Ended, known_epoch, time_left, watch_epoch};
 use crate::core::checkout::Checkout;
 use crate::core::fact::{BrakeCause, RulingKind};
 use crate::core::ids::Reference;
@@ -86,6 +86,7 @@ async fn finds(
         deadline: time_left(until, asked_at, CANARY_CALL_MAX),
         body_bytes_max: SHOP_BODY_BYTES_MAX,
     };
+    let epoch_before = known_epoch(crew, &row.shop).await;
     let reply = crew.outbound.call(request, limits).await;
     let now = crew.clock.now();
     let (order, epoch) = match shop.adapter.answer(&ask, &row.key, asked_at, now, &reply) {
@@ -95,7 +96,7 @@ async fn finds(
         }
     };
     if let Some(epoch) = epoch {
-        watch_epoch(crew, &row.shop, epoch, now).await;
+        watch_epoch(crew, &row.shop, (epoch_before, epoch), now).await;
     }
     let said = order.statement.map(|said| said.status);
     Ok(said.is_some_and(|status| status != OrderStatus::Unknown))

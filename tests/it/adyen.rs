@@ -78,10 +78,11 @@ async fn an_orphan_that_the_import_finds_goes_back_once_as_the_policy_says() {
 
 #[tokio::test]
 async fn orphans_of_an_import_are_braked_by_the_guard_like_all_others() {
-    let rig = Rig::raise_at_with(adyen(), |setup| {
+    let mut rig = Rig::raise_at_with(adyen(), |setup| {
         with_operator(setup).policy("max_refunds_per_hour", "1")
     })
     .await;
+    rig.expect_error("the guard stopped this shop's refunds");
     for reference in ["1001", "1002"] {
         rig.psp(|psp| psp.spoil(Some(reference), Times::Next(2), DeliveryFault::Lose));
         rig.pay(reference, eur(PRICE));

@@ -4,6 +4,8 @@
 //! The seed of a run is printed; `RECONCILED_KILL_SEED` plays its choices again. What the two
 //! sandboxes booked is the judge, then the inbox, then `reconciled audit`.
 
+mod together;
+
 use crate::support::Rig;
 use crate::support::story::{PRICE, calls, confirms, unbraked};
 use reconciled::clock::Clock;
@@ -14,7 +16,6 @@ use reconciled::sandbox::outbox::DeliveryFault;
 use reconciled::sandbox::psp::PspCall;
 use reconciled::sandbox::rig::eur;
 use reconciled::sandbox::shop::ShopCall;
-use sqlx::{Connection, SqliteConnection};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -287,13 +288,7 @@ async fn assert_inbox(rig: &Rig) {
         let taken = answers.filter(|one| one.status.is_some_and(|code| (200..300).contains(&code)));
         taken.map(|one| one.id.clone()).collect()
     };
-    let path = rig.config_path().with_file_name("reconciled.db");
-    let url = format!("sqlite:{}", path.display());
-    let mut connection = SqliteConnection::connect(&url).await.unwrap();
-    let query = sqlx::query_as("SELECT delivery_id, state FROM inbox");
-    let rows: Vec<(String, String)> = query.fetch_all(&mut connection).await.unwrap();
-    connection.close().await.unwrap();
-    let inbox: BTreeMap<String, String> = rows.into_iter().collect();
+    let inbox = rig.inbox().await;
     for id in &acknowledged {
         let state = inbox.get(id).map(String::as_str);
         let is_done = state == Some("taken") || state == Some("ignored");

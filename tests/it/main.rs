@@ -25,6 +25,7 @@ mod kill;
 mod lifecycle;
 mod outbound;
 mod paypal;
+mod postgres_daemon;
 mod reload;
 mod replay;
 mod statements;

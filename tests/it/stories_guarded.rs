@@ -4,8 +4,9 @@
 //! The real binary over real sockets. A test's name begins with the scenario's number.
 
 use crate::support::scene::price;
-use crate::support::story::{unbraked, with_operator};
+use crate::support::story::{confirms, unbraked, with_operator};
 use crate::support::{Psp, Rig};
+use reconciled::core::time::Span;
 use reconciled::sandbox::fault::{Aim, Fault, Symptom, Times};
 use reconciled::sandbox::psp::{PspCall, Told};
 use reconciled::sandbox::rig::Setup;
@@ -106,6 +107,23 @@ pub(crate) async fn s095_a_shop_restored_from_a_backup_gives_nothing_back_and_ge
         rig.settles_once(order).await;
     }
     assert_eq!(refund_calls(&rig), 0);
+    rig.close().await;
+}
+
+pub(crate) async fn an_answer_that_was_long_on_its_way_is_no_shop_that_was_set_back(psp: Psp) {
+    let rig = Rig::raise_at_with(psp, unbraked).await;
+    // The shop answers at once, and the answer is on its way while the shop's numbers grow.
+    let late = Fault::delay(Span::from_seconds(3));
+    rig.shop(|shop| shop.lay(confirms("1001"), Times::Next(1), late));
+    rig.order_and_pay("1001");
+    rig.until_heard(ShopCall::Confirm, "1001", 1).await;
+    rig.order_and_pay("1002");
+    rig.settles_once("1002").await;
+    let asked = rig.views("1001").await.unwrap();
+    assert_eq!(asked[0].verdict, "confirming", "the answer was not late");
+    rig.settles_once("1001").await;
+    rig.pay("1003", price());
+    rig.returns_once("1003").await;
     rig.close().await;
 }
 
@@ -248,9 +266,13 @@ pub(crate) async fn s011_a_copy_of_the_store_that_starts_elsewhere_moves_no_mone
     rig.settles_once("1001").await;
     rig.sigterm().await.unwrap();
     // The clone: same keys, same books, another place, and a shop that knows none of the orders.
-    let elsewhere = store_of(&rig).with_file_name("clone.db");
-    copy_store(&store_of(&rig), &elsewhere);
-    rig.setup_mut().store_url = format!("sqlite:{}", elsewhere.display());
+    if let Some(elsewhere) = rig.copy_database().await {
+        rig.setup_mut().store_url = elsewhere;
+    } else {
+        let elsewhere = store_of(&rig).with_file_name("clone.db");
+        copy_store(&store_of(&rig), &elsewhere);
+        rig.setup_mut().store_url = format!("sqlite:{}", elsewhere.display());
+    }
     rig.write_config().unwrap();
     for order in ["1002", "1003"] {
         rig.pay(order, price());

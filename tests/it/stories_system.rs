@@ -13,7 +13,6 @@ use reconciled::sandbox::sign::stripe_signature;
 use reconciled::sandbox::world::WEBHOOK_SECRET;
 use reconciled::wire::{Headers, Method};
 use reconciled::work::dispatch::LEASE_FOR;
-use sqlx::{Connection, SqliteConnection};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -130,18 +129,6 @@ async fn s099_a_poison_delivery_stops_nothing_behind_it() {
     rig.close().await;
 }
 
-/// Runs SQL on the store of a daemon that is down.
-async fn tamper(rig: &Rig, sql: &'static str) -> u64 {
-    let url = format!(
-        "sqlite:{}",
-        rig.config_path().with_file_name("reconciled.db").display()
-    );
-    let mut connection = SqliteConnection::connect(&url).await.unwrap();
-    let done = sqlx::query(sql).execute(&mut connection).await.unwrap();
-    connection.close().await.unwrap();
-    done.rows_affected()
-}
-
 pub(crate) async fn s099_a_poison_checkout_is_set_aside_and_all_others_flow(psp: Psp) {
     let mut rig = Rig::raise_at_with(psp, |setup| setup.policy("order_grace", "\"60s\"")).await;
     let id = rig.pay("1001", eur(PRICE));
@@ -151,7 +138,7 @@ pub(crate) async fn s099_a_poison_checkout_is_set_aside_and_all_others_flow(psp:
     rig.kill9().await.unwrap();
     let spoilt = "UPDATE checkouts SET document = '{\"id\": 7', wake_at = 1 \
                   WHERE reference = '1001'";
-    assert_eq!(tamper(&rig, spoilt).await, 1);
+    assert_eq!(rig.tamper(spoilt).await, 1);
     rig.restart().await.unwrap();
     // Work on the poison and on good checkouts, mixed.
     for number in 1002..1006 {

@@ -14,20 +14,52 @@ pub(crate) mod site;
 pub(crate) mod story;
 pub(crate) mod talk;
 
+use cluster::Database;
 use reconciled::sandbox::books::{Customer, Judgement};
 use reconciled::sandbox::psp::{Kind, stripe};
 use reconciled::sandbox::rig::{self, Scratch, Setup, View};
 use reconciled::sandbox::world::World;
+use sqlx::{Connection, PgConnection, SqliteConnection};
+use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
 use std::path::PathBuf;
 
-/// The PSP that a story is played at.
-pub(crate) type Psp = &'static Kind;
+/// The PSP that a story is played at, and the store of the daemon that plays it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Psp {
+    pub(crate) kind: &'static Kind,
+    pub(crate) keeps: Keeps,
+}
+
+/// Where the daemon of a story keeps everything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keeps {
+    /// In a file of its own.
+    File,
+    /// In a fresh database of the test run's server.
+    Postgres,
+}
+
+impl From<&'static Kind> for Psp {
+    fn from(kind: &'static Kind) -> Psp {
+        let keeps = Keeps::File;
+        Psp { kind, keeps }
+    }
+}
+
+impl Deref for Psp {
+    type Target = Kind;
+
+    fn deref(&self) -> &Kind {
+        self.kind
+    }
+}
 
 /// The daemon in its world, for one story. Ends with `close`.
 pub(crate) struct Rig {
     rig: Option<rig::Rig>,
     _scratch: Scratch,
+    database: Option<Database>,
     expected_errors: Vec<&'static str>,
 }
 
@@ -48,12 +80,15 @@ impl Rig {
     }
 
     /// As `raise`, at this PSP.
-    pub(crate) async fn raise_at(psp: Psp) -> Rig {
+    pub(crate) async fn raise_at(psp: impl Into<Psp>) -> Rig {
         Rig::raise_at_with(psp, |setup| setup).await
     }
 
     /// As `raise_with`, at this PSP.
-    pub(crate) async fn raise_at_with(psp: Psp, change: impl FnOnce(Setup) -> Setup) -> Rig {
+    pub(crate) async fn raise_at_with(
+        psp: impl Into<Psp>,
+        change: impl FnOnce(Setup) -> Setup,
+    ) -> Rig {
         let mut rig = Rig::prepare_at_with(psp, change).await;
         let started = rig.restart().await;
         started.unwrap_or_else(|error| panic!("{error}"));
@@ -61,17 +96,75 @@ impl Rig {
     }
 
     /// As `prepare_with`, at this PSP.
-    pub(crate) async fn prepare_at_with(psp: Psp, change: impl FnOnce(Setup) -> Setup) -> Rig {
+    pub(crate) async fn prepare_at_with(
+        psp: impl Into<Psp>,
+        change: impl FnOnce(Setup) -> Setup,
+    ) -> Rig {
         let scratch = Scratch::new("story").expect("a throw-away directory");
         let program = PathBuf::from(env!("CARGO_BIN_EXE_reconciled"));
-        let short = Setup::short(program, scratch.path().to_owned());
-        let setup = change(short.at(psp));
+        let psp = psp.into();
+        let mut short = Setup::short(program, scratch.path().to_owned()).at(psp.kind);
+        let database = match psp.keeps {
+            Keeps::File => None,
+            Keeps::Postgres => Some(Database::fresh().await),
+        };
+        if let Some(database) = &database {
+            short.store_url = database.url();
+        }
+        let setup = change(short);
         let rig = rig::Rig::prepare(setup).await;
         Rig {
             rig: Some(rig.unwrap_or_else(|error| panic!("{error}"))),
             _scratch: scratch,
+            database,
             expected_errors: Vec::new(),
         }
+    }
+
+    /// Runs SQL on the store of a daemon that is down; the number of rows touched.
+    pub(crate) async fn tamper(&self, sql: &'static str) -> u64 {
+        if let Some(database) = &self.database {
+            let mut connection = PgConnection::connect(&database.url()).await.unwrap();
+            let done = sqlx::query(sql).execute(&mut connection).await.unwrap();
+            connection.close().await.unwrap();
+            return done.rows_affected();
+        }
+        let path = self.config_path().with_file_name("reconciled.db");
+        let url = format!("sqlite:{}", path.display());
+        let mut connection = SqliteConnection::connect(&url).await.unwrap();
+        let done = sqlx::query(sql).execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+        done.rows_affected()
+    }
+
+    /// What the inbox of a daemon that is down holds: deliveries and their states.
+    pub(crate) async fn inbox(&self) -> BTreeMap<String, String> {
+        let rows: Vec<(String, String)> = if let Some(database) = &self.database {
+            let mut connection = PgConnection::connect(&database.url()).await.unwrap();
+            let inbox = "SELECT convert_from(delivery_id, 'UTF8'), state FROM inbox";
+            let rows = sqlx::query_as(inbox).fetch_all(&mut connection).await;
+            connection.close().await.unwrap();
+            rows.unwrap()
+        } else {
+            let path = self.config_path().with_file_name("reconciled.db");
+            let url = format!("sqlite:{}", path.display());
+            let mut connection = SqliteConnection::connect(&url).await.unwrap();
+            let inbox = "SELECT delivery_id, state FROM inbox";
+            let rows = sqlx::query_as(inbox).fetch_all(&mut connection).await;
+            connection.close().await.unwrap();
+            rows.unwrap()
+        };
+        rows.into_iter().collect()
+    }
+
+    /// Copies the database of a daemon that is down; where the copy is. None where there is none.
+    pub(crate) async fn copy_database(&self) -> Option<String> {
+        let database = self.database.as_ref()?;
+        let url = database.url();
+        let (name, rest) = url.strip_prefix("postgres:///")?.split_once('?')?;
+        let copy = format!("CREATE DATABASE {name}_copy TEMPLATE {name}");
+        database.tamper(&copy).await;
+        Some(format!("postgres:///{name}_copy?{rest}"))
     }
 
     /// The story expects lines at ERROR that hold these words.

@@ -71,8 +71,6 @@ fn every_key_reaches_its_value() {
     assert_eq!(config.server.public.to_string(), "0.0.0.0:9480");
     let admin = PathBuf::from("/run/reconciled/admin.sock");
     assert_eq!(config.server.admin, Listen::Unix(admin));
-    let path = PathBuf::from("/srv/reconciled/books.db");
-    assert_eq!(config.store, StoreUrl::Sqlite { path });
     assert_eq!(config.retention.bodies, Span::from_days(14));
     assert_eq!(config.retention.checkouts, Span::from_days(800));
     let [oncall, dashboard] = config.admin_tokens.as_slice() else {

@@ -69,14 +69,17 @@ pub(super) fn run(
         decision: draft.decision(&key),
     };
     let stand = match ActionKey::parse(&key).ok().and_then(|key| draft.ask(&key)) {
-        None => {
+        None if is_over => {
             draft.want(&key, action, arrived);
-            if is_over {
-                Stand::held(Reason::PatienceExhausted)
-            } else {
+            Stand::held(Reason::PatienceExhausted)
+        }
+        None => match after_another(draft) {
+            Some(stand) => stand,
+            None => {
+                draft.want(&key, action, arrived);
                 Stand::new(Verdict::Confirming, Reason::ConfirmDue)
             }
-        }
+        },
         Some(ask) if is_over => {
             again_slowly(draft, &key, ask, action);
             Stand::held(Reason::PatienceExhausted)
@@ -88,6 +91,27 @@ pub(super) fn run(
         draft.look_again(arrived);
     }
     Ok(stand)
+}
+
+/// Where another confirm of the order, of other payments or amounts, is on its way or may have had
+/// its effect: its end first, or the shop would confirm twice.
+fn after_another(draft: &mut Draft<'_>) -> Option<Stand> {
+    let in_flight = asks(draft).filter(|ask| ask.is_in_flight());
+    if let Some(sent) = in_flight.filter_map(|ask| ask.last_sent_at).max() {
+        draft.wake(
+            sent.plus(IN_FLIGHT_WAKE)
+                .max(draft.now.plus(IN_FLIGHT_WAKE)),
+        );
+        return Some(Stand::new(Verdict::Confirming, Reason::ConfirmDue));
+    }
+    let unclear = asks(draft).filter(|ask| ask.is_unclear());
+    let ended = unclear.filter_map(|ask| ask.ended.as_ref());
+    let ended = ended.map(|ended| ended.at).max()?;
+    if freshly_said(draft, ended).is_some() {
+        return None;
+    }
+    draft.look_up(ended.plus(retry::delay(1, "lookup")));
+    Some(Stand::new(Verdict::Confirming, Reason::ConfirmUnclear))
 }
 
 /// The question stays while the checkout is held, once an hour, after a look of its own: the shop

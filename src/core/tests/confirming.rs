@@ -395,3 +395,22 @@ fn a_look_that_fails_is_looked_again_and_never_replaced_by_a_confirm_that_was_an
     world.run_to(Verdict::Settled);
     assert_eq!(world.sent(ActionKind::Confirm), 1);
 }
+
+#[test]
+fn an_order_that_is_edited_while_its_confirm_is_under_way_is_not_asked_twice_at_once() {
+    for fault in [Fault::None, Fault::AnswerLost, Fault::Lost] {
+        let mut world = paid_world();
+        world.shop.faults.push_back(fault);
+        world.during(ActionKind::Confirm, |world| {
+            world.shop.amount = Some(eur(4995));
+            world.announces(OrderStatus::Pending);
+            let plan = world.plan();
+            let mut wanted = plan.actions.iter();
+            let key = &world.calls[world.calls.len() - 1].2;
+            assert!(wanted.all(|one| one.action.kind() != ActionKind::Confirm || one.key == *key));
+        });
+        world.run_to(Verdict::Settled);
+        let confirms = world.sent(ActionKind::Confirm);
+        assert_eq!(confirms, if fault == Fault::Lost { 2 } else { 1 });
+    }
+}

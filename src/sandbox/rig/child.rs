@@ -3,9 +3,12 @@
 //! Ends only what it started, by its own process id. Knows the command line and the signals, and
 //! that the log has one JSON object a line.
 
-use super::RigError;
+use super::{ASK_EVERY, READY_MAX, RigError};
+use crate::sandbox::client;
+use crate::wire::{Headers, Method};
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Mutex, PoisonError};
@@ -67,6 +70,28 @@ impl Child {
             log: log.to_owned(),
             id,
         })
+    }
+
+    /// Waits until its admin listener says that it is ready.
+    pub(super) async fn until_ready(&self, admin: SocketAddr) -> Result<(), RigError> {
+        let ready = tokio::time::timeout(READY_MAX, async {
+            loop {
+                self.check_alive()?;
+                let path = "/readyz";
+                let answer = client::call(admin, Method::Get, path, &Headers::new(), b"").await;
+                if answer.is_ok_and(|answer| answer.status == 200) {
+                    return Ok(());
+                }
+                tokio::time::sleep(ASK_EVERY).await;
+            }
+        });
+        let late = |_| RigError::Waited {
+            what: "the daemon to be ready".to_owned(),
+            waited: READY_MAX,
+            seen: "not ready".to_owned(),
+            tail: tail(&self.log),
+        };
+        ready.await.map_err(late)?
     }
 
     pub(super) fn check_alive(&self) -> Result<(), RigError> {

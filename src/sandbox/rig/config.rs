@@ -26,6 +26,8 @@ pub struct Setup {
     pub dir: PathBuf,
     /// The store; SQLite in the directory at first.
     pub store_url: String,
+    /// Keys of `[store]` beside the address.
+    pub store: BTreeMap<String, String>,
     /// Keys of `[shop.klompen.policy]`.
     pub policy: BTreeMap<String, String>,
     /// Keys of `[shop.klompen]` beside address, kind and secret.
@@ -65,6 +67,7 @@ impl Setup {
             program,
             kind: &stripe::KIND,
             store_url: format!("sqlite:{}", dir.join("reconciled.db").display()),
+            store: BTreeMap::new(),
             dir,
             policy: map(&[
                 ("order_grace", "\"1s\""),
@@ -135,6 +138,7 @@ impl Setup {
         section(&mut text, "server", &server);
         entries(&mut text, &self.server);
         section(&mut text, "store", &[("url", quoted(&self.store_url))]);
+        entries(&mut text, &self.store);
         if let Some(token) = &self.operator_token {
             let entries = [
                 ("name", quoted("oncall")),

@@ -103,6 +103,7 @@ statements! {
     BEGIN_READING = "BEGIN";
     CHECKPOINT_PASSIVE = "PRAGMA wal_checkpoint(PASSIVE)";
     CHECKPOINT_RESTART = "PRAGMA wal_checkpoint(RESTART)";
+    HAS_SCHEMA = "SELECT 1 FROM sqlite_master WHERE name = '_sqlx_migrations'";
     SCHEMA_VERSION = "SELECT max(version) FROM _sqlx_migrations WHERE success";
 
     LAST_INBOX_ID = "SELECT max(id) FROM inbox";

@@ -1,4 +1,6 @@
 //! Rows of the settlement detail report, and what they say beside the events.
+//!
+//! Knows the reader and the statements of one row; how parts travel is tested with the command.
 
 use super::*;
 use crate::core::lattice::Join;
