@@ -142,8 +142,10 @@ fn troubles(stage: &Stage, setting: &Setting) -> BTreeMap<String, (Judgement, bo
                 Touch::Disowned,
             ],
             Judgement::ConfirmedTwice => {
-                // A shop that takes back what it confirmed, and may revive it, thanks again.
+                // A shop that takes back what it confirmed, and may revive it, thanks again; one
+                // that did not know it for a while does so, too.
                 &[
+                    Touch::Denied,
                     Touch::ConfirmedItself,
                     Touch::CancelledAfterConfirm,
                     Touch::Restored,
@@ -182,7 +184,10 @@ fn held_without_need<'a>(
     customer: &str,
 ) -> Option<&'a String> {
     let is_calm = stage.ledger.expects.get(customer) == Some(&Expects::Calm);
-    let is_touched = stage.ledger.touches.contains_key(customer);
+    // A shop that did not know the order for a while knows it in the end.
+    let lasts = |touch: &Touch| !matches!(touch, Touch::Denied | Touch::Disowned);
+    let touches = stage.ledger.touches.get(customer);
+    let is_touched = touches.is_some_and(|touches| touches.iter().any(lasts));
     let why = why_held(stage, shown, customer)?;
     // Where little is kept, a payment is soon too old to be refunded.
     let is_too_old = setting.kept_for.is_some() && why == "not_refundable";

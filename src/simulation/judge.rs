@@ -87,6 +87,11 @@ fn is_paid_by_strangers(stage: &Stage, reference: &str) -> bool {
     })
 }
 
+/// A payment of nobody who could be named is its own customer.
+fn is_stranger(stage: &Stage, customer: &str) -> bool {
+    customer.starts_with("pi_") && stage.world.shop.order(customer).is_none()
+}
+
 /// A refund was booked at the PSP by the daemon's call.
 pub fn refund_booked(
     stage: &mut Stage,
@@ -116,7 +121,10 @@ pub fn refund_booked(
     if let Some(both) = never_both(stage, &customer, now) {
         broken.push(both);
     }
-    if stage.world.shop.order(&customer).is_some() || !customer.starts_with("pi_") {
+    // A request that was held up on its way is judged by what was known when it left.
+    let left = stage.ledger.leaving.get(key);
+    let left_as_stranger = left.is_some_and(|left| left.is_of_stranger);
+    if !left_as_stranger && !is_stranger(stage, &customer) {
         broken.extend(without_reason(
             stage,
             setting,
@@ -296,6 +304,7 @@ pub fn refund_leaves(
     now: Time,
 ) {
     let customer = stage.ledger.owner(payment);
+    let is_of_stranger = is_stranger(stage, &customer);
     let ledger = &mut stage.ledger;
     let last = ledger.heard(&customer).last();
     let stands = last.is_some_and(|said| said.status == "confirmed");
@@ -318,7 +327,11 @@ pub fn refund_leaves(
     if ledger.leaving.contains_key(key) {
         return;
     }
-    let leaving = super::ledger::Leaving { at: now, minor };
+    let leaving = super::ledger::Leaving {
+        at: now,
+        minor,
+        is_of_stranger,
+    };
     ledger.leaving.insert(key.to_owned(), leaving);
     let hour = now.minus(Span::from_minutes(60));
     let recent = ledger.leaving.values().filter(|one| one.at > hour);

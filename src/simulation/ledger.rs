@@ -42,6 +42,8 @@ pub enum Touch {
     /// Asked to release an order, by an operator's word or where no canary is kept, the shop did
     /// not know what it had confirmed.
     Disowned,
+    /// The shop said `unknown` of an order that it had confirmed, for a while.
+    Denied,
     /// Money of one payment was taken twice; a PSP gives such money back only in parts.
     TakenTwice,
     /// The shop was asked to confirm by a call that arrived after its caller had given up.
@@ -79,6 +81,8 @@ pub struct Leaving {
     pub at: Time,
     /// How much.
     pub minor: i64,
+    /// True when the payment named no order then, and no order that was told of named it.
+    pub is_of_stranger: bool,
 }
 
 /// A promise that was broken.

@@ -158,11 +158,14 @@ impl Stage {
             _ => ShopCall::Notice,
         };
         let answer = served.reply.as_ref().and_then(read_answer);
-        let denies = answer.as_ref().is_some_and(|answer| {
-            was_confirmed && via == ShopCall::Release && answer.order.status == "unknown"
-        });
+        let knows_nothing = answer
+            .as_ref()
+            .is_some_and(|answer| was_confirmed && answer.order.status == "unknown");
+        if knows_nothing {
+            self.ledger.touch(&reference, Touch::Denied);
+        }
         let is_ordered = self.ledger.was_touched(&reference, &[Touch::RefundOrdered]);
-        if denies && (is_ordered || !self.has_canary) {
+        if knows_nothing && via == ShopCall::Release && (is_ordered || !self.has_canary) {
             self.ledger.touch(&reference, Touch::Disowned);
         }
         let note = match (answer, via) {
