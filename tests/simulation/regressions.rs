@@ -15,7 +15,7 @@ struct Kept {
     what: &'static str,
 }
 
-const KEPT: [Kept; 14] = [
+const KEPT: [Kept; 15] = [
     Kept {
         seed: 57,
         only: &[4],
@@ -85,6 +85,11 @@ const KEPT: [Kept; 14] = [
         seed: 4987,
         only: &[],
         what: "after a shop forgot its order, a confirm that an operator ordered was asked without a look",
+    },
+    Kept {
+        seed: 5588,
+        only: &[2],
+        what: "an order edited while its confirm was on its way was confirmed twice",
     },
 ];
 
