@@ -196,6 +196,8 @@ async fn settle(rig: &Rig, customers: &BTreeMap<String, Kind>) {
 #[tokio::test]
 async fn two_daemons_on_one_database_share_the_work() {
     let mut rig = Rig::prepare_at_with(ON_POSTGRES, hasty).await;
+    // Enough for a lease to run out and for the look that follows.
+    rig.set_patience(Duration::from_secs(120));
     let mut second = rig.fellow("second").unwrap();
     rig.restart().await.unwrap();
     second.restart().await.unwrap();
@@ -209,7 +211,12 @@ async fn two_daemons_on_one_database_share_the_work() {
     let own = String::from_utf8(own.await.body).unwrap();
     let counts = [own, second.metrics().await.unwrap()].map(|text| confirms(&text));
     assert!(counts.iter().all(|count| *count > 0), "{counts:?}");
-    assert_eq!(counts.iter().sum::<u64>(), 40, "{counts:?}");
+    // The books above say that each was confirmed once; an attempt whose lease ran out may have
+    // been made again, after a look.
+    assert!(
+        (40..=42).contains(&counts.iter().sum::<u64>()),
+        "{counts:?}"
+    );
     assert_eq!(second.close().await.unwrap(), Vec::<String>::new());
     rig.sigterm().await.unwrap();
     assert_audit(&rig);
