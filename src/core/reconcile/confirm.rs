@@ -69,17 +69,17 @@ pub(super) fn run(
         decision: draft.decision(&key),
     };
     let stand = match ActionKey::parse(&key).ok().and_then(|key| draft.ask(&key)) {
-        None if is_over => {
-            draft.want(&key, action, arrived);
-            Stand::held(Reason::PatienceExhausted)
-        }
-        None => match after_another(draft) {
-            Some(stand) => stand,
-            None => {
+        None => {
+            let stand = after_another(draft).unwrap_or_else(|| {
                 draft.want(&key, action, arrived);
                 Stand::new(Verdict::Confirming, Reason::ConfirmDue)
+            });
+            if is_over {
+                Stand::held(Reason::PatienceExhausted)
+            } else {
+                stand
             }
-        },
+        }
         Some(ask) if is_over => {
             again_slowly(draft, &key, ask, action);
             Stand::held(Reason::PatienceExhausted)
