@@ -414,3 +414,22 @@ fn an_order_that_is_edited_while_its_confirm_is_under_way_is_not_asked_twice_at_
         assert_eq!(confirms, if fault == Fault::Lost { 2 } else { 1 });
     }
 }
+
+#[test]
+fn a_held_order_that_is_edited_while_its_confirm_is_under_way_waits_for_its_end_as_well() {
+    let mut world = paid_world();
+    world.shop.not_yet = u32::MAX;
+    world.run_to_reason(Reason::PatienceExhausted);
+    world.during(ActionKind::Confirm, |world| {
+        world.shop.amount = Some(eur(4995));
+        world.announces(OrderStatus::Pending);
+        let key = world.calls[world.calls.len() - 1].2.clone();
+        let plan = world.plan();
+        let confirms = |kind: ActionKind| kind == ActionKind::Confirm;
+        let mut wanted = plan.actions.iter();
+        assert!(wanted.all(|one| !confirms(one.action.kind()) || one.key == key));
+    });
+    world.run_for(Span::from_hours(3));
+    world.shop.not_yet = 0;
+    world.run_to(Verdict::Settled);
+}
