@@ -396,39 +396,50 @@ fn a_look_that_fails_is_looked_again_and_never_replaced_by_a_confirm_that_was_an
     assert_eq!(world.sent(ActionKind::Confirm), 1);
 }
 
+/// Paid; what `edits` lowers to 49.95 while a confirm is under way was edited before the payment.
+fn edited_before_it_was_paid() -> (World, impl Fn(&mut World)) {
+    let mut world = World::new();
+    world.announces(OrderStatus::Pending);
+    world.pass(mins(1));
+    let edited_at = world.now;
+    world.pass(mins(1));
+    world.pays("1", eur(5995));
+    let edits = move |world: &mut World| {
+        let key = world.calls.last().unwrap().2.clone();
+        let asked = world.checkout.asks[&key].kind;
+        assert_eq!(asked, ActionKind::Confirm);
+        world.shop.amount = Some(eur(4995));
+        world.shop_event(edited_at);
+        // Its confirm would have another key.
+        let plan = world.plan();
+        let mut wanted = plan.actions.iter();
+        assert!(
+            wanted.all(|one| one.action.kind() != ActionKind::Confirm),
+            "{plan:?}"
+        );
+        assert!(plan.wake_at.is_some());
+    };
+    (world, edits)
+}
+
 #[test]
 fn an_order_that_is_edited_while_its_confirm_is_under_way_is_not_asked_twice_at_once() {
-    for fault in [Fault::None, Fault::AnswerLost, Fault::Lost] {
-        let mut world = paid_world();
+    for (fault, confirms) in [(Fault::None, 1), (Fault::AnswerLost, 1), (Fault::Lost, 2)] {
+        let (mut world, edits) = edited_before_it_was_paid();
         world.shop.faults.push_back(fault);
-        world.during(ActionKind::Confirm, |world| {
-            world.shop.amount = Some(eur(4995));
-            world.announces(OrderStatus::Pending);
-            let plan = world.plan();
-            let mut wanted = plan.actions.iter();
-            let key = &world.calls[world.calls.len() - 1].2;
-            assert!(wanted.all(|one| one.action.kind() != ActionKind::Confirm || one.key == *key));
-        });
+        world.during(ActionKind::Confirm, edits);
         world.run_to(Verdict::Settled);
-        let confirms = world.sent(ActionKind::Confirm);
-        assert_eq!(confirms, if fault == Fault::Lost { 2 } else { 1 });
+        assert_eq!(world.sent(ActionKind::Confirm), confirms, "{fault:?}");
+        assert_eq!(world.refunds_made(), [(pay("1"), 1000)]);
     }
 }
 
 #[test]
 fn a_held_order_that_is_edited_while_its_confirm_is_under_way_waits_for_its_end_as_well() {
-    let mut world = paid_world();
+    let (mut world, edits) = edited_before_it_was_paid();
     world.shop.not_yet = u32::MAX;
     world.run_to_reason(Reason::PatienceExhausted);
-    world.during(ActionKind::Confirm, |world| {
-        world.shop.amount = Some(eur(4995));
-        world.announces(OrderStatus::Pending);
-        let key = world.calls[world.calls.len() - 1].2.clone();
-        let plan = world.plan();
-        let confirms = |kind: ActionKind| kind == ActionKind::Confirm;
-        let mut wanted = plan.actions.iter();
-        assert!(wanted.all(|one| !confirms(one.action.kind()) || one.key == key));
-    });
+    world.during(ActionKind::Confirm, edits);
     world.run_for(Span::from_hours(3));
     world.shop.not_yet = 0;
     world.run_to(Verdict::Settled);
