@@ -10,6 +10,7 @@ use crate::core::fact::{Fact, Outcome};
 use crate::core::ids::{CheckoutId, OrderRef, PaymentRef, ShopId};
 use crate::core::lattice::Join;
 use crate::core::payment::{Payment, PaymentSnapshot};
+use crate::core::plan::ActionKind;
 use crate::core::time::Time;
 use crate::store::{ActionRow, CheckoutRow, CommitUnit, Found};
 use sha2::{Digest, Sha256};
@@ -219,7 +220,7 @@ impl Workspace {
             return Ok(touched);
         };
         let may_move =
-            source.checkout.reference.is_none() && !was_asked_back(&source.checkout, payment);
+            source.checkout.reference.is_none() && !may_be_back(&source.checkout, payment);
         if !may_move {
             self.tell(
                 target,
@@ -309,12 +310,27 @@ fn learn_of_attempts(checkout: &mut Checkout, actions: &[ActionRow]) -> Vec<Fact
     facts
 }
 
-/// Money of this payment was, or may have been, asked back where it lives. What was decided and
-/// then kept back moves nothing.
-fn was_asked_back(checkout: &Checkout, payment: &PaymentRef) -> bool {
-    let asks = checkout.asks.values();
-    let mut back = asks.filter(|ask| ask.kind.gives_money_back());
-    back.any(|ask| ask.payment.as_ref() == Some(payment) && may_have_left(ask))
+/// Money of this payment went back, or may have, where it lives. What was decided and then kept
+/// back moves nothing, and neither does a lost attempt once a list read since shows no refund.
+fn may_be_back(checkout: &Checkout, payment: &PaymentRef) -> bool {
+    let state = checkout.payments.get(payment).cloned().unwrap_or_default();
+    let mut asks = checkout.asks.iter();
+    asks.any(|(key, ask)| {
+        let is_of_it = ask.payment.as_ref() == Some(payment);
+        is_of_it
+            && match ask.kind {
+                ActionKind::Refund => {
+                    state.refund_marked(key).is_some() || ask.may_be_refunded_unseen(key, &state)
+                }
+                ActionKind::Void => may_have_left(ask),
+                ActionKind::Confirm
+                | ActionKind::LookUp
+                | ActionKind::Release
+                | ActionKind::Fetch
+                | ActionKind::CancelRefund
+                | ActionKind::Notify => false,
+            }
+    })
 }
 
 fn may_have_left(ask: &Ask) -> bool {
@@ -338,3 +354,6 @@ fn checkout_id(now: Time, about: &str) -> CheckoutId {
         .and_then(|one| u64::try_from(one).ok());
     CheckoutId::made(millis.unwrap_or(0), &tail)
 }
+
+#[cfg(test)]
+mod tests;
