@@ -1,7 +1,8 @@
-//! Measures the real daemon beside a raw yardstick, in one run on one machine.
+//! Measures the real daemon beside raw yardsticks and what others would write, in one run on one
+//! machine.
 //!
-//! `cargo bench --bench daemon` measures everything; `-- intake`, `-- settle`, `-- latency` and
-//! `-- memory` one figure each. All traffic stays on loopback and is bounded in count. What the
+//! `cargo bench --bench daemon` measures everything; `-- beside`, `-- intake`, `-- settle`,
+//! `-- latency` and `-- memory` one part each. All traffic stays on loopback and is bounded in count. What the
 //! figures mean, and what they were, stands in benches/README.md.
 #![expect(
     clippy::arithmetic_side_effects,
@@ -15,10 +16,18 @@
     reason = "a measuring program: it stops at the first thing that is not as expected"
 )]
 
+#[path = "support/beside.rs"]
+mod beside;
 #[path = "support/load.rs"]
 mod load;
+#[path = "support/peer.rs"]
+mod peer;
 #[path = "support/raw.rs"]
 mod raw;
+#[path = "support/running.rs"]
+mod running;
+#[path = "support/server.rs"]
+mod server;
 #[path = "support/subject.rs"]
 mod subject;
 
@@ -63,6 +72,9 @@ fn main() {
     }
     if wanted("latency") {
         runtime.block_on(latency());
+    }
+    if wanted("beside") {
+        runtime.block_on(beside::run());
     }
     if wanted("intake") {
         runtime.block_on(intake());
@@ -113,12 +125,12 @@ async fn intake() {
         let requests: Vec<Vec<u8>> = (0..INTAKE_COUNT)
             .map(|n| signed_event(&event(&format!("i{run}"), n)))
             .collect();
-        let yardstick = raw::Raw::start().await;
+        let yardstick = raw::Raw::start(&raw::Kind::Sqlite).await;
         let before = yardstick.cpu();
         let ran = load::run(yardstick.address, &requests, SENDERS).await;
         bare.add("raw group commit", &ran, yardstick.cpu() - before, "");
         yardstick.stop();
-        let subject = Subject::start(0).await;
+        let subject = Subject::start().await;
         let before = subject.cpu();
         let ran = load::run(subject.public, &requests, SENDERS).await;
         let used = subject.cpu() - before;
@@ -135,44 +147,52 @@ async fn intake() {
     );
 }
 
-/// Webhook to settled: the orders are known, the shop answers at once.
+/// Webhook to settled, on either database: the orders are known, the shop answers at once.
 async fn settle() {
-    let mut rates = Vec::new();
+    let server = server::Server::start();
+    let (mut on_sqlite, mut on_postgres) = (Vec::new(), Vec::new());
     for run in 0..RUNS {
-        let subject = Subject::start(0).await;
-        let name = format!("s{run}");
-        let orders: Vec<Vec<u8>> = (0..SETTLE_COUNT)
-            .map(|n| signed_order(&order(&name, n)))
-            .collect();
-        load::run(subject.public, &orders, SENDERS).await;
-        subject.until_drained().await;
-        let events: Vec<Vec<u8>> = (0..SETTLE_COUNT)
-            .map(|n| signed_event(&event(&name, n)))
-            .collect();
-        let (begun, before) = (Instant::now(), subject.cpu());
-        let result = load::run(subject.public, &events, SENDERS).await;
-        subject.until_settled(SETTLE_COUNT).await;
-        let (took, used) = (begun.elapsed(), subject.cpu() - before);
-        let rate = SETTLE_COUNT as f64 / took.as_secs_f64();
-        let cost = used.as_secs_f64() * 1e6 / SETTLE_COUNT as f64;
-        println!(
-            "settled {SETTLE_COUNT} in {:.2} s: {rate:.0}/s, CPU {cost:.0} µs each (intake {}; RSS {} MiB)",
-            took.as_secs_f64(),
-            result.line(),
-            subject.rss_mib()
-        );
-        rates.push(rate);
-        subject.stop().await;
+        let subject = Subject::start().await;
+        on_sqlite.push(settle_on(subject, "SQLite", run).await);
+        let subject = Subject::start_on(Some(server.database())).await;
+        on_postgres.push(settle_on(subject, "PostgreSQL", run).await);
     }
     println!(
-        "end to end: {:.0} settled/s (median of {RUNS})",
-        median(rates)
+        "end to end: {:.0} settled/s on SQLite, {:.0}/s on PostgreSQL (medians of {RUNS})",
+        median(on_sqlite),
+        median(on_postgres)
     );
+}
+
+async fn settle_on(subject: Subject, database: &str, run: usize) -> f64 {
+    let name = format!("s{run}");
+    let orders: Vec<Vec<u8>> = (0..SETTLE_COUNT)
+        .map(|n| signed_order(&order(&name, n)))
+        .collect();
+    load::run(subject.public, &orders, SENDERS).await;
+    subject.until_drained().await;
+    let events: Vec<Vec<u8>> = (0..SETTLE_COUNT)
+        .map(|n| signed_event(&event(&name, n)))
+        .collect();
+    let (begun, before) = (Instant::now(), subject.cpu());
+    let result = load::run(subject.public, &events, SENDERS).await;
+    subject.until_settled(SETTLE_COUNT).await;
+    let (took, used) = (begun.elapsed(), subject.cpu() - before);
+    let rate = SETTLE_COUNT as f64 / took.as_secs_f64();
+    let cost = used.as_secs_f64() * 1e6 / SETTLE_COUNT as f64;
+    println!(
+        "{database}: settled {SETTLE_COUNT} in {:.2} s: {rate:.0}/s, CPU {cost:.0} µs each (intake {}; RSS {} MiB)",
+        took.as_secs_f64(),
+        result.line(),
+        subject.rss_mib()
+    );
+    subject.stop().await;
+    rate
 }
 
 /// One payment at a time on an idle daemon: webhook sent to confirm call received.
 async fn latency() {
-    let subject = Subject::start(0).await;
+    let subject = Subject::start().await;
     let mut spans = Vec::new();
     for n in 0..LATENCY_COUNT {
         load::run(subject.public, &[signed_order(&order("l", n))], 1).await;
@@ -199,7 +219,7 @@ async fn latency() {
 
 /// Resident memory, idle and with many open checkouts.
 async fn memory() {
-    let subject = Subject::start(0).await;
+    let subject = Subject::start().await;
     tokio::time::sleep(Duration::from_secs(2)).await;
     println!("idle daemon: RSS {} MiB", subject.rss_mib());
     for chunk in 0..10 {

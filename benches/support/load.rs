@@ -1,4 +1,5 @@
-//! A closed-loop load generator: so many senders, each with one kept connection.
+//! A load generator: so many senders, each with one kept connection, that send as fast as they are
+//! answered (closed loop), or at a given rate whatever the answers take (open loop).
 //!
 //! Sends requests that were made beforehand and wants a 2xx for each; knows nothing else.
 
@@ -21,24 +22,50 @@ impl Ran {
         self.count as f64 / self.took.as_secs_f64()
     }
 
+    /// How long all but this share took at most, in milliseconds.
+    pub(crate) fn at(&self, share: f64) -> f64 {
+        self.spans[((self.spans.len() - 1) as f64 * share) as usize]
+    }
+
     pub(crate) fn line(&self) -> String {
-        let at = |share: f64| self.spans[((self.spans.len() - 1) as f64 * share) as usize];
         format!(
             "{:.0}/s, p50 {:.1} ms, p99 {:.1} ms",
             self.per_second(),
-            at(0.5),
-            at(0.99)
+            self.at(0.5),
+            self.at(0.99)
         )
     }
 }
 
-/// Sends every request once.
+/// Sends every request once, each sender as soon as it has its answer.
 pub(crate) async fn run(to: SocketAddr, requests: &[Vec<u8>], senders: usize) -> Ran {
+    play(to, requests, senders, None).await
+}
+
+/// Sends every request once, so many a second. What a request took counts from the moment it was
+/// due, so that one late answer is counted in all that it held up.
+pub(crate) async fn run_at(
+    to: SocketAddr,
+    requests: &[Vec<u8>],
+    senders: usize,
+    per_second: f64,
+) -> Ran {
+    play(to, requests, senders, Some(per_second)).await
+}
+
+async fn play(
+    to: SocketAddr,
+    requests: &[Vec<u8>],
+    senders: usize,
+    per_second: Option<f64>,
+) -> Ran {
     let requests: Arc<Vec<Vec<u8>>> = Arc::new(requests.to_vec());
     let next = Arc::new(AtomicUsize::new(0));
     let begun = Instant::now();
+    let every = per_second.map(|rate| Duration::from_secs_f64(1.0 / rate));
+    let pace = every.map(|every| Pace { begun, every });
     let tasks: Vec<_> = (0..senders.min(requests.len()))
-        .map(|_| tokio::spawn(send(to, requests.clone(), next.clone())))
+        .map(|_| tokio::spawn(send(to, requests.clone(), next.clone(), pace)))
         .collect();
     let mut spans = Vec::with_capacity(requests.len());
     for task in tasks {
@@ -53,7 +80,25 @@ pub(crate) async fn run(to: SocketAddr, requests: &[Vec<u8>], senders: usize) ->
     }
 }
 
-async fn send(to: SocketAddr, requests: Arc<Vec<Vec<u8>>>, next: Arc<AtomicUsize>) -> Vec<f64> {
+/// When the requests of an open loop are due.
+#[derive(Clone, Copy)]
+struct Pace {
+    begun: Instant,
+    every: Duration,
+}
+
+impl Pace {
+    fn due(&self, index: usize) -> Instant {
+        self.begun + self.every * u32::try_from(index).unwrap()
+    }
+}
+
+async fn send(
+    to: SocketAddr,
+    requests: Arc<Vec<Vec<u8>>>,
+    next: Arc<AtomicUsize>,
+    pace: Option<Pace>,
+) -> Vec<f64> {
     let mut stream = TcpStream::connect(to).await.expect("cannot connect");
     stream.set_nodelay(true).unwrap();
     let mut buffer = vec![0_u8; 16 * 1024];
@@ -63,7 +108,14 @@ async fn send(to: SocketAddr, requests: Arc<Vec<Vec<u8>>>, next: Arc<AtomicUsize
         let Some(request) = requests.get(index) else {
             return spans;
         };
-        let begun = Instant::now();
+        let begun = match pace {
+            None => Instant::now(),
+            Some(pace) => {
+                let due = pace.due(index);
+                tokio::time::sleep_until(due.into()).await;
+                due
+            }
+        };
         loop {
             stream.write_all(request).await.expect("cannot write");
             let status = answer(&mut stream, &mut buffer).await;

@@ -1,33 +1,53 @@
-//! The yardstick: the least that stores a webhook durably.
+//! The yardsticks: what reads a webhook and answers, what verifies it too, and the least that stores
+//! it durably, on either database.
 //!
-//! Reads the request, puts its body into a queue, commits whatever is queued in one transaction
-//! of one multi-row insert on SQLite (WAL, synchronous FULL), answers. It has the daemon's keys (a
-//! row id in the order of arrival, and a unique digest, without which a repetition would count
-//! twice) and nothing else: no signature, no account, no bound, no engine beside it. Runs in a
-//! child process of its own, as the daemon does, so that its processor time can be told apart.
+//! The storing ones put the body into a queue, commit whatever is queued in one transaction of one
+//! statement of many rows, and answer. They have the daemon's keys (a row id in the order of arrival,
+//! and a unique digest, without which a repetition would count twice) and nothing else: no
+//! signature, no account, no bound, no engine beside it. Each runs in a child process of its own, as
+//! the daemon does, so that its processor time can be told apart.
 
-use crate::subject::{cpu, free_port, until_it_listens};
+use crate::running::{self, free_port, until_it_listens};
+use crate::subject::{PSP_SECRET, mac};
 use axum::Router;
 use axum::body::Bytes;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use hyper_util::service::TowerToHyperService;
 use sha2::{Digest, Sha256};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{ConnectOptions, Connection, QueryBuilder, SqliteConnection};
+use sqlx::{ConnectOptions, Connection, PgConnection, QueryBuilder, SqliteConnection};
 use std::net::SocketAddr;
 use std::process::{Child, Command};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 const ROWS_MAX: usize = 256;
-const TABLE: &str = "CREATE TABLE inbox \
+const TABLE_SQLITE: &str = "CREATE TABLE inbox \
     (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, body BLOB NOT NULL) STRICT";
+const TABLE_POSTGRES: &str = "CREATE TABLE inbox \
+    (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, key bytea NOT NULL UNIQUE, \
+     body bytea NOT NULL)";
+const INSERT_POSTGRES: &str =
+    "INSERT INTO inbox (key, body) SELECT * FROM UNNEST($1::bytea[], $2::bytea[])";
 
-/// The word that makes this program the yardstick.
+/// The word that makes this program a yardstick.
 pub(crate) const WORD: &str = "--be-the-yardstick";
 
 type Waiting = (Bytes, oneshot::Sender<()>);
+
+/// Which yardstick.
+#[derive(Clone)]
+pub(crate) enum Kind {
+    /// Reads and answers.
+    Bare,
+    /// Verifies the signature and answers.
+    Signed,
+    /// Stores on SQLite (WAL, synchronous FULL).
+    Sqlite,
+    /// Stores on the PostgreSQL database at this address.
+    Postgres(String),
+}
 
 pub(crate) struct Raw {
     pub(crate) address: SocketAddr,
@@ -36,13 +56,17 @@ pub(crate) struct Raw {
 }
 
 impl Raw {
-    pub(crate) async fn start() -> Raw {
+    pub(crate) async fn start(kind: &Kind) -> Raw {
         let directory = tempfile::tempdir().unwrap();
         let address = free_port().await;
+        let place = match kind {
+            Kind::Bare => "bare".to_owned(),
+            Kind::Signed => "signed".to_owned(),
+            Kind::Sqlite => directory.path().join("raw.db").display().to_string(),
+            Kind::Postgres(url) => url.clone(),
+        };
         let child = Command::new(std::env::current_exe().unwrap())
-            .arg(WORD)
-            .arg(address.to_string())
-            .arg(directory.path().join("raw.db"))
+            .args([WORD, &address.to_string(), &place])
             .spawn()
             .unwrap();
         until_it_listens(address).await;
@@ -55,41 +79,26 @@ impl Raw {
 
     /// Processor time used so far.
     pub(crate) fn cpu(&self) -> Duration {
-        cpu(self.child.id())
+        running::cpu(self.child.id())
     }
 
-    pub(crate) fn stop(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn stop(self) {
+        running::stop(self.child);
         self.directory.close().unwrap();
     }
 }
 
 /// What the child does until it is killed.
-pub(crate) async fn serve(address: &str, path: &str) {
-    let mut connection = SqliteConnectOptions::new()
-        .filename(path)
-        .create_if_missing(true)
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full)
-        .connect()
-        .await
-        .unwrap();
-    sqlx::query(TABLE).execute(&mut connection).await.unwrap();
-    let (queue, waiting) = mpsc::channel::<Waiting>(4096);
-    tokio::spawn(write(connection, waiting));
-    let router = Router::new().route(
-        "/{*path}",
-        post(move |body: Bytes| {
-            let queue = queue.clone();
-            async move {
-                let (done, answer) = oneshot::channel();
-                queue.send((body, done)).await.unwrap();
-                answer.await.unwrap();
-                StatusCode::OK
-            }
-        }),
-    );
+pub(crate) async fn serve(address: &str, place: &str) {
+    let router = match place {
+        "bare" => Router::new().route("/{*path}", post(|_: Bytes| async { StatusCode::OK })),
+        "signed" => Router::new().route("/{*path}", post(verify)),
+        _ => storing(place).await,
+    };
     let listener = tokio::net::TcpListener::bind(address).await.unwrap();
     loop {
         let (stream, _) = listener.accept().await.unwrap();
@@ -102,19 +111,89 @@ pub(crate) async fn serve(address: &str, path: &str) {
     }
 }
 
-async fn write(mut connection: SqliteConnection, mut waiting: mpsc::Receiver<Waiting>) {
+async fn verify(headers: HeaderMap, body: Bytes) -> StatusCode {
+    let signature = headers["stripe-signature"].to_str().unwrap();
+    let (at, given) = signature.split_once(",v1=").unwrap();
+    let at = at.strip_prefix("t=").unwrap();
+    let body = std::str::from_utf8(&body).unwrap();
+    let given = hex::decode(given).unwrap();
+    if mac(PSP_SECRET.as_bytes(), &[at, ".", body]) == given {
+        StatusCode::OK
+    } else {
+        StatusCode::BAD_REQUEST
+    }
+}
+
+async fn storing(place: &str) -> Router {
+    let (queue, waiting) = mpsc::channel::<Waiting>(4096);
+    if place.starts_with("postgres:") {
+        let mut connection = PgConnection::connect(place).await.unwrap();
+        sqlx::query(TABLE_POSTGRES)
+            .execute(&mut connection)
+            .await
+            .unwrap();
+        tokio::spawn(write_postgres(connection, waiting));
+    } else {
+        let mut connection = SqliteConnectOptions::new()
+            .filename(place)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .connect()
+            .await
+            .unwrap();
+        sqlx::query(TABLE_SQLITE)
+            .execute(&mut connection)
+            .await
+            .unwrap();
+        tokio::spawn(write_sqlite(connection, waiting));
+    }
+    Router::new().route(
+        "/{*path}",
+        post(move |body: Bytes| {
+            let queue = queue.clone();
+            async move {
+                let (done, answer) = oneshot::channel();
+                queue.send((body, done)).await.unwrap();
+                answer.await.unwrap();
+                StatusCode::OK
+            }
+        }),
+    )
+}
+
+fn key(body: &[u8]) -> Vec<u8> {
+    Sha256::digest(body)[..16].to_vec()
+}
+
+async fn write_sqlite(mut connection: SqliteConnection, mut waiting: mpsc::Receiver<Waiting>) {
     let mut batch: Vec<Waiting> = Vec::new();
     while waiting.recv_many(&mut batch, ROWS_MAX).await > 0 {
         let mut transaction = connection.begin().await.unwrap();
         let mut insert = QueryBuilder::new("INSERT INTO inbox (key, body) ");
         insert.push_values(&batch, |mut row, (body, _)| {
-            row.push_bind(Sha256::digest(body)[..16].to_vec());
+            row.push_bind(key(body));
             row.push_bind(body.to_vec());
         });
         insert.build().execute(&mut *transaction).await.unwrap();
         transaction.commit().await.unwrap();
-        for (_, done) in batch.drain(..) {
-            assert!(done.send(()).is_ok(), "nobody waits");
-        }
+        answer(&mut batch);
+    }
+}
+
+async fn write_postgres(mut connection: PgConnection, mut waiting: mpsc::Receiver<Waiting>) {
+    let mut batch: Vec<Waiting> = Vec::new();
+    while waiting.recv_many(&mut batch, ROWS_MAX).await > 0 {
+        let keys: Vec<Vec<u8>> = batch.iter().map(|(body, _)| key(body)).collect();
+        let bodies: Vec<Vec<u8>> = batch.iter().map(|(body, _)| body.to_vec()).collect();
+        let insert = sqlx::query(INSERT_POSTGRES).bind(keys).bind(bodies);
+        insert.execute(&mut connection).await.unwrap();
+        answer(&mut batch);
+    }
+}
+
+fn answer(batch: &mut Vec<Waiting>) {
+    for (_, done) in batch.drain(..) {
+        assert!(done.send(()).is_ok(), "nobody waits");
     }
 }

@@ -1,6 +1,7 @@
 //! The daemon under measurement, with a shop that confirms everything at once, and the signed
 //! traffic for both.
 
+use crate::running::{self, free_port, until_it_listens};
 use axum::Router;
 use axum::body::Bytes;
 use axum::routing::post;
@@ -16,7 +17,7 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-const PSP_SECRET: &str = "whsec_measured_measured_measured";
+pub(crate) const PSP_SECRET: &str = "whsec_measured_measured_measured";
 const SHOP_KEY: [u8; 32] = [7; 32];
 
 pub(crate) struct Subject {
@@ -52,7 +53,7 @@ fn seconds() -> u64 {
         .as_secs()
 }
 
-fn mac(key: &[u8], parts: &[&str]) -> Vec<u8> {
+pub(crate) fn mac(key: &[u8], parts: &[&str]) -> Vec<u8> {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).unwrap();
     for part in parts {
         mac.update(part.as_bytes());
@@ -81,8 +82,17 @@ pub(crate) fn signed_order((id, body): &(String, String)) -> Vec<u8> {
 }
 
 impl Subject {
-    pub(crate) async fn start(_: u32) -> Subject {
+    /// On an SQLite file of its own.
+    pub(crate) async fn start() -> Subject {
+        Subject::start_on(None).await
+    }
+
+    /// On the empty database at this address, or on an SQLite file of its own.
+    pub(crate) async fn start_on(database: Option<String>) -> Subject {
         let directory = tempfile::tempdir().unwrap();
+        let store = database.unwrap_or_else(|| {
+            format!("sqlite:{}", directory.path().join("measured.db").display())
+        });
         let confirms = Arc::new(AtomicUsize::new(0));
         let (shop_at, shop) = serve_shop(confirms.clone()).await;
         let (public, admin) = (free_port().await, free_port().await);
@@ -94,7 +104,7 @@ impl Subject {
 public = "{public}"
 admin = "{admin}"
 [store]
-url = "sqlite:{store}"
+url = "{store}"
 [shop.klompen]
 kind = "generic"
 url = "http://{shop_at}/reconciled"
@@ -110,8 +120,7 @@ webhook_secrets = [{{ value = "{PSP_SECRET}" }}]
 api_base = "http://127.0.0.1:9"
 since = "2026-01-01T00:00:00Z"
 sweep_every = "1h"
-"#,
-            store = directory.path().join("measured.db").display()
+"#
         );
         std::fs::write(&path, config).unwrap();
         use std::os::unix::fs::PermissionsExt;
@@ -142,21 +151,15 @@ sweep_every = "1h"
 
     /// Processor time used so far.
     pub(crate) fn cpu(&self) -> Duration {
-        cpu(self.child.id())
+        running::cpu(self.child.id())
+    }
+
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
     }
 
     pub(crate) fn rss_mib(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status
-            .lines()
-            .find(|line| line.starts_with("VmRSS:"))
-            .unwrap();
-        line.split_whitespace()
-            .nth(1)
-            .unwrap()
-            .parse::<u64>()
-            .unwrap()
-            / 1024
+        running::rss_mib(self.child.id())
     }
 
     /// Waits until no delivery waits for the engine.
@@ -219,44 +222,11 @@ sweep_every = "1h"
         text
     }
 
-    pub(crate) async fn stop(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+    pub(crate) async fn stop(self) {
+        running::stop(self.child);
         self.shop.abort();
         self.directory.close().unwrap();
     }
-}
-
-/// Processor time, user and system, that a process has used so far, in steps of a clock tick
-/// (10 ms).
-pub(crate) fn cpu(process: u32) -> Duration {
-    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
-    let (_, fields) = stat.rsplit_once(')').unwrap();
-    let ticks = |nth: usize| -> u64 {
-        let field = fields.split_whitespace().nth(nth).unwrap();
-        field.parse().unwrap()
-    };
-    Duration::from_millis(10 * (ticks(11) + ticks(12)))
-}
-
-/// Waits until someone listens there.
-pub(crate) async fn until_it_listens(address: SocketAddr) {
-    let begun = Instant::now();
-    while TcpStream::connect(address).await.is_err() {
-        assert!(
-            begun.elapsed() < Duration::from_secs(10),
-            "it did not start"
-        );
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-}
-
-pub(crate) async fn free_port() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0")
-        .await
-        .unwrap()
-        .local_addr()
-        .unwrap()
 }
 
 /// A shop that says yes to everything at once.
