@@ -170,6 +170,18 @@ impl ActionKind {
         ActionKind::ALL.into_iter().find(|kind| kind.code() == word)
     }
 
+    /// True for what moves money or an order, so that nothing may be decided without knowing of it.
+    pub fn has_weight(self) -> bool {
+        match self {
+            ActionKind::Confirm
+            | ActionKind::Release
+            | ActionKind::Refund
+            | ActionKind::Void
+            | ActionKind::CancelRefund => true,
+            ActionKind::LookUp | ActionKind::Fetch | ActionKind::Notify => false,
+        }
+    }
+
     /// True for actions after which money is on its way back, or an authorisation gone.
     pub fn gives_money_back(self) -> bool {
         match self {

@@ -158,11 +158,17 @@ fn write_down(
         document: serde_json::to_string(checkout)?,
     };
     let payments = working.homes.iter().cloned().collect();
+    let leased = working.actions.iter().filter(|row| row.lease.is_some());
+    let under_way = leased
+        .filter(|row| row.planned.action.kind().has_weight())
+        .map(|row| row.key.clone())
+        .collect();
     Ok(CheckoutCommit {
         row,
         entry,
         actions: plan.actions,
         released,
+        under_way,
         payments,
     })
 }

@@ -4,7 +4,7 @@
 //! what was judged is what is written.
 
 use super::{CheckoutCommit, CommitUnit, Committed, StoreError};
-use crate::core::ids::{CheckoutId, OrderRef, PaymentRef};
+use crate::core::ids::{ActionKey, CheckoutId, OrderRef, PaymentRef};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A checkout as the store holds it now, as far as admission asks.
@@ -14,6 +14,8 @@ pub(super) struct Held {
     pub(super) version: i64,
     /// Its journal's head.
     pub(super) head: String,
+    /// The actions with weight that are leased.
+    pub(super) under_way: BTreeSet<ActionKey>,
 }
 
 /// What the store holds of everything that the units name.
@@ -57,7 +59,8 @@ fn admits(
         let row = &commit.row;
         let held = known.checkouts.get(&row.id);
         let follows = held.map_or(0, |held| held.version).checked_add(1) == Some(row.version);
-        if !follows || touched.contains(&row.id) {
+        let is_informed = held.is_none_or(|held| held.under_way.is_subset(&commit.under_way));
+        if !follows || !is_informed || touched.contains(&row.id) {
             return Ok(false);
         }
         own.insert(&row.id);

@@ -69,7 +69,11 @@ impl Reading {
         }
     }
 
-    fn checkout(&self, column: &'static str, id: &str) -> Result<CheckoutId, StoreError> {
+    pub(super) fn checkout(
+        &self,
+        column: &'static str,
+        id: &str,
+    ) -> Result<CheckoutId, StoreError> {
         self.parsed(column, CheckoutId::parse(id))
     }
 }

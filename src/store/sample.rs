@@ -221,6 +221,7 @@ fn entry(
         entry,
         actions: plan.actions,
         released: Vec::new(),
+        under_way: BTreeSet::new(),
         payments: Vec::new(),
     }
 }

@@ -8,7 +8,7 @@ use crate::core::ids::{ActionKey, CheckoutId, OrderRef, PaymentRef, Reference, S
 use crate::core::money::Money;
 use crate::core::plan::{Destination, Planned, Reason, Verdict};
 use crate::core::time::Time;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One checkout as stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -130,6 +130,9 @@ pub struct CheckoutCommit {
     /// Leases that end with this commit: the action, and the token that must still hold it. A
     /// lease that is held by another token by now is left alone.
     pub released: Vec<(ActionKey, String)>,
+    /// The standing leases of actions with weight (a confirm, a release, a refund, a void, a refund's
+    /// cancellation) that this was decided with. When one more stands by now, it conflicts.
+    pub under_way: BTreeSet<ActionKey>,
     /// Payments that from now on live here.
     pub payments: Vec<PaymentRef>,
 }
@@ -154,8 +157,8 @@ pub struct CommitUnit {
 pub enum Committed {
     /// Durable.
     Done,
-    /// A checkout had moved, or was made meanwhile, or a payment lives elsewhere by now, or a
-    /// delivery was dealt with: nothing of this unit happened; load and decide again.
+    /// A checkout had moved, or was made meanwhile, or something with weight left meanwhile, or a
+    /// payment lives elsewhere by now, or a delivery was dealt with: nothing of this unit happened; load and decide again.
     Conflict,
 }
 

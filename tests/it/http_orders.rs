@@ -10,6 +10,7 @@ use reconciled::core::ids::{CheckoutId, Reference, ShopId};
 use reconciled::core::plan::{Reason, Verdict};
 use reconciled::core::time::Time;
 use reconciled::store::{CheckoutCommit, CheckoutRow, CommitUnit, Committed, JournalEntry, Store};
+use std::collections::BTreeSet;
 
 fn put(site: &Site, reference: &str, id: &str) {
     let id = CheckoutId::parse(id).unwrap();
@@ -35,6 +36,7 @@ fn put(site: &Site, reference: &str, id: &str) {
             entry,
             actions: Vec::new(),
             released: Vec::new(),
+            under_way: BTreeSet::new(),
             payments: Vec::new(),
         }],
         ..CommitUnit::default()

@@ -20,6 +20,7 @@ use reconciled::sandbox::shop::Standing;
 use reconciled::store::sqlite::SqliteStore;
 use reconciled::store::{CheckoutCommit, CheckoutRow, CommitUnit, JournalEntry, Store};
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 const PRICE: i64 = 5_995;
 
@@ -156,6 +157,7 @@ fn waiting(at: Time) -> CheckoutCommit {
         entry,
         actions: Vec::new(),
         released: Vec::new(),
+        under_way: BTreeSet::new(),
         payments: vec![payment],
     }
 }

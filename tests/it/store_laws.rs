@@ -115,6 +115,7 @@ laws! {
         leases::a_lost_refund_is_reported_even_when_refunds_are_held_back,
         leases::a_commit_ends_only_the_lease_whose_token_it_names,
         leases::a_leased_action_is_left_alone_by_a_commit,
+        leases::what_was_decided_without_knowing_that_money_left_conflicts,
         leases::what_is_not_wanted_goes_and_what_is_wanted_follows,
         leases::a_released_action_is_let_go_or_wanted_anew,
         leases::attempts_go_on_across_leases_and_never_go_back,

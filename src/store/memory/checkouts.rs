@@ -11,7 +11,7 @@ use crate::store::{
     ActionRow, CheckoutCommit, CommitUnit, Committed, Disposition, Retention, StoreError,
     TALLIES_KEPT,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 impl State {
@@ -35,6 +35,7 @@ impl State {
                     let held = Held {
                         version: kept.row.version,
                         head: kept.row.head.clone(),
+                        under_way: self.under_way(id),
                     };
                     known.checkouts.insert(id.clone(), held);
                 }
@@ -54,6 +55,13 @@ impl State {
             known.pending.extend(waiting);
         }
         known
+    }
+
+    fn under_way(&self, id: &CheckoutId) -> BTreeSet<ActionKey> {
+        let actions = self.actions.get(id).into_iter().flatten();
+        let leased = actions.filter(|(_, kept)| kept.row.lease.is_some());
+        let weighty = leased.filter(|(_, kept)| kept.row.planned.action.kind().has_weight());
+        weighty.map(|(key, _)| key.clone()).collect()
     }
 
     fn apply(&mut self, unit: &CommitUnit) {

@@ -11,14 +11,15 @@ use super::connect::Session;
 use super::error::Fault;
 use super::write;
 use super::{guard, likeness, sql};
-use crate::core::ids::{CheckoutId, OrderRef, PaymentRef, Reference, ShopId};
+use crate::core::ids::{ActionKey, CheckoutId, OrderRef, PaymentRef, Reference, ShopId};
 use crate::store::admission::{Held, Known, judge, order};
 use crate::store::rows::{RawStanding, Reading};
 use crate::store::standing::StandingChanges;
 use crate::store::{CheckoutCommit, CommitUnit, Committed};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 type Stood = BTreeMap<CheckoutId, RawStanding>;
+type UnderWay = BTreeMap<CheckoutId, BTreeSet<ActionKey>>;
 type Homes = BTreeMap<PaymentRef, CheckoutId>;
 
 pub(super) async fn commit(
@@ -30,13 +31,13 @@ pub(super) async fn commit(
     let pending = hold_pending(session, units).await?;
     let orders: Vec<OrderRef> = all.iter().copied().filter_map(order).collect();
     let payments: Vec<&PaymentRef> = all.iter().flat_map(|one| &one.payments).collect();
+    let homes = find_payments(session, &payments).await?;
     let known = Known {
-        checkouts: held(&stood),
         orders: find_orders(session, &orders).await?,
-        payments: find_payments(session, &payments).await?,
+        checkouts: held(&stood, hold_weighty(session, &stood).await?),
+        payments: homes.clone(),
         pending: pending.into_iter().collect(),
     };
-    let homes = known.payments.clone();
     let results = judge(units, known)?;
     let admitted: Vec<&CommitUnit> = units
         .iter()
@@ -64,15 +65,37 @@ async fn hold_checkouts(
     Ok(session.read(query, read).await?.into_iter().collect())
 }
 
-fn held(stood: &Stood) -> BTreeMap<CheckoutId, Held> {
-    let one = |raw: &RawStanding| Held {
-        version: raw.version,
-        head: raw.head.clone(),
+/// What is under way of the checkouts that exist, held as it is.
+async fn hold_weighty(session: &mut Session, stood: &Stood) -> Result<UnderWay, Fault> {
+    let mut under_way = UnderWay::new();
+    let ids: Vec<&str> = stood.keys().map(CheckoutId::as_str).collect();
+    if ids.is_empty() {
+        return Ok(under_way);
+    }
+    let query = sqlx::query_as(sql::LOCK_WEIGHTY).bind(ids);
+    let read = |(id, key, is_leased): (String, String, bool)| {
+        let reading = Reading::of("actions", format_args!("{id}/{key}"));
+        let key = reading.parsed("key", ActionKey::parse(&key))?;
+        Ok((reading.checkout("checkout", &id)?, key, is_leased))
     };
-    stood
-        .iter()
-        .map(|(id, raw)| (id.clone(), one(raw)))
-        .collect()
+    for (id, key, is_leased) in session.read(query, read).await? {
+        if is_leased {
+            under_way.entry(id).or_default().insert(key);
+        }
+    }
+    Ok(under_way)
+}
+
+fn held(stood: &Stood, mut under_way: UnderWay) -> BTreeMap<CheckoutId, Held> {
+    let one = |(id, raw): (&CheckoutId, &RawStanding)| {
+        let held = Held {
+            version: raw.version,
+            head: raw.head.clone(),
+            under_way: under_way.remove(id).unwrap_or_default(),
+        };
+        (id.clone(), held)
+    };
+    stood.iter().map(one).collect()
 }
 
 async fn hold_pending(session: &mut Session, units: &[CommitUnit]) -> Result<Vec<i64>, Fault> {

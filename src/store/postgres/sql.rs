@@ -125,6 +125,13 @@ statements! {
         "SELECT id, version, head, shop, verdict, suspense_minor, suspense_currency \
          FROM checkouts WHERE id = ANY($1) ORDER BY id FOR UPDATE";
 
+    /// The actions with weight of these checkouts; true for those that are leased. They are held, so
+    /// that none is leased before the commit's end.
+    LOCK_WEIGHTY =
+        "SELECT checkout, key, token IS NOT NULL FROM actions WHERE checkout = ANY($1) \
+         AND kind IN ('confirm', 'release', 'refund', 'void', 'cancel_refund') \
+         ORDER BY checkout, key FOR UPDATE";
+
     /// Columns: id, shop, reference, verdict, reason, since, created at, changed at, suspense,
     /// currency, wake at, version, head, document. A checkout that is not at the version before
     /// stays, and is not counted.

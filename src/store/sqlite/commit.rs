@@ -5,24 +5,25 @@
 
 use super::pack::{Arena, rows};
 use super::{guard, likeness, read_all, sql};
-use crate::core::ids::{CheckoutId, OrderRef, PaymentRef, Reference, ShopId};
+use crate::core::ids::{ActionKey, CheckoutId, OrderRef, PaymentRef, Reference, ShopId};
 use crate::store::admission::{Held, Known, judge, order};
 use crate::store::rows::{RawStanding, Reading, content, destination_code, epoch_code, lane};
 use crate::store::standing::StandingChanges;
 use crate::store::{CheckoutCommit, CommitUnit, Committed, Disposition, StoreError};
 use sqlx::SqliteConnection;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 type Stood = BTreeMap<CheckoutId, RawStanding>;
+type UnderWay = BTreeMap<CheckoutId, BTreeSet<ActionKey>>;
 
 pub(super) async fn commit(
     connection: &mut SqliteConnection,
     units: &[CommitUnit],
 ) -> Result<Vec<Committed>, StoreError> {
     let all: Vec<&CheckoutCommit> = units.iter().flat_map(|unit| &unit.checkouts).collect();
-    let stood = standings(connection, &all).await?;
+    let (stood, under_way) = standings(connection, &all).await?;
     let known = Known {
-        checkouts: held(&stood),
+        checkouts: held(&stood, under_way),
         orders: order_homes(connection, &all).await?,
         payments: payment_homes(connection, &all).await?,
         pending: still_pending(connection, units)
@@ -47,30 +48,37 @@ pub(super) async fn commit(
 async fn standings(
     connection: &mut SqliteConnection,
     commits: &[&CheckoutCommit],
-) -> Result<Stood, StoreError> {
+) -> Result<(Stood, UnderWay), StoreError> {
+    let (mut stood, mut under_way) = (Stood::new(), UnderWay::new());
     let ids: Vec<&CheckoutId> = commits.iter().map(|commit| &commit.row.id).collect();
     if ids.is_empty() {
-        return Ok(Stood::new());
+        return Ok((stood, under_way));
     }
-    let ids = rows(&ids)?;
-    let query = sqlx::query_scalar(sql::SELECT_STANDINGS).bind(ids);
-    let found: Vec<String> = query.fetch_all(connection).await?;
-    let standing = |columns: String| {
+    let query = sqlx::query_as(sql::SELECT_STANDINGS).bind(rows(&ids)?);
+    let found: Vec<(String, String)> = query.fetch_all(connection).await?;
+    for (columns, leased) in found {
         let raw = RawStanding::unpacked(&columns)?;
-        Ok((raw.id()?, raw))
-    };
-    found.into_iter().map(standing).collect()
+        let id = raw.id()?;
+        let reading = Reading::of("actions", &raw.id);
+        under_way.insert(
+            id.clone(),
+            reading.parsed("key", serde_json::from_str(&leased))?,
+        );
+        stood.insert(id, raw);
+    }
+    Ok((stood, under_way))
 }
 
-fn held(stood: &Stood) -> BTreeMap<CheckoutId, Held> {
-    let one = |raw: &RawStanding| Held {
-        version: raw.version,
-        head: raw.head.clone(),
+fn held(stood: &Stood, mut under_way: UnderWay) -> BTreeMap<CheckoutId, Held> {
+    let one = |(id, raw): (&CheckoutId, &RawStanding)| {
+        let held = Held {
+            version: raw.version,
+            head: raw.head.clone(),
+            under_way: under_way.remove(id).unwrap_or_default(),
+        };
+        (id.clone(), held)
     };
-    stood
-        .iter()
-        .map(|(id, raw)| (id.clone(), one(raw)))
-        .collect()
+    stood.iter().map(one).collect()
 }
 
 /// Where the orders live that the commits name.

@@ -182,9 +182,13 @@ statements! {
     SELECT_ACTIONS = concat!(
         "SELECT ", packed_action!("a."), " FROM jsonb_each($1) r \
          CROSS JOIN actions a ON a.checkout = r.value ORDER BY a.checkout, a.key");
+    /// The second column: the keys of the leased actions with weight, as a JSON array.
     SELECT_STANDINGS =
         "SELECT json_array(c.id, c.version, c.head, c.shop, c.verdict, c.suspense_minor, \
-                c.suspense_currency) \
+                c.suspense_currency), \
+           (SELECT json_group_array(a.key) FROM actions a \
+            WHERE a.checkout = c.id AND a.token IS NOT NULL \
+              AND a.kind IN ('confirm', 'release', 'refund', 'void', 'cancel_refund')) \
          FROM jsonb_each($1) r CROSS JOIN checkouts c ON c.id = r.value";
 
     /// Rows: id, shop, reference, verdict, reason, [since, created at, changed at], [suspense,

@@ -8,6 +8,7 @@ use reconciled::core::fact::BrakeCause;
 use reconciled::core::plan::Decision;
 use reconciled::core::time::Time;
 use reconciled::store::*;
+use std::collections::BTreeSet;
 
 use super::rows::{chained, entry, shop};
 
@@ -82,6 +83,7 @@ fn put_checkout(store: &dyn Store, loaded: &LoadedCheckout, journal: Vec<Journal
             entry,
             actions: actions.clone(),
             released: Vec::new(),
+            under_way: BTreeSet::new(),
             payments: Vec::new(),
         };
         let unit = CommitUnit {

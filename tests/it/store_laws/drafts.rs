@@ -12,7 +12,7 @@ use reconciled::store::{
     ActionRow, CheckoutCommit, CheckoutRow, CommitUnit, Committed, JournalEntry, LeaseRequest,
     Leased, LoadedCheckout, NewDelivery, Sender, Store, Wanted,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) fn at(seconds: i64) -> Time {
     Time::from_seconds(1_790_000_000_i64.saturating_add(seconds))
@@ -138,6 +138,7 @@ impl Draft {
             entry,
             actions: vec![],
             released: vec![],
+            under_way: BTreeSet::new(),
             payments: vec![],
         })
     }
@@ -167,8 +168,15 @@ impl Draft {
         self.with(|one| one.actions.push(planned))
     }
 
+    /// Ends a lease, which whoever decided this knew of.
     pub(crate) fn release(self, name: &str, token: &str) -> Draft {
-        self.with(|one| one.released.push((key(name), token.to_owned())))
+        let draft = self.with(|one| one.released.push((key(name), token.to_owned())));
+        draft.under_way(name)
+    }
+
+    /// Decided while this action is under way.
+    pub(crate) fn under_way(self, name: &str) -> Draft {
+        self.with(|one| one.under_way.extend([key(name)]))
     }
 
     /// Committed at this moment, with these facts.

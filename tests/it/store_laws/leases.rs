@@ -3,11 +3,11 @@
 //! One attempt has one holder; what nobody answered for is reported, never sent again blindly.
 
 use super::drafts::{
-    Draft, account, at, attempts, done, id, key, lease, load, look_up, lost, only_action, refund,
-    request, shop, token,
+    Draft, account, at, attempts, commit, done, id, key, lease, load, look_up, lost, only_action,
+    refund, request, shop, token,
 };
 use reconciled::core::plan::{Destination, Verdict};
-use reconciled::store::{ActionRow, LeaseRequest, Leased, Store};
+use reconciled::store::{ActionRow, Committed, LeaseRequest, Leased, Store};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -178,6 +178,20 @@ pub(super) async fn a_leased_action_is_left_alone_by_a_commit(store: &Arc<dyn St
     assert_eq!(only_action(&**store, "c1").await, before);
     done(&**store, Draft::after(&second)).await;
     assert_eq!(only_action(&**store, "c1").await, before);
+}
+
+pub(super) async fn what_was_decided_without_knowing_that_money_left_conflicts(
+    store: &Arc<dyn Store>,
+) {
+    let draft = Draft::new("c1").action(refund("r", at(0)));
+    let row = done(&**store, draft.action(look_up("a", at(0)))).await;
+    assert_eq!(lease(&**store, at(1)).await.len(), 2);
+    let unaware = Draft::after(&row);
+    let answer = commit(&**store, unaware.clone().unit()).await;
+    assert_eq!(answer, Committed::Conflict);
+    assert_eq!(load(&**store, "c1").await.unwrap().row, row);
+    // Nobody is hurt by a look: only what moves money or an order has weight.
+    done(&**store, unaware.under_way("r")).await;
 }
 
 pub(super) async fn what_is_not_wanted_goes_and_what_is_wanted_follows(store: &Arc<dyn Store>) {
