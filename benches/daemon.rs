@@ -1,8 +1,8 @@
 //! Measures the real daemon beside raw yardsticks and what others would write, in one run on one
 //! machine.
 //!
-//! `cargo bench --bench daemon` measures everything; `-- beside`, `-- intake`, `-- settle`,
-//! `-- latency` and `-- memory` one part each. All traffic stays on loopback and is bounded in count. What the
+//! `cargo bench --bench daemon` measures everything; `-- beside`, `-- flatness`, `-- intake`,
+//! `-- settle`, `-- latency` and `-- memory` one part each. All traffic stays on loopback and is bounded in count. What the
 //! figures mean, and what they were, stands in benches/README.md.
 #![expect(
     clippy::arithmetic_side_effects,
@@ -18,6 +18,10 @@
 
 #[path = "support/beside.rs"]
 mod beside;
+#[path = "support/filled.rs"]
+mod filled;
+#[path = "support/flatness.rs"]
+mod flatness;
 #[path = "support/load.rs"]
 mod load;
 #[path = "support/peer.rs"]
@@ -75,6 +79,9 @@ fn main() {
     }
     if wanted("beside") {
         runtime.block_on(beside::run());
+    }
+    if wanted("flatness") {
+        runtime.block_on(flatness::run());
     }
     if wanted("intake") {
         runtime.block_on(intake());

@@ -45,7 +45,7 @@ impl Peer {
         };
         let child = command
             .env("PORT", &port)
-            .env("DATABASE_URL", database)
+            .env("DATABASE_URL", socket_only(database))
             .env("WEBHOOK_SECRET", PSP_SECRET)
             .env("WORKERS", WORKERS)
             .env("NODE_ENV", "production")
@@ -65,6 +65,15 @@ impl Peer {
     pub(crate) fn stop(self) {
         running::stop(self.child);
     }
+}
+
+/// The same database with nothing but its socket in its address: one of the drivers asks a host in
+/// the address first.
+fn socket_only(database: &str) -> String {
+    format!(
+        "{}&user=measured",
+        database.replace("measured@localhost", "")
+    )
 }
 
 /// Where the peer stands with its libraries, which are fetched the first time.

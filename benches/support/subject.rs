@@ -10,6 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -87,16 +88,21 @@ impl Subject {
         Subject::start_on(None).await
     }
 
-    /// On the empty database at this address, or on an SQLite file of its own.
+    /// On the database at this address, or on an SQLite file of its own.
     pub(crate) async fn start_on(database: Option<String>) -> Subject {
-        let directory = tempfile::tempdir().unwrap();
-        let store = database.unwrap_or_else(|| {
-            format!("sqlite:{}", directory.path().join("measured.db").display())
-        });
+        Subject::start_in(tempfile::tempdir().unwrap(), database).await
+    }
+
+    /// On the database at this address, or on the SQLite file of this folder.
+    pub(crate) async fn start_in(
+        directory: tempfile::TempDir,
+        database: Option<String>,
+    ) -> Subject {
+        let store = database.unwrap_or_else(|| format!("sqlite:{}", file(&directory).display()));
         let confirms = Arc::new(AtomicUsize::new(0));
         let (shop_at, shop) = serve_shop(confirms.clone()).await;
         let (public, admin) = (free_port().await, free_port().await);
-        let path = directory.path().join("reconciled.toml");
+        let path = configuration(&directory);
         let secret = STANDARD.encode(SHOP_KEY);
         let config = format!(
             r#"
@@ -174,15 +180,8 @@ sweep_every = "1h"
     pub(crate) async fn until_settled(&self, count: usize) {
         let begun = Instant::now();
         loop {
-            let text = self.metrics().await;
-            let settled: f64 = text
-                .lines()
-                .filter(|line| {
-                    line.starts_with("reconciled_checkouts{") && line.contains("settled")
-                })
-                .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
-                .sum();
-            if settled >= count as f64 {
+            let settled = self.settled().await;
+            if settled >= count {
                 return;
             }
             assert!(
@@ -191,6 +190,18 @@ sweep_every = "1h"
             );
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+    }
+
+    /// How many checkouts are settled.
+    pub(crate) async fn settled(&self) -> usize {
+        let text = self.metrics().await;
+        let lines = text
+            .lines()
+            .filter(|line| line.starts_with("reconciled_checkouts{") && line.contains("settled"));
+        let sum: f64 = lines
+            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+            .sum();
+        sum as usize
     }
 
     async fn until(&self, metric: &str, reached: impl Fn(f64) -> bool) {
@@ -211,9 +222,13 @@ sweep_every = "1h"
     }
 
     async fn metrics(&self) -> String {
+        self.get("/metrics").await
+    }
+
+    async fn get(&self, path: &str) -> String {
         let mut stream = TcpStream::connect(self.admin).await.unwrap();
         let request = format!(
-            "GET /metrics HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n",
+            "GET {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n",
             self.admin
         );
         stream.write_all(request.as_bytes()).await.unwrap();
@@ -222,11 +237,34 @@ sweep_every = "1h"
         text
     }
 
+    /// How long the status page takes.
+    pub(crate) async fn status_page(&self) -> Duration {
+        let begun = Instant::now();
+        let page = self.get("/").await;
+        assert!(page.starts_with("HTTP/1.1 200"), "{page}");
+        begun.elapsed()
+    }
+
     pub(crate) async fn stop(self) {
+        self.stop_and_keep().close().unwrap();
+    }
+
+    /// Stops it; its folder stays, with its configuration and its SQLite file, if it has one.
+    pub(crate) fn stop_and_keep(self) -> tempfile::TempDir {
         running::stop(self.child);
         self.shop.abort();
-        self.directory.close().unwrap();
+        self.directory
     }
+}
+
+/// Where the configuration is.
+pub(crate) fn configuration(directory: &tempfile::TempDir) -> PathBuf {
+    directory.path().join("reconciled.toml")
+}
+
+/// Where the SQLite file is.
+pub(crate) fn file(directory: &tempfile::TempDir) -> PathBuf {
+    directory.path().join("measured.db")
 }
 
 /// A shop that says yes to everything at once.

@@ -1,0 +1,140 @@
+//! Whether a full store is slower than an empty one, on either database.
+//!
+//! How many settled payments the full one holds is `FILLED` (200,000 when it is not set).
+
+use crate::filled::Mould;
+use crate::server::Server;
+use crate::subject::{Subject, configuration, event, file, order, signed_event, signed_order};
+use crate::{SENDERS, load};
+use reconciled::store::Store;
+use reconciled::store::postgres::{PostgresOptions, PostgresStore};
+use reconciled::store::sqlite::SqliteStore;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+const FILLED: usize = 200_000;
+const INTAKE_COUNT: usize = 20_000;
+const SETTLE_COUNT: usize = 8_000;
+
+struct Rates {
+    intake: f64,
+    settled: f64,
+}
+
+pub(crate) async fn run() {
+    let named = std::env::var("FILLED").ok();
+    let count = named.map_or(FILLED, |count| count.parse().expect("FILLED is a number"));
+    let mould = Mould::cast().await;
+    on_sqlite(&mould, count).await;
+    on_postgres(&mould, count).await;
+}
+
+async fn on_sqlite(mould: &Mould, count: usize) {
+    let subject = Subject::start().await;
+    let empty = rates(&subject, "empty").await;
+    subject.stop().await;
+    let directory = tempfile::tempdir().unwrap();
+    let path = file(&directory);
+    let store = SqliteStore::open(&path).await.unwrap();
+    fill(mould, &store, "SQLite", count).await;
+    let size = std::fs::metadata(&path).unwrap().len();
+    println!("SQLite: {} bytes per settled payment", size / count as u64);
+    let begun = Instant::now();
+    let subject = Subject::start_in(directory, None).await;
+    say(&subject, "SQLite", begun.elapsed(), &empty).await;
+    audit(subject, "SQLite", count);
+}
+
+async fn on_postgres(mould: &Mould, count: usize) {
+    let server = Server::start();
+    let subject = Subject::start_on(Some(server.database())).await;
+    let empty = rates(&subject, "empty").await;
+    subject.stop().await;
+    let url = server.database();
+    let options = PostgresOptions {
+        url: url.clone().into(),
+        connections_max: 4,
+        statement_timeout: Duration::from_secs(60),
+        session_features: true,
+    };
+    let store = PostgresStore::open(&options).await.unwrap();
+    fill(mould, &store, "PostgreSQL", count).await;
+    let begun = Instant::now();
+    let subject = Subject::start_on(Some(url)).await;
+    say(&subject, "PostgreSQL", begun.elapsed(), &empty).await;
+    audit(subject, "PostgreSQL", count);
+}
+
+async fn fill(mould: &Mould, store: &dyn Store, name: &str, count: usize) {
+    let begun = Instant::now();
+    mould.fill(store, count).await;
+    store.close().await;
+    let took = begun.elapsed().as_secs_f64();
+    println!("{name}: filled with {count} settled payments in {took:.0} s");
+}
+
+/// Tells of a daemon on a full store: its start, its page, and its rates beside an empty one's.
+async fn say(subject: &Subject, name: &str, started: Duration, empty: &Rates) {
+    let page = subject.status_page().await;
+    let full = rates(subject, "full").await;
+    println!(
+        "{name}: started in {:.2} s, status page in {:.0} ms, RSS {} MiB",
+        started.as_secs_f64(),
+        page.as_secs_f64() * 1000.0,
+        subject.rss_mib()
+    );
+    println!(
+        "{name}: intake {:.0}/s full, {:.0}/s empty, ratio {:.2}; \
+         settled {:.0}/s full, {:.0}/s empty, ratio {:.2}",
+        full.intake,
+        empty.intake,
+        full.intake / empty.intake,
+        full.settled,
+        empty.settled,
+        full.settled / empty.settled
+    );
+}
+
+async fn rates(subject: &Subject, name: &str) -> Rates {
+    let events: Vec<Vec<u8>> = (0..INTAKE_COUNT)
+        .map(|n| signed_event(&event(&format!("{name}i"), n)))
+        .collect();
+    let intake = load::run(subject.public, &events, SENDERS).await;
+    subject.until_drained().await;
+    let run = format!("{name}s");
+    let orders: Vec<Vec<u8>> = (0..SETTLE_COUNT)
+        .map(|n| signed_order(&order(&run, n)))
+        .collect();
+    load::run(subject.public, &orders, SENDERS).await;
+    subject.until_drained().await;
+    let before = subject.settled().await;
+    let events: Vec<Vec<u8>> = (0..SETTLE_COUNT)
+        .map(|n| signed_event(&event(&run, n)))
+        .collect();
+    let begun = Instant::now();
+    load::run(subject.public, &events, SENDERS).await;
+    subject.until_settled(before + SETTLE_COUNT).await;
+    Rates {
+        intake: intake.per_second(),
+        settled: SETTLE_COUNT as f64 / begun.elapsed().as_secs_f64(),
+    }
+}
+
+/// The audit of the whole store, by the command that an operator runs.
+fn audit(subject: Subject, name: &str, count: usize) {
+    let directory = subject.stop_and_keep();
+    let begun = Instant::now();
+    let audit = Command::new(env!("CARGO_BIN_EXE_reconciled"))
+        .args(["audit", "--config"])
+        .arg(configuration(&directory))
+        .stdout(Stdio::null())
+        .status()
+        .unwrap();
+    let took = begun.elapsed().as_secs_f64();
+    // The payments without an order that the intake left are no fault of the books.
+    println!(
+        "{name}: audit of more than {count} checkouts in {took:.1} s, {:.0}/s ({audit})",
+        count as f64 / took
+    );
+    directory.close().unwrap();
+}
