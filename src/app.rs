@@ -222,7 +222,15 @@ impl Daemon {
             self.telemetry.clone(),
         );
         let clock = self.clock.clone();
-        let decider = Decide::new(engine, received, pulses.decided, clock, pressure);
+        let holder = holder(clock.now());
+        let decider = Decide::new(
+            engine,
+            holder.clone(),
+            received,
+            pulses.decided,
+            clock,
+            pressure,
+        );
         self.start(drive(
             decider,
             decide.clone(),
@@ -247,7 +255,7 @@ impl Daemon {
             telemetry: self.telemetry.clone(),
         });
         let soft = self.lifecycle.soft();
-        let dispatcher = Dispatch::new(crew.clone(), holder(self.clock.now()));
+        let dispatcher = Dispatch::new(crew.clone(), holder);
         front.spawn(drive(
             dispatcher,
             dispatch.clone(),

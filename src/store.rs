@@ -21,6 +21,7 @@ pub(crate) mod sample;
 pub mod sqlite;
 mod standing;
 mod sums;
+mod turns;
 mod units;
 mod watch;
 
@@ -30,8 +31,8 @@ pub use inbox::{
 };
 pub use likeness::{ALIKE_WITHIN, Lookalike, Sighting};
 pub use units::{
-    ActionRow, CheckoutCommit, CheckoutRow, CommitUnit, Committed, Found, JournalEntry, Lease,
-    LeaseRequest, Leased, LoadedCheckout, Wanted,
+    ActionRow, CheckoutCommit, CheckoutRow, ClaimRequest, Claimed, CommitUnit, Committed, Found,
+    JournalEntry, Lease, LeaseRequest, Leased, LoadedCheckout, Wanted,
 };
 pub use watch::{
     Backlog, CheckoutFilter, Retention, ShopRow, Stamp, SweepMark, Tally, TallyKind, TallySums,
@@ -97,7 +98,8 @@ pub trait Store: Send + Sync + 'static {
     /// result per delivery, in order; a repetition within the batch counts as known.
     async fn append(&self, batch: &[NewDelivery]) -> Result<Vec<Appended>, StoreError>;
 
-    /// Deliveries waiting for the engine, oldest first.
+    /// Deliveries waiting for the engine, oldest first; when there are more, their senders take
+    /// turns.
     async fn pending(&self, limit: u32) -> Result<Vec<Delivery>, StoreError>;
 
     /// Parked deliveries, latest first.
@@ -126,13 +128,25 @@ pub trait Store: Send + Sync + 'static {
     /// unit, in order.
     async fn commit(&self, units: &[CommitUnit]) -> Result<Vec<Committed>, StoreError>;
 
-    /// Checkouts whose wake-up is due, longest overdue first.
+    /// Checkouts whose wake-up is due, longest overdue first; when there are more, their shops take
+    /// turns.
     async fn due(&self, now: Time, limit: u32) -> Result<Vec<CheckoutId>, StoreError>;
+
+    /// Takes work for the engine: deliveries as `pending` and checkouts as `due` name them. Where
+    /// processes share the store, what another one took is left out until its claim ends; taking
+    /// again gives back what was taken before. A claim saves work and is no right to anything.
+    async fn claim(&self, request: &ClaimRequest) -> Result<Claimed, StoreError> {
+        Ok(Claimed {
+            deliveries: self.pending(request.deliveries).await?,
+            checkouts: self.due(request.now, request.checkouts).await?,
+        })
+    }
 
     /// The earliest wake-up and the earliest due or expiring action.
     async fn next_due(&self) -> Result<Option<Time>, StoreError>;
 
-    /// Leases due actions, longest overdue first, and finds lost leases.
+    /// Leases due actions, longest overdue first, and finds lost leases; when more are due, their
+    /// destinations take turns.
     async fn lease(&self, request: &LeaseRequest) -> Result<Vec<Leased>, StoreError>;
 
     /// Gives a lease back unused (`attempts` goes back by one); for draining. A lost lease is

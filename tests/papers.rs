@@ -360,6 +360,55 @@ fn the_limits_are_those_of_the_code() {
     );
 }
 
+/// The tables of the PostgreSQL schema, each with its columns that are never empty.
+fn postgres_tables() -> BTreeMap<String, BTreeSet<String>> {
+    let mut tables = BTreeMap::new();
+    for file in files("migrations/postgres", ".sql") {
+        let schema = text(&file);
+        for part in schema.split(" TABLE ").skip(1) {
+            let (name, rest) = part.split_once(" (\n").unwrap();
+            let (columns, _) = rest.split_once("\n);").unwrap();
+            let kept = columns.lines().filter(|line| line.contains("NOT NULL"));
+            let names = kept.filter_map(|line| line.split_whitespace().next());
+            tables.insert(name.to_owned(), names.map(str::to_owned).collect());
+        }
+    }
+    tables
+}
+
+#[test]
+fn the_partition_keys_are_columns_of_the_schema_and_no_table_is_left_out() {
+    let paper = text("docs/scaling.md");
+    let keys: BTreeMap<String, String> =
+        rows(section(&paper, "## The partition key of each table"))
+            .into_iter()
+            .filter(|cells| cells.len() == 4 && cells[0].starts_with('`'))
+            .map(|cells| (cells[0].replace('`', ""), cells[1].replace('`', "")))
+            .collect();
+    let tables = postgres_tables();
+    assert!(tables.len() > 15, "{tables:?}");
+    let named: BTreeSet<&String> = keys.keys().collect();
+    assert_eq!(named, tables.keys().collect());
+    for (table, key) in &keys {
+        let whole = ["claims", "instance", "probe"].contains(&table.as_str());
+        assert_eq!(key == "none", whole, "{table}");
+        assert!(whole || tables[table].contains(key), "{table}.{key}");
+    }
+}
+
+#[test]
+fn the_statements_named_in_the_paper_on_scaling_are_in_the_code() {
+    let sql = text("src/store/postgres/sql.rs");
+    let paper = text("docs/scaling.md");
+    let named = section(&paper, "## Statements and the key").split('`');
+    let is_name = |word: &&str| word.chars().all(|c| c.is_ascii_uppercase() || c == '_');
+    let names: BTreeSet<&str> = named.skip(1).step_by(2).filter(is_name).collect();
+    assert!(names.len() > 25, "{names:?}");
+    for name in names {
+        assert!(sql.contains(&format!("    {name} =")), "{name}");
+    }
+}
+
 #[test]
 fn the_readme_names_every_exit_code() {
     let readme = text("README.md");

@@ -162,7 +162,7 @@ impl Instance {
             spawner,
         };
         let crew = parts.crew(&line, &inputs, (decide, dispatch));
-        let router = parts.start_intake(decide, dispatch, received);
+        let router = parts.start_intake(&name, (decide, dispatch), received);
         parts.start(Dispatch::new(crew.clone(), name.clone()), dispatch);
         parts.start(Sweep::new(crew, wished), sweep);
         if let Some(kept) = setting.kept_for {
@@ -321,8 +321,8 @@ impl Parts {
     /// The way in, from the public router to the engine.
     fn start_intake(
         &self,
-        decide: &Pulse,
-        dispatch: &Pulse,
+        name: &str,
+        (decide, dispatch): (&Pulse, &Pulse),
         received: mpsc::Receiver<Input>,
     ) -> Router {
         let counters = Arc::new(IntakeCounters::default());
@@ -343,6 +343,7 @@ impl Parts {
         let pressure = writer.pressure();
         let decider = Decide::new(
             engine,
+            name.to_owned(),
             received,
             dispatch.clone(),
             self.clock.clone(),

@@ -4,6 +4,7 @@
 //! again. Knows the trait's verbs; the statements are in `sql`, the reading of rows in `rows`.
 
 mod actions;
+mod claim;
 mod commit;
 mod connect;
 mod copy;
@@ -17,10 +18,10 @@ mod views;
 mod write;
 
 use super::{
-    Appended, Backlog, CheckoutFilter, CheckoutRow, CommitUnit, Committed, Delivery, Found,
-    JournalEntry, LeaseRequest, Leased, LoadedCheckout, Lookalike, NewDelivery, ParkedDelivery,
-    QuarantineBounds, Quarantined, RefundJudge, Retention, ShopRow, Stamp, Store, StoreError,
-    SweepMark, Tally, TallySums, VerdictCount, Wanted,
+    Appended, Backlog, CheckoutFilter, CheckoutRow, ClaimRequest, Claimed, CommitUnit, Committed,
+    Delivery, Found, JournalEntry, LeaseRequest, Leased, LoadedCheckout, Lookalike, NewDelivery,
+    ParkedDelivery, QuarantineBounds, Quarantined, RefundJudge, Retention, ShopRow, Stamp, Store,
+    StoreError, SweepMark, Tally, TallySums, VerdictCount, Wanted,
 };
 use crate::core::fact::BrakeCause;
 use crate::core::ids::{AccountId, ActionKey, CheckoutId, Reference, ShopId};
@@ -152,6 +153,10 @@ impl Store for PostgresStore {
 
     async fn due(&self, now: Time, limit: u32) -> Result<Vec<CheckoutId>, StoreError> {
         read!(self, |session| views::due(session, now, limit))
+    }
+
+    async fn claim(&self, request: &ClaimRequest) -> Result<Claimed, StoreError> {
+        claim::claim(&self.line, request).await
     }
 
     async fn next_due(&self) -> Result<Option<Time>, StoreError> {

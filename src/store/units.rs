@@ -3,7 +3,7 @@
 //! Plain values; why a checkout changes is decided elsewhere.
 
 use super::watch::Tally;
-use super::{Disposition, Sighting};
+use super::{Delivery, Disposition, Sighting};
 use crate::core::ids::{ActionKey, CheckoutId, OrderRef, PaymentRef, Reference, ShopId};
 use crate::core::money::Money;
 use crate::core::plan::{Destination, Planned, Reason, Verdict};
@@ -160,6 +160,30 @@ pub enum Committed {
     /// A checkout had moved, or was made meanwhile, or something with weight left meanwhile, or a
     /// payment lives elsewhere by now, or a delivery was dealt with: nothing of this unit happened; load and decide again.
     Conflict,
+}
+
+/// Asks for work to decide.
+#[derive(Clone, Debug)]
+pub struct ClaimRequest {
+    /// Now.
+    pub now: Time,
+    /// Until when the others leave it to us.
+    pub until: Time,
+    /// Who asks.
+    pub holder: String,
+    /// Deliveries at most.
+    pub deliveries: u32,
+    /// Checkouts at most.
+    pub checkouts: u32,
+}
+
+/// Work to decide.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Claimed {
+    /// Deliveries that wait, oldest first.
+    pub deliveries: Vec<Delivery>,
+    /// Checkouts whose wake-up is due, longest overdue first.
+    pub checkouts: Vec<CheckoutId>,
 }
 
 /// Which actions may be leased now.

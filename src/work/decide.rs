@@ -11,7 +11,7 @@ use crate::desk::DeskError;
 use crate::engine::input::{Input, Ruled, Swept};
 use crate::engine::{BATCH_INPUTS_MAX, Engine, Outcome};
 use crate::pressure::Pressure;
-use crate::store::{StoreError, Wanted};
+use crate::store::{ClaimRequest, StoreError, Wanted};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -26,10 +26,14 @@ const YIELD_MAX: Span = Span::from_seconds(1);
 const YIELD_PAUSE: Duration = Duration::from_millis(2);
 /// Due wake-ups taken into one batch.
 const DUE_MAX: u32 = 64;
+/// How long other daemons on the store leave to this one what it took into a batch. A batch takes a
+/// fraction of it; should one take longer, it is decided twice and committed once.
+const CLAIM_FOR: Span = Span::from_seconds(5);
 
 /// The worker.
 pub struct Decide {
     engine: Engine,
+    holder: String,
     inputs: mpsc::Receiver<Input>,
     dispatch: Pulse,
     clock: Clock,
@@ -40,9 +44,11 @@ pub struct Decide {
 }
 
 impl Decide {
-    /// A worker that takes inputs from a channel besides those it finds in the store.
+    /// A worker that takes inputs from a channel besides those it finds in the store and claims as
+    /// `holder`.
     pub fn new(
         engine: Engine,
+        holder: String,
         inputs: mpsc::Receiver<Input>,
         dispatch: Pulse,
         clock: Clock,
@@ -50,6 +56,7 @@ impl Decide {
     ) -> Decide {
         Decide {
             engine,
+            holder,
             inputs,
             dispatch,
             clock,
@@ -96,22 +103,21 @@ impl Decide {
 
     async fn look_up(&mut self, room: usize) -> Result<Vec<Input>, StoreError> {
         let store = self.engine.store().clone();
-        let room = u32::try_from(room).unwrap_or(u32::MAX);
-        let mut found: Vec<Input> = store
-            .pending(room)
-            .await?
-            .into_iter()
-            .map(Input::Delivery)
-            .collect();
         let now = self.clock.now();
         self.set_aside.retain(|_, until| *until > now);
         let aside = u32::try_from(self.set_aside.len()).unwrap_or(u32::MAX);
-        for id in store.due(now, DUE_MAX.saturating_add(aside)).await? {
-            if !self.set_aside.contains_key(&id) {
-                found.push(Input::Due(id));
-            }
-        }
-        Ok(found)
+        let request = ClaimRequest {
+            now,
+            until: now.plus(CLAIM_FOR),
+            holder: self.holder.clone(),
+            deliveries: u32::try_from(room).unwrap_or(u32::MAX),
+            checkouts: DUE_MAX.saturating_add(aside),
+        };
+        let claimed = store.claim(&request).await?;
+        let due = claimed.checkouts.into_iter();
+        let due = due.filter(|id| !self.set_aside.contains_key(id));
+        let deliveries = claimed.deliveries.into_iter().map(Input::Delivery);
+        Ok(deliveries.chain(due.map(Input::Due)).collect())
     }
 
     async fn settle(&mut self, inputs: Vec<Input>, outcomes: Vec<Outcome>) {

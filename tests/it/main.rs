@@ -28,6 +28,7 @@ mod paypal;
 mod postgres_daemon;
 mod reload;
 mod replay;
+mod sharing;
 mod statements;
 mod store_laws;
 mod store_postgres;

@@ -80,6 +80,9 @@ laws! {
         deliveries::a_batch_may_repeat_and_contradict_itself,
         deliveries::senders_do_not_share_ids,
         deliveries::deliveries_wait_in_order_of_arrival_even_when_the_clock_steps_back,
+        deliveries::senders_take_turns_when_more_waits_than_is_asked_for,
+        deliveries::of_very_many_senders_each_gets_its_turn,
+        deliveries::who_claims_gets_what_waits_and_what_is_due,
         deliveries::odd_ids_and_empty_or_binary_bodies_read_back,
         deliveries::a_clock_gone_mad_leaves_room_for_later_deliveries,
         deliveries::appending_from_many_tasks_loses_and_doubles_nothing,
@@ -109,6 +112,7 @@ laws! {
         leases::a_due_action_is_leased_once,
         leases::nothing_is_leased_before_it_is_due,
         leases::the_longest_overdue_comes_first_within_room_and_limit,
+        leases::destinations_take_turns_when_more_is_due_than_the_limit,
         leases::a_destination_without_room_gets_nothing,
         leases::refunds_are_held_back_when_told,
         leases::a_lease_that_ran_out_is_reported_lost_until_it_is_ended,
@@ -124,6 +128,7 @@ laws! {
         leases::another_tokens_lease_is_not_given_back,
         leases::tokens_never_repeat,
         leases::due_checkouts_come_longest_overdue_first,
+        leases::shops_take_turns_when_more_checkouts_are_due_than_are_asked_for,
         leases::the_next_moment_is_the_earliest_of_wakes_dues_and_leases,
         guards::tallies_add_up_by_kind_and_currency,
         guards::tallies_before_the_window_do_not_count,
@@ -164,6 +169,8 @@ laws! {
         leases::what_a_process_that_is_gone_had_leased_is_lost_at_once_and_not_due,
     }
     shared {
+        deliveries::what_one_holder_claimed_the_others_leave_until_its_time_is_up,
+        deliveries::who_claims_at_once_shares_all_of_it,
         leases::what_another_process_may_hold_is_not_ended_by_a_start,
     }
 }

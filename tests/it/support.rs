@@ -19,6 +19,8 @@ use reconciled::sandbox::books::{Customer, Judgement};
 use reconciled::sandbox::psp::{Kind, stripe};
 use reconciled::sandbox::rig::{self, Scratch, Setup, View};
 use reconciled::sandbox::world::World;
+use reconciled::store::Store;
+use reconciled::store::sqlite::SqliteStore;
 use sqlx::{Connection, PgConnection, SqliteConnection};
 use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
@@ -58,7 +60,7 @@ impl Deref for Psp {
 /// The daemon in its world, for one story. Ends with `close`.
 pub(crate) struct Rig {
     rig: Option<rig::Rig>,
-    _scratch: Scratch,
+    scratch: Scratch,
     database: Option<Database>,
     expected_errors: Vec<&'static str>,
 }
@@ -115,9 +117,20 @@ impl Rig {
         let rig = rig::Rig::prepare(setup).await;
         Rig {
             rig: Some(rig.unwrap_or_else(|error| panic!("{error}"))),
-            _scratch: scratch,
+            scratch,
             database,
             expected_errors: Vec::new(),
+        }
+    }
+
+    /// The store of a daemon that is down.
+    pub(crate) async fn open_store(&self) -> Box<dyn Store> {
+        match &self.database {
+            Some(database) => Box::new(database.open().await),
+            None => {
+                let path = self.scratch.path().join("reconciled.db");
+                Box::new(SqliteStore::open(&path).await.unwrap())
+            }
         }
     }
 

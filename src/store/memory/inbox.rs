@@ -6,6 +6,7 @@ use super::state::{KeptDelivery, State, most};
 use crate::store::digest::{CONFLICT, Key, conflict_key, digests_of};
 use crate::store::{
     Appended, Delivery, Disposition, NewDelivery, ParkedDelivery, QuarantineBounds, Quarantined,
+    turns,
 };
 use std::sync::Arc;
 
@@ -48,12 +49,15 @@ impl State {
     }
 
     pub(super) fn pending(&self, limit: u32) -> Vec<Delivery> {
-        let waiting = self.pending.iter().filter_map(|id| {
-            let kept = self.inbox.get(id)?;
-            let delivery = NewDelivery::clone(&kept.delivery);
-            Some(Delivery { id: *id, delivery })
-        });
-        waiting.take(most(limit)).collect()
+        let kept = |id: &i64| Some((*id, &self.inbox.get(id)?.delivery));
+        let waiting = self.pending.iter().filter_map(kept);
+        let lanes = waiting.map(|(id, delivery)| (id, &delivery.sender));
+        let taken = turns::take(lanes, |_| u32::MAX, most(limit)).into_iter();
+        let copied = |(id, delivery): (i64, &Arc<NewDelivery>)| Delivery {
+            id,
+            delivery: NewDelivery::clone(delivery),
+        };
+        taken.filter_map(|id| kept(&id).map(copied)).collect()
     }
 
     pub(super) fn parked(&self, limit: u32) -> Vec<ParkedDelivery> {

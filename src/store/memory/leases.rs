@@ -4,8 +4,9 @@
 
 use super::state::{KeptAction, State, most};
 use crate::core::ids::{ActionKey, CheckoutId};
+use crate::core::plan::Destination;
 use crate::core::time::Time;
-use crate::store::{Lease, LeaseRequest, Leased};
+use crate::store::{Lease, LeaseRequest, Leased, turns};
 
 type Key = (CheckoutId, ActionKey);
 
@@ -60,26 +61,13 @@ impl State {
                 !request.with_refunds && kept.row.planned.action.kind().gives_money_back();
             kept.row.lease.is_none() && kept.row.planned.due <= request.now && !is_held_back
         };
-        let mut due: Vec<_> = self.standing().filter(is_due).collect();
-        let mut chosen = Vec::new();
-        if due.is_empty() {
-            return chosen;
-        }
-        let place = |kept: &&KeptAction| (kept.row.planned.due, key(kept));
-        due.sort_by_cached_key(place);
-        let mut room = request.room.clone();
-        for kept in due {
+        let waiting = self.standing().filter(is_due).map(|kept| {
             let destination = kept.row.planned.action.destination(&kept.row.shop);
-            let left = room.get_mut(&destination);
-            if let Some(left) = left
-                && let Some(less) = left.checked_sub(1)
-                && chosen.len() < limit
-            {
-                *left = less;
-                chosen.push(key(kept));
-            }
-        }
-        chosen
+            ((kept.row.planned.due, key(kept)), destination)
+        });
+        let room = |destination: &Destination| request.room.get(destination).copied().unwrap_or(0);
+        let chosen = turns::take(waiting, room, limit).into_iter();
+        chosen.map(|(_, key)| key).collect()
     }
 
     fn next_lease(&mut self, request: &LeaseRequest) -> Lease {

@@ -10,7 +10,7 @@ use crate::core::time::Time;
 use crate::store::rows::saturated;
 use crate::store::{
     Backlog, CheckoutFilter, CheckoutRow, Disposition, Found, JournalEntry, LoadedCheckout,
-    VerdictCount, Wanted,
+    VerdictCount, Wanted, turns,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
@@ -48,13 +48,10 @@ impl State {
     pub(super) fn due(&self, now: Time, limit: u32) -> Vec<CheckoutId> {
         let wakes = self.checkouts.values().filter_map(|kept| {
             let wake_at = kept.row.wake_at.filter(|at| *at <= now)?;
-            Some((wake_at, kept.row.id.clone()))
+            Some(((wake_at, &kept.row.id), &kept.row.shop))
         });
-        let due: BTreeSet<(Time, CheckoutId)> = wakes.collect();
-        due.into_iter()
-            .map(|(_, id)| id)
-            .take(most(limit))
-            .collect()
+        let due = turns::take(wakes, |_| u32::MAX, most(limit)).into_iter();
+        due.map(|(_, id)| id.clone()).collect()
     }
 
     pub(super) fn next_due(&self) -> Option<Time> {

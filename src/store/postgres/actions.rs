@@ -8,7 +8,7 @@ use super::error::Fault;
 use super::sql;
 use crate::core::ids::{ActionKey, CheckoutId};
 use crate::store::rows::{ASK, GIVE_BACK, RawAction, destination_code};
-use crate::store::{ActionRow, LeaseRequest, Leased};
+use crate::store::{ActionRow, LeaseRequest, Leased, turns};
 use std::collections::BTreeMap;
 
 /// Lost leases first, since each may be money already sent, then what is due the longest.
@@ -78,20 +78,14 @@ async fn choose(
         .bind(lanes)
         .bind(rooms)
         .bind(request.now.micros());
-    let mut candidates: Vec<(i64, String, String, String)> = session.read(query, Ok).await?;
-    candidates.sort();
-    let mut chosen = Vec::new();
-    for (_, checkout, key, destination) in candidates {
-        let Some(left) = room.get_mut(&destination) else {
-            continue;
-        };
-        if let Some(less) = left.checked_sub(1) {
-            *left = less;
-            chosen.push((checkout, key));
-        }
-    }
-    chosen.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-    Ok(chosen)
+    let found: Vec<(i64, String, String, String)> = session.read(query, Ok).await?;
+    let candidates = found
+        .into_iter()
+        .map(|(due, checkout, key, destination)| ((due, checkout, key), destination));
+    let room = |destination: &String| room.get(destination).copied().unwrap_or(0);
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let chosen = turns::take(candidates, room, limit).into_iter();
+    Ok(chosen.map(|(_, checkout, key)| (checkout, key)).collect())
 }
 
 pub(super) async fn unlease(

@@ -7,6 +7,7 @@ use super::error::Fault;
 use super::sql;
 use crate::store::digest::{CONFLICT, Digests, Key, conflict_key, digests_of};
 use crate::store::rows::{RawDelivery, RawParked, RawQuarantined};
+use crate::store::turns::LOOK_ROWS_MAX;
 use crate::store::{
     Appended, Delivery, NewDelivery, ParkedDelivery, QuarantineBounds, Quarantined, StoreError,
 };
@@ -162,7 +163,9 @@ async fn bodies_of(
 }
 
 pub(super) async fn pending(session: &mut Session, limit: u32) -> Result<Vec<Delivery>, Fault> {
-    let query = sqlx::query_as(sql::SELECT_PENDING).bind(i64::from(limit));
+    let query = sqlx::query_as(sql::SELECT_PENDING)
+        .bind(i64::from(limit))
+        .bind(i64::from(LOOK_ROWS_MAX));
     session.read(query, RawDelivery::read).await
 }
 

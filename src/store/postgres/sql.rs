@@ -12,6 +12,83 @@ macro_rules! statements {
     };
 }
 
+macro_rules! delivery_columns {
+    () => {
+        "i.id, i.sender, i.delivery_id, i.received_at, i.is_signed::bigint, b.body"
+    };
+}
+
+/// Who has a delivery waiting: from one to the next through the index, however many wait of each.
+macro_rules! senders {
+    ($is_asked:literal) => {
+        concat!(
+            "s AS ((SELECT sender FROM inbox WHERE state = 'pending' AND ",
+            $is_asked,
+            " \
+               ORDER BY sender LIMIT 1) \
+             UNION ALL SELECT (SELECT i.sender FROM inbox i WHERE i.state = 'pending' \
+               AND i.sender > s.sender ORDER BY i.sender LIMIT 1) \
+             FROM s WHERE s.sender IS NOT NULL)"
+        )
+    };
+}
+
+/// Deliveries that wait and are free, from each sender in turn.
+macro_rules! waiting {
+    ($limit:literal, $rows_max:literal, $is_free:literal) => {
+        concat!(
+            "n AS (SELECT greatest(1, least(", $limit, ", ", $rows_max, " / \
+               greatest(1, count(sender)))) AS depth FROM s), \
+             w AS (SELECT i.id, row_number() OVER (PARTITION BY s.sender ORDER BY i.id) AS turn \
+               FROM s CROSS JOIN LATERAL (SELECT i.id FROM inbox i WHERE i.state = 'pending' \
+                 AND i.sender = s.sender AND ", $is_free, " \
+                 ORDER BY i.id LIMIT (SELECT depth FROM n)) i), \
+             r AS (SELECT id FROM w ORDER BY turn, id LIMIT ", $limit, ")"
+        )
+    };
+}
+
+/// Which shops have a checkout that is to be woken.
+macro_rules! shops {
+    ($is_asked:literal) => {
+        concat!(
+            "t AS ((SELECT shop FROM checkouts WHERE wake_at IS NOT NULL AND ",
+            $is_asked,
+            " \
+               ORDER BY shop LIMIT 1) \
+             UNION ALL SELECT (SELECT c.shop FROM checkouts c WHERE c.wake_at IS NOT NULL \
+               AND c.shop > t.shop ORDER BY c.shop LIMIT 1) \
+             FROM t WHERE t.shop IS NOT NULL)"
+        )
+    };
+}
+
+/// Checkouts that are due and free, from each shop in turn.
+macro_rules! due {
+    ($now:literal, $limit:literal, $rows_max:literal, $is_free:literal) => {
+        concat!(
+            "m AS (SELECT greatest(1, least(",
+            $limit,
+            ", ",
+            $rows_max,
+            " / \
+               greatest(1, count(shop)))) AS depth FROM t), \
+             v AS (SELECT c.id, c.wake_at, \
+                 row_number() OVER (PARTITION BY t.shop ORDER BY c.wake_at, c.id) AS turn \
+               FROM t CROSS JOIN LATERAL (SELECT c.id, c.wake_at FROM checkouts c \
+                 WHERE c.shop = t.shop AND c.wake_at <= ",
+            $now,
+            " AND ",
+            $is_free,
+            " \
+                 ORDER BY c.wake_at, c.id LIMIT (SELECT depth FROM m)) c), \
+             e AS (SELECT id, wake_at FROM v ORDER BY turn, wake_at, id LIMIT ",
+            $limit,
+            ")"
+        )
+    };
+}
+
 macro_rules! checkout_columns {
     () => {
         "c.id, c.shop, c.reference, c.verdict, c.reason, c.since, c.created_at, c.suspense_minor, \
@@ -37,11 +114,12 @@ statements! {
     /// All statements see one moment.
     BEGIN_SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
     /// `$1` is a limit in milliseconds; with `$2` it holds for the transaction only. A server that
-    /// would acknowledge what it has not synced is told to sync for us.
+    /// would acknowledge what it has not synced is told to sync for us. Nothing is asked that takes
+    /// longer than to compile it.
     SETTINGS =
         "SELECT set_config('statement_timeout', $1, $2), \
            set_config('idle_in_transaction_session_timeout', $1, $2), \
-           set_config('synchronous_commit', CASE \
+           set_config('jit', 'off', $2), set_config('synchronous_commit', CASE \
              WHEN current_setting('synchronous_commit') IN ('off', 'local') THEN 'on' \
              ELSE current_setting('synchronous_commit') END, $2)";
     ENCODING = "SELECT current_setting('server_encoding')";
@@ -75,10 +153,39 @@ statements! {
          SELECT r.nr FROM r JOIN k ON k.inbox = r.id";
     SELECT_DELIVERY_KEYS =
         "SELECT key, body_hash FROM delivery_keys WHERE key = ANY($1)";
-    SELECT_PENDING =
-        "SELECT i.id, i.sender, i.delivery_id, i.received_at, i.is_signed::bigint, b.body \
-         FROM inbox i JOIN bodies b ON b.id = i.id \
-         WHERE i.state = 'pending' ORDER BY i.id LIMIT $1";
+    /// Senders take turns. `$2` bounds the entries that are read of all together.
+    SELECT_PENDING = concat!(
+        "WITH RECURSIVE ", senders!("true"), ", ", waiting!("$1", "$2", "true"), " \
+         SELECT ", delivery_columns!(), " FROM r JOIN inbox i ON i.id = r.id \
+         JOIN bodies b ON b.id = r.id ORDER BY i.id");
+    /// `$1` chooses at `$2` for the time until `$3`, `$4` deliveries and `$5` checkouts at most, of
+    /// those that nobody else has claimed. While another daemon chooses nothing is chosen, and the
+    /// answer says so first.
+    CLAIM = concat!(
+        "WITH RECURSIVE l AS MATERIALIZED ( \
+           SELECT pg_try_advisory_xact_lock(7308896, 0) AS is_turn), \
+         o AS MATERIALIZED (SELECT \
+           ARRAY(SELECT unnest(deliveries) FROM claims WHERE holder <> $1 AND until > $2) \
+             AS deliveries, \
+           ARRAY(SELECT unnest(checkouts) FROM claims WHERE holder <> $1 AND until > $2) \
+             AS checkouts), ",
+        senders!("(SELECT is_turn FROM l)"), ", ",
+        waiting!("$4", "$6", "i.id <> ALL ((SELECT deliveries FROM o)::bigint[])"), ", ",
+        shops!("(SELECT is_turn FROM l)"), ", ",
+        due!("$2", "$5", "$6", "c.id <> ALL ((SELECT checkouts FROM o)::text[])"), ", \
+         g AS (DELETE FROM claims \
+           WHERE holder <> $1 AND until <= $2 AND (SELECT is_turn FROM l)), \
+         k AS (INSERT INTO claims (holder, until, deliveries, checkouts) \
+           SELECT $1, $3, ARRAY(SELECT id FROM r), ARRAY(SELECT id FROM e) \
+           WHERE EXISTS (SELECT FROM r) OR EXISTS (SELECT FROM e) \
+           ON CONFLICT (holder) DO UPDATE SET until = excluded.until, \
+             deliveries = excluded.deliveries, checkouts = excluded.checkouts) \
+         SELECT is_turn, ARRAY(SELECT id FROM r), \
+           ARRAY(SELECT id FROM e ORDER BY wake_at, id) FROM l");
+    LOCK_CLAIMS = "SELECT pg_advisory_xact_lock(7308896, 0)";
+    SELECT_CLAIMED = concat!(
+        "SELECT ", delivery_columns!(), " FROM inbox i JOIN bodies b ON b.id = i.id \
+         WHERE i.id = ANY($1) AND i.state = 'pending' ORDER BY i.id");
     SELECT_PARKED =
         "SELECT id, sender, delivery_id, received_at, coalesce(why, '') AS why FROM inbox \
          WHERE state = 'parked' ORDER BY id DESC LIMIT $1";
@@ -241,13 +348,16 @@ statements! {
     SELECT_TWINS =
         "SELECT checkout, twin FROM sightings WHERE twin IS NOT NULL AND checkout = ANY($1)";
 
-    SELECT_DUE_CHECKOUTS =
-        "SELECT id FROM checkouts WHERE wake_at <= $1 ORDER BY wake_at, id LIMIT $2";
-    SELECT_NEXT_DUE =
-        "SELECT least( \
-           (SELECT min(wake_at) FROM checkouts WHERE wake_at IS NOT NULL), \
+    /// Shops take turns. `$3` bounds the entries that are read of all together.
+    SELECT_DUE_CHECKOUTS = concat!(
+        "WITH RECURSIVE ", shops!("true"), ", ", due!("$1", "$2", "$3", "true"), " \
+         SELECT id FROM e ORDER BY wake_at, id");
+    SELECT_NEXT_DUE = concat!(
+        "WITH RECURSIVE ", shops!("true"), " SELECT least( \
+           (SELECT min((SELECT c.wake_at FROM checkouts c WHERE c.shop = t.shop \
+              AND c.wake_at IS NOT NULL ORDER BY c.wake_at LIMIT 1)) FROM t), \
            (SELECT min(due) FROM actions WHERE token IS NULL), \
-           (SELECT min(until) FROM actions WHERE token IS NOT NULL))";
+           (SELECT min(until) FROM actions WHERE token IS NOT NULL))");
     /// What another transaction holds is being leased or dealt with there.
     LEASE_LOST = concat!(
         "WITH r AS MATERIALIZED (SELECT checkout, key FROM actions \
@@ -350,13 +460,15 @@ statements! {
            (SELECT min(c.since) FROM checkouts c WHERE c.shop = s.shop \
               AND c.verdict = s.verdict) AS oldest \
          FROM standings s ORDER BY s.shop, s.verdict, s.currency";
-    SELECT_BACKLOG =
-        "SELECT (SELECT count(*) FROM inbox WHERE state = 'pending') AS pending, \
-           (SELECT i.received_at FROM inbox i WHERE i.state = 'pending' ORDER BY i.id LIMIT 1) \
+    SELECT_BACKLOG = concat!(
+        "WITH RECURSIVE ", senders!("true"), " \
+         SELECT (SELECT count(*) FROM inbox WHERE state = 'pending') AS pending, \
+           (SELECT received_at FROM inbox WHERE id = (SELECT min((SELECT i.id FROM inbox i \
+             WHERE i.state = 'pending' AND i.sender = s.sender ORDER BY i.id LIMIT 1)) FROM s)) \
              AS oldest_delivery, \
            (SELECT count(*) FROM inbox WHERE state = 'parked') AS parked, \
            (SELECT count(*) FROM quarantine) AS quarantined, \
-           (SELECT min(due) FROM actions WHERE token IS NULL) AS oldest_due";
+           (SELECT min(due) FROM actions WHERE token IS NULL) AS oldest_due");
     COUNT_ACTIONS = "SELECT kind, count(*) FROM actions GROUP BY kind";
 
     /// What another transaction holds is in use or being pruned there. `OFFSET 0` keeps the planner

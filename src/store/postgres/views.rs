@@ -11,6 +11,7 @@ use crate::core::plan::{Reason, Verdict};
 use crate::core::time::Time;
 use crate::store::rows::{RawAction, RawCheckout, RawEntry, Reading};
 use crate::store::sums::{self, RawBacklog, action_count};
+use crate::store::turns::LOOK_ROWS_MAX;
 use crate::store::{
     ActionRow, Backlog, CheckoutFilter, CheckoutRow, Found, JournalEntry, LoadedCheckout,
     StoreError, VerdictCount, Wanted,
@@ -79,7 +80,8 @@ pub(super) async fn due(
 ) -> Result<Vec<CheckoutId>, Fault> {
     let query = sqlx::query_as(sql::SELECT_DUE_CHECKOUTS)
         .bind(now.micros())
-        .bind(i64::from(limit));
+        .bind(i64::from(limit))
+        .bind(i64::from(LOOK_ROWS_MAX));
     let read = |(id,): (String,)| checkout_id(&id);
     session.read(query, read).await
 }

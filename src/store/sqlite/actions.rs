@@ -8,7 +8,7 @@ use crate::core::ids::{ActionKey, CheckoutId};
 use crate::core::plan::Destination;
 use crate::core::time::Time;
 use crate::store::rows::{ASK, GIVE_BACK, RawAction, destination_code};
-use crate::store::{ActionRow, LeaseRequest, Leased, StoreError};
+use crate::store::{ActionRow, LeaseRequest, Leased, StoreError, turns};
 use sqlx::SqliteConnection;
 use std::collections::BTreeMap;
 
@@ -95,22 +95,13 @@ async fn choose(
         candidates.extend(
             found
                 .into_iter()
-                .map(|(nr, due)| (due, nr, destination.clone())),
+                .map(|(nr, due)| ((due, nr), destination.clone())),
         );
     }
-    candidates.sort();
-    let mut chosen = Vec::new();
-    for (_, nr, destination) in candidates {
-        let Some(left) = room.get_mut(&destination) else {
-            continue;
-        };
-        if let Some(less) = left.checked_sub(1) {
-            *left = less;
-            chosen.push(nr);
-        }
-    }
-    chosen.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-    Ok(chosen)
+    let room = |destination: &String| room.get(destination).copied().unwrap_or(0);
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let chosen = turns::take(candidates, room, limit).into_iter();
+    Ok(chosen.map(|(_, nr)| nr).collect())
 }
 
 fn lanes_of(destination: &Destination, with_refunds: bool) -> Vec<(String, &'static str)> {

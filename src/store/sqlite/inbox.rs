@@ -7,6 +7,7 @@ use super::pack::{Arena, Place, rows};
 use super::{read_all, sql};
 use crate::store::digest::{CONFLICT, Digests, KEY_BYTES, Key, conflict_key, digests_of};
 use crate::store::rows::{RawDelivery, RawParked, RawQuarantined};
+use crate::store::turns::LOOK_ROWS_MAX;
 use crate::store::{
     Appended, Delivery, NewDelivery, ParkedDelivery, QuarantineBounds, Quarantined, StoreError,
 };
@@ -233,7 +234,9 @@ pub(super) async fn pending(
     connection: &mut SqliteConnection,
     limit: u32,
 ) -> Result<Vec<Delivery>, StoreError> {
-    let query = sqlx::query_as(sql::SELECT_PENDING).bind(limit);
+    let query = sqlx::query_as(sql::SELECT_PENDING)
+        .bind(limit)
+        .bind(LOOK_ROWS_MAX);
     read_all(connection, query, RawDelivery::read).await
 }
 

@@ -17,6 +17,26 @@ macro_rules! statements {
 
 /// Rows: id, sender, signed, received at, where its bytes begin in `$2`, bytes of the delivery id,
 /// bytes of the body. A delivery's bytes are its key, its body's hash, its id and its body.
+/// Who has a delivery waiting: from one to the next through the index, however many wait of each.
+macro_rules! senders {
+    () => {
+        "s (sender) AS ( \
+           SELECT * FROM (SELECT sender FROM inbox WHERE state = 'pending' ORDER BY sender LIMIT 1) \
+           UNION ALL SELECT (SELECT i.sender FROM inbox i WHERE i.state = 'pending' \
+             AND i.sender > s.sender ORDER BY i.sender LIMIT 1) FROM s WHERE s.sender IS NOT NULL)"
+    };
+}
+
+/// Which shops have a checkout that is to be woken.
+macro_rules! shops {
+    () => {
+        "s (shop) AS ( \
+           SELECT * FROM (SELECT shop FROM checkouts WHERE wake_at IS NOT NULL ORDER BY shop LIMIT 1) \
+           UNION ALL SELECT (SELECT c.shop FROM checkouts c WHERE c.wake_at IS NOT NULL \
+             AND c.shop > s.shop ORDER BY c.shop LIMIT 1) FROM s WHERE s.shop IS NOT NULL)"
+    };
+}
+
 macro_rules! unknown_keys {
     () => {
         "INSERT INTO delivery_keys (key, body_hash, inbox) \
@@ -134,9 +154,18 @@ statements! {
         "INSERT INTO bodies (id, body) \
          SELECT value ->> 0, substr($2, value ->> '$[1][0]', value ->> '$[1][1]') \
          FROM jsonb_each($1)";
+    /// Senders take turns. `$2` bounds the entries that are read of all together.
     SELECT_PENDING = concat!(
-        "SELECT ", delivery_columns!(), " FROM inbox i CROSS JOIN bodies b ON b.id = i.id \
-         WHERE i.state = 'pending' ORDER BY i.id LIMIT $1");
+        "WITH RECURSIVE ", senders!(), ", \
+         n (depth) AS (SELECT max(1, min($1, $2 / max(1, count(sender)))) FROM s), \
+         w AS (SELECT i.id, row_number() OVER (PARTITION BY i.sender ORDER BY i.id) AS turn \
+           FROM s CROSS JOIN inbox i ON i.state = 'pending' AND i.sender = s.sender \
+           AND i.id <= coalesce((SELECT x.id FROM inbox x WHERE x.state = 'pending' \
+             AND x.sender = s.sender ORDER BY x.id LIMIT 1 OFFSET (SELECT depth - 1 FROM n)), \
+             9223372036854775807)), \
+         r AS (SELECT id FROM w ORDER BY turn, id LIMIT $1) \
+         SELECT ", delivery_columns!(), " FROM r CROSS JOIN inbox i ON i.id = r.id \
+         CROSS JOIN bodies b ON b.id = i.id ORDER BY i.id");
     SELECT_PARKED =
         "SELECT id, sender, delivery_id, received_at, coalesce(why, '') AS why FROM inbox \
          WHERE state = 'parked' ORDER BY id DESC LIMIT $1";
@@ -296,13 +325,25 @@ statements! {
          FROM jsonb_each($1) WHERE true \
          ON CONFLICT (shop) DO UPDATE SET epoch = max(coalesce(epoch, ''), excluded.epoch)";
 
-    SELECT_DUE_CHECKOUTS =
-        "SELECT id FROM checkouts WHERE wake_at <= $1 ORDER BY wake_at, id LIMIT $2";
-    SELECT_NEXT_DUE =
-        "SELECT min(at) FROM ( \
-           SELECT min(wake_at) AS at FROM checkouts WHERE wake_at IS NOT NULL \
+    /// Shops take turns. `$3` bounds the entries that are read of all together.
+    SELECT_DUE_CHECKOUTS = concat!(
+        "WITH RECURSIVE ", shops!(), ", \
+         n (depth) AS (SELECT max(1, min($2, $3 / max(1, count(shop)))) FROM s), \
+         w AS (SELECT c.id, c.wake_at, \
+             row_number() OVER (PARTITION BY c.shop ORDER BY c.wake_at, c.id) AS turn \
+           FROM s CROSS JOIN checkouts c ON c.shop = s.shop AND c.wake_at <= $1 \
+           AND c.wake_at <= coalesce((SELECT x.wake_at FROM checkouts x \
+             WHERE x.shop = s.shop AND x.wake_at <= $1 ORDER BY x.wake_at, x.id \
+             LIMIT 1 OFFSET (SELECT depth - 1 FROM n)), $1)), \
+         r AS (SELECT id, wake_at FROM w ORDER BY turn, wake_at, id LIMIT $2) \
+         SELECT id FROM r ORDER BY wake_at, id");
+    SELECT_NEXT_DUE = concat!(
+        "WITH RECURSIVE ", shops!(), " \
+         SELECT min(at) FROM ( \
+           SELECT min((SELECT min(c.wake_at) FROM checkouts c \
+             WHERE c.shop = s.shop AND c.wake_at IS NOT NULL)) AS at FROM s \
            UNION ALL SELECT min(due) FROM actions WHERE token IS NULL \
-           UNION ALL SELECT min(until) FROM actions WHERE token IS NOT NULL)";
+           UNION ALL SELECT min(until) FROM actions WHERE token IS NOT NULL)");
     SELECT_LOST =
         "SELECT nr FROM actions WHERE token IS NOT NULL AND until <= $1 ORDER BY until, nr \
          LIMIT $2";
@@ -397,13 +438,14 @@ statements! {
            (SELECT min(c.since) FROM checkouts c WHERE c.shop = s.shop \
               AND c.verdict = s.verdict) AS oldest \
          FROM standings s ORDER BY s.shop, s.verdict, s.currency";
-    SELECT_BACKLOG =
-        "SELECT (SELECT count(*) FROM inbox WHERE state = 'pending') AS pending, \
-           (SELECT i.received_at FROM inbox i WHERE i.state = 'pending' ORDER BY i.id LIMIT 1) \
-             AS oldest_delivery, \
+    SELECT_BACKLOG = concat!(
+        "WITH RECURSIVE ", senders!(), " \
+         SELECT (SELECT count(*) FROM inbox WHERE state = 'pending') AS pending, \
+           (SELECT received_at FROM inbox WHERE id = (SELECT min((SELECT min(i.id) FROM inbox i \
+             WHERE i.state = 'pending' AND i.sender = s.sender)) FROM s)) AS oldest_delivery, \
            (SELECT count(*) FROM inbox WHERE state = 'parked') AS parked, \
            (SELECT count(*) FROM quarantine) AS quarantined, \
-           (SELECT min(due) FROM actions WHERE token IS NULL) AS oldest_due";
+           (SELECT min(due) FROM actions WHERE token IS NULL) AS oldest_due");
     COUNT_ACTIONS =
         "SELECT kind, sum(n) FROM ( \
            SELECT kind, count(*) AS n FROM actions WHERE token IS NULL GROUP BY kind \
@@ -482,9 +524,9 @@ mod tests {
     /// Indexes over what is pending, parked, due or leased: reading one of them whole is no more
     /// than the work there is.
     const OF_OPEN_WORK: [&str; 5] = [
-        "inbox_pending",
+        "inbox_turns",
         "inbox_parked",
-        "checkouts_wake",
+        "checkouts_turns",
         "actions_due",
         "actions_leased",
     ];

@@ -10,6 +10,7 @@ use crate::core::plan::{Reason, Verdict};
 use crate::core::time::Time;
 use crate::store::rows::{RawAction, RawCheckout, RawEntry, Reading};
 use crate::store::sums::{self, RawBacklog, action_count};
+use crate::store::turns::LOOK_ROWS_MAX;
 use crate::store::{
     ActionRow, Backlog, CheckoutFilter, CheckoutRow, Found, JournalEntry, LoadedCheckout,
     StoreError, VerdictCount, Wanted,
@@ -84,7 +85,8 @@ pub(super) async fn due(
 ) -> Result<Vec<CheckoutId>, StoreError> {
     let query = sqlx::query_as(sql::SELECT_DUE_CHECKOUTS)
         .bind(now.micros())
-        .bind(limit);
+        .bind(limit)
+        .bind(LOOK_ROWS_MAX);
     let read = |(id,): (String,)| checkout_id(&id);
     read_all(connection, query, read).await
 }

@@ -2,10 +2,12 @@
 //!
 //! What was acknowledged is there once, in order, byte for byte.
 
-use super::drafts::{at, delivery, shop};
-use reconciled::core::time::Time;
+use super::drafts::{Draft, at, commit, delivery, done, shop};
+use reconciled::core::ids::ShopId;
+use reconciled::core::time::{Span, Time};
 use reconciled::store::{
-    Appended, Disposition, NewDelivery, QuarantineBounds, Quarantined, Sender, Store,
+    Appended, ClaimRequest, Claimed, CommitUnit, Committed, Disposition, NewDelivery,
+    QuarantineBounds, Quarantined, Sender, Store,
 };
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -119,6 +121,146 @@ pub(super) async fn deliveries_wait_in_order_of_arrival_even_when_the_clock_step
     let pending = store.pending(10).await.unwrap();
     assert!(pending.windows(2).all(|two| two[0].id < two[1].id));
     assert_eq!(pending[2].delivery.received_at, at(-86_400));
+}
+
+/// A delivery of one of the shops `a`, `b`, `c` by name.
+fn of(sender: &str, name: &str) -> NewDelivery {
+    let mut one = delivery(name, name);
+    one.sender = Sender::Shop(ShopId::parse(sender).unwrap());
+    one
+}
+
+pub(super) async fn senders_take_turns_when_more_waits_than_is_asked_for(store: &Arc<dyn Store>) {
+    let backlog = (0..600).map(|nr| of("aa", &format!("a{nr}")));
+    let batch: Vec<NewDelivery> = backlog.collect();
+    store.append(&batch).await.unwrap();
+    let few = [of("bb", "b0"), of("cc", "c0"), of("bb", "b1")];
+    store.append(&few).await.unwrap();
+    store.append(&[of("aa", "last")]).await.unwrap();
+    let found = async |limit| -> Vec<String> {
+        let pending = store.pending(limit).await.unwrap();
+        assert!(pending.windows(2).all(|two| two[0].id < two[1].id));
+        let names = pending.into_iter().map(|one| one.delivery.delivery_id);
+        names.collect()
+    };
+    assert_eq!(found(1).await, ["a0"]);
+    assert_eq!(found(3).await, ["a0", "b0", "c0"]);
+    assert_eq!(found(4).await, ["a0", "a1", "b0", "c0"]);
+    assert_eq!(found(6).await, ["a0", "a1", "a2", "b0", "c0", "b1"]);
+    let many = found(256).await;
+    assert_eq!(many.len(), 256);
+    assert_eq!(many[250..], ["a250", "a251", "a252", "b0", "c0", "b1"]);
+    assert_eq!(waiting(&**store).await.len(), 604);
+    assert_eq!(store.backlog().await.unwrap().oldest_delivery, Some(at(0)));
+}
+
+pub(super) async fn of_very_many_senders_each_gets_its_turn(store: &Arc<dyn Store>) {
+    for round in 0..3 {
+        let all = (0..100).map(|nr| of(&format!("s{nr:03}"), &format!("d{round}")));
+        store.append(&all.collect::<Vec<_>>()).await.unwrap();
+    }
+    let pending = store.pending(100).await.unwrap();
+    let senders: BTreeSet<_> = pending.iter().map(|one| &one.delivery.sender).collect();
+    assert_eq!((pending.len(), senders.len()), (100, 100));
+    assert!(pending.iter().all(|one| one.delivery.delivery_id == "d0"));
+    assert_eq!(store.pending(250).await.unwrap().len(), 250);
+}
+
+fn claim(holder: &str, now: Time, most: u32) -> ClaimRequest {
+    ClaimRequest {
+        now,
+        until: now.plus(Span::from_seconds(5)),
+        holder: holder.to_owned(),
+        deliveries: most,
+        checkouts: most,
+    }
+}
+
+fn names(claimed: &Claimed) -> (Vec<&str>, Vec<&str>) {
+    let deliveries = claimed.deliveries.iter();
+    let checkouts = claimed.checkouts.iter();
+    (
+        deliveries
+            .map(|one| one.delivery.delivery_id.as_str())
+            .collect(),
+        checkouts.map(|id| id.as_str()).collect(),
+    )
+}
+
+/// Three deliveries wait, and three checkouts are due.
+async fn with_work(store: &dyn Store) {
+    let batch = ["d1", "d2", "d3"].map(|name| of("aa", name));
+    store.append(&batch).await.unwrap();
+    for (name, wake) in [("c1", 1), ("c2", 2), ("c3", 3), ("c4", 99)] {
+        done(store, Draft::new(name).wake_at(Some(at(wake)))).await;
+    }
+}
+
+pub(super) async fn who_claims_gets_what_waits_and_what_is_due(store: &Arc<dyn Store>) {
+    let nothing = store.claim(&claim("one", at(9), 9)).await.unwrap();
+    assert_eq!(nothing, Claimed::default());
+    with_work(&**store).await;
+    let claimed = store.claim(&claim("one", at(9), 2)).await.unwrap();
+    assert_eq!(names(&claimed), (vec!["d1", "d2"], vec!["c1", "c2"]));
+    assert_eq!(claimed.deliveries, store.pending(2).await.unwrap());
+    // What was taken and is not dealt with is taken again.
+    let claimed = store.claim(&claim("one", at(9), 9)).await.unwrap();
+    let all = (vec!["d1", "d2", "d3"], vec!["c1", "c2", "c3"]);
+    assert_eq!(names(&claimed), all);
+    assert_eq!(store.pending(9).await.unwrap().len(), 3, "it still waits");
+}
+
+pub(super) async fn what_one_holder_claimed_the_others_leave_until_its_time_is_up(
+    store: &Arc<dyn Store>,
+) {
+    with_work(&**store).await;
+    let take = async |holder, second, most| -> (Vec<String>, Vec<String>) {
+        let claimed = store.claim(&claim(holder, at(second), most)).await;
+        let claimed = claimed.unwrap();
+        let (deliveries, checkouts) = names(&claimed);
+        let owned = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect();
+        (owned(deliveries), owned(checkouts))
+    };
+    let of = |deliveries: &[&str], checkouts: &[&str]| {
+        let owned = |names: &[&str]| names.iter().map(|one| (*one).to_owned()).collect();
+        (owned(deliveries), owned(checkouts))
+    };
+    assert_eq!(take("one", 9, 2).await, of(&["d1", "d2"], &["c1", "c2"]));
+    assert_eq!(take("two", 10, 9).await, of(&["d3"], &["c3"]));
+    assert_eq!(take("three", 11, 9).await, of(&[], &[]));
+    // The first takes anew, and so gives back what it had; the second keeps its share.
+    assert_eq!(take("one", 12, 1).await, of(&["d1"], &["c1"]));
+    assert_eq!(take("three", 13, 9).await, of(&["d2"], &["c2"]));
+    assert_eq!(take("one", 14, 9).await, of(&["d1"], &["c1"]));
+    // The second is heard of no more.
+    assert_eq!(take("three", 15, 9).await, of(&["d2", "d3"], &["c2", "c3"]));
+    // A claim is no right: whoever commits deals with it.
+    let id = store.pending(9).await.unwrap()[0].id;
+    let unit = CommitUnit {
+        deliveries: vec![(id, Disposition::Taken)],
+        ..CommitUnit::default()
+    };
+    assert_eq!(commit(&**store, unit).await, Committed::Done);
+    assert_eq!(take("one", 16, 9).await.0, Vec::<String>::new());
+}
+
+pub(super) async fn who_claims_at_once_shares_all_of_it(store: &Arc<dyn Store>) {
+    let batch: Vec<NewDelivery> = (0..200).map(|nr| of("aa", &format!("d{nr}"))).collect();
+    store.append(&batch).await.unwrap();
+    let mut tasks = JoinSet::new();
+    for holder in 0..8 {
+        let store = store.clone();
+        let request = claim(&format!("holder-{holder}"), at(9), 25);
+        tasks.spawn(async move { store.claim(&request).await.unwrap() });
+    }
+    let (mut taken, mut distinct) = (0, BTreeSet::new());
+    while let Some(claimed) = tasks.join_next().await {
+        let claimed = claimed.unwrap();
+        taken += claimed.deliveries.len();
+        distinct.extend(claimed.deliveries.into_iter().map(|one| one.id));
+    }
+    println!("{taken} taken, {} of them distinct", distinct.len());
+    assert!(distinct.len() > 150, "{} of 200", distinct.len());
 }
 
 pub(super) async fn odd_ids_and_empty_or_binary_bodies_read_back(store: &Arc<dyn Store>) {

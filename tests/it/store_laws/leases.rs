@@ -4,7 +4,7 @@
 
 use super::drafts::{
     Draft, account, at, attempts, commit, done, id, key, lease, load, look_up, lost, only_action,
-    refund, request, shop, token,
+    other_shop, refund, request, shop, token,
 };
 use reconciled::core::plan::{Destination, Verdict};
 use reconciled::store::{ActionRow, Committed, LeaseRequest, Leased, Store};
@@ -66,6 +66,23 @@ pub(super) async fn the_longest_overdue_comes_first_within_room_and_limit(store:
     assert_eq!(leased, []);
     let leased = store.lease(&ask(99, room(9, 9))).await.unwrap();
     assert_eq!(attempts(&leased), ["d", "e"]);
+}
+
+pub(super) async fn destinations_take_turns_when_more_is_due_than_the_limit(
+    store: &Arc<dyn Store>,
+) {
+    let mut slow = Draft::new("c1");
+    for nr in 0..5 {
+        slow = slow.action(look_up(&format!("slow{nr}"), at(nr)));
+    }
+    done(&**store, slow).await;
+    let other = Draft::new("c2").with(|one| one.row.shop = other_shop());
+    done(&**store, other.action(look_up("other", at(8)))).await;
+    let mut ask = request(at(9));
+    ask.limit = 3;
+    ask.room.insert(Destination::Shop(other_shop()), 9);
+    let leased = store.lease(&ask).await.unwrap();
+    assert_eq!(attempts(&leased), ["slow0", "slow1", "other"]);
 }
 
 pub(super) async fn a_destination_without_room_gets_nothing(store: &Arc<dyn Store>) {
@@ -408,6 +425,29 @@ pub(super) async fn due_checkouts_come_longest_overdue_first(store: &Arc<dyn Sto
     let c2 = load(&**store, "c2").await.unwrap().row;
     done(&**store, Draft::after(&c2).wake_at(Some(at(50)))).await;
     assert_eq!(store.due(at(3), 9).await.unwrap(), [id("c4"), id("c1")]);
+}
+
+pub(super) async fn shops_take_turns_when_more_checkouts_are_due_than_are_asked_for(
+    store: &Arc<dyn Store>,
+) {
+    for nr in 0..9 {
+        let draft = Draft::new(&format!("a{nr}")).wake_at(Some(at(nr)));
+        done(&**store, draft).await;
+    }
+    for (name, wake) in [("b1", 20), ("b2", 21), ("b3", 99)] {
+        let draft = Draft::new(name).wake_at(Some(at(wake)));
+        done(&**store, draft.with(|one| one.row.shop = other_shop())).await;
+    }
+    let due = async |limit| -> Vec<String> {
+        let found = store.due(at(30), limit).await.unwrap();
+        found.iter().map(|one| one.as_str().to_owned()).collect()
+    };
+    assert_eq!(due(1).await, ["a0"]);
+    assert_eq!(due(2).await, ["a0", "b1"]);
+    assert_eq!(due(3).await, ["a0", "a1", "b1"]);
+    assert_eq!(due(6).await, ["a0", "a1", "a2", "a3", "b1", "b2"]);
+    assert_eq!(due(99).await.len(), 11);
+    assert_eq!(store.next_due().await.unwrap(), Some(at(0)));
 }
 
 pub(super) async fn the_next_moment_is_the_earliest_of_wakes_dues_and_leases(

@@ -28,7 +28,7 @@ const GROWING: [&str; 7] = [
 ];
 /// Indexes over what is pending, parked or woken: reading one of them whole is no more than the
 /// work there is.
-const OF_OPEN_WORK: [&str; 3] = ["inbox_pending", "inbox_parked", "checkouts_wake"];
+const OF_OPEN_WORK: [&str; 3] = ["inbox_turns", "inbox_parked", "checkouts_turns"];
 
 const DEAR: &str = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; \
                     SET enable_hashjoin = off; SET enable_mergejoin = off; \
