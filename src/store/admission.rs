@@ -37,7 +37,9 @@ pub(super) fn judge(units: &[CommitUnit], mut known: Known) -> Result<Vec<Commit
     let mut results = Vec::with_capacity(units.len());
     for unit in units {
         check_shape(unit)?;
-        if admits(unit, &known, &touched)? {
+        if is_late(unit, &known) {
+            results.push(Committed::Late);
+        } else if admits(unit, &known, &touched)? {
             take(unit, &mut known, &mut touched);
             results.push(Committed::Done);
         } else {
@@ -45,6 +47,12 @@ pub(super) fn judge(units: &[CommitUnit], mut known: Known) -> Result<Vec<Commit
         }
     }
     Ok(results)
+}
+
+/// Deliveries are not leased: two daemons may have read the same ones, and one is too late.
+fn is_late(unit: &CommitUnit, known: &Known) -> bool {
+    let mut deliveries = unit.deliveries.iter();
+    !unit.deliveries.is_empty() && !deliveries.any(|(id, _)| known.pending.contains(id))
 }
 
 fn admits(

@@ -154,9 +154,12 @@ pub struct CommitUnit {
 pub enum Committed {
     /// Durable.
     Done,
-    /// A checkout had moved, or was made meanwhile, or a payment lives elsewhere by now, or a
-    /// delivery was dealt with: nothing of this unit happened; load and decide again.
+    /// A checkout had moved, or was made meanwhile, or a payment lives elsewhere by now, or one of
+    /// its deliveries was dealt with: nothing of this unit happened; load and decide again.
     Conflict,
+    /// All its deliveries were dealt with by somebody else: nothing of this unit happened, and of
+    /// the deliveries nothing is left to do.
+    Late,
 }
 
 /// Which actions may be leased now.
