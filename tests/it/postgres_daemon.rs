@@ -3,6 +3,8 @@
 //!
 //! The stories that any daemon plays are in `every_psp`, the store by itself in `store_postgres`.
 
+mod upgrade;
+
 use crate::support::cluster::{Cluster, Database};
 use crate::support::talk::AGES;
 use crate::support::{Psp, Rig};
