@@ -3,6 +3,7 @@
 //!
 //! The stories that any daemon plays are in `every_psp`, the store by itself in `store_postgres`.
 
+mod tls;
 mod upgrade;
 
 use crate::support::cluster::{Cluster, Database};
