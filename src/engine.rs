@@ -191,6 +191,17 @@ impl Engine {
                     breaches.iter().for_each(|breached| self.alert(breached));
                     fill(&mut outcomes, &group, group_outcomes);
                 }
+                Committed::Late => {
+                    let late = group.inputs.iter().copied().filter(|index| {
+                        let one = taught.get(*index);
+                        one.is_some_and(|one| one.delivery.is_some())
+                    });
+                    for index in late {
+                        if let Some(slot) = outcomes.get_mut(index) {
+                            *slot = Some(Outcome::Done);
+                        }
+                    }
+                }
                 Committed::Conflict => {}
             }
         }
@@ -273,7 +284,7 @@ impl Engine {
         let mut conflicts = 0_u32;
         for (unit, result) in units.iter().zip(committed) {
             match result {
-                Committed::Conflict => conflicts = conflicts.saturating_add(1),
+                Committed::Conflict | Committed::Late => conflicts = conflicts.saturating_add(1),
                 Committed::Done => {
                     done = done.saturating_add(1);
                     for one in &unit.checkouts {

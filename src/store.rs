@@ -18,6 +18,7 @@ pub mod postgres;
 mod rows;
 #[cfg(test)]
 pub(crate) mod sample;
+mod schema;
 pub mod sqlite;
 mod standing;
 mod sums;

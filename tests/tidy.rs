@@ -640,12 +640,20 @@ fn a_migration_without_its_pair_its_name_or_its_reason_is_caught() {
     assert_eq!(found(vec![good()], vec![good()]), 0);
     assert_eq!(found(vec![good()], vec![]), 1);
     assert_eq!(found(vec![], vec![good()]), 1);
+    let second = file("0002_add_note_since_0001.sql", "-- Older programs go on.\n");
+    let both = || vec![good(), second.clone()];
+    assert_eq!(found(both(), both()), 0);
     for (name, text) in [
         ("0002_create_inbox.sql", "-- Counts from two.\n"),
         ("1_create_inbox.sql", "-- Four digits it.\n"),
         ("0001_inbox.sql", "-- Has no verb.\n"),
         ("0001_create_Inbox.sql", "-- Has a capital.\n"),
         ("0001_create_inbox.txt", "-- Is no SQL.\n"),
+        (
+            "0001_create_inbox_since_0001.sql",
+            "-- Not before itself.\n",
+        ),
+        ("0001_create_inbox_since_1.sql", "-- Four digits it.\n"),
         ("0001_create_inbox.sql", "CREATE TABLE inbox;"),
         ("0001_create_inbox.sql", "--\nCREATE TABLE inbox;"),
     ] {

@@ -7,7 +7,6 @@ use crate::store::place::Place;
 use crate::store::postgres::{PostgresOptions, PostgresStore};
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Store, StoreError};
-use anyhow::Context;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,7 +22,27 @@ pub async fn open(config: &StoreConfig) -> anyhow::Result<Arc<dyn Store>> {
         StoreConfig::Sqlite { path } => SqliteStore::open(path).await.map(shared),
         StoreConfig::Postgres(named) => PostgresStore::open(&options(named)).await.map(shared),
     };
-    opened.with_context(|| format!("cannot open the store {config}"))
+    opened.map_err(|error| told("cannot open the store", config, error))
+}
+
+fn told(what: &str, config: &StoreConfig, error: StoreError) -> anyhow::Error {
+    let why = format!("{what} {config}{}", hint(&error));
+    anyhow::Error::new(error).context(why)
+}
+
+/// What to look at in the configuration, where the driver's or the server's words tell.
+fn hint(error: &StoreError) -> &'static str {
+    let said = error.to_string();
+    let knows = [
+        (
+            "invalid peer certificate",
+            ": is the authority of the server's certificate the one that sslrootcert in store.url \
+             names, and the certificate for the host named there?",
+        ),
+        ("(28P01)", ": is store.password the password of this user?"),
+    ];
+    let found = knows.into_iter().find(|(words, _)| said.contains(words));
+    found.map_or("", |(_, hint)| hint)
 }
 
 /// As `open`, and waits for a database on the network to be reachable.
@@ -64,7 +83,7 @@ pub async fn open_readonly(config: &StoreConfig) -> anyhow::Result<Arc<dyn Store
             store.map(shared)
         }
     };
-    opened.with_context(|| format!("cannot read the store {config}"))
+    opened.map_err(|error| told("cannot read the store", config, error))
 }
 
 /// The schema that the store has; none when it is empty or missing.
@@ -73,7 +92,7 @@ pub async fn schema(config: &StoreConfig) -> anyhow::Result<Option<i64>> {
         StoreConfig::Sqlite { path } => SqliteStore::schema(path).await,
         StoreConfig::Postgres(named) => place(named).await.map(|place| place.schema),
     };
-    found.with_context(|| format!("cannot read the schema of {config}"))
+    found.map_err(|error| told("cannot read the schema of", config, error))
 }
 
 /// Which database it is.

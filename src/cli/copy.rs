@@ -105,6 +105,7 @@ impl Source {
         match place {
             Place::Sqlite(path) => {
                 let (store, lock) = SqliteStore::open_source(path).await?;
+                store.refuse_newer().await?;
                 Ok(Source {
                     rows: Box::new(SqliteExport::of(&store).await?),
                     store: Arc::new(store),
@@ -115,6 +116,7 @@ impl Source {
                 let options = options(url);
                 let rows = PostgresExport::of_source(&options).await?;
                 let store = PostgresStore::open_readonly(&options).await?;
+                store.refuse_newer().await?;
                 Ok(Source {
                     rows: Box::new(rows),
                     store: Arc::new(store),
@@ -136,6 +138,7 @@ impl Target {
         let mut target = match place {
             Place::Sqlite(path) => {
                 let store = Arc::new(SqliteStore::open_target(path).await?);
+                store.refuse_newer().await?;
                 Target {
                     rows: Box::new(SqliteImport::into(store.clone())),
                     store,
@@ -144,9 +147,11 @@ impl Target {
             Place::Postgres(url) => {
                 let options = options(url);
                 let rows = PostgresImport::connect(&options).await?;
+                let store = PostgresStore::open(&options).await?;
+                store.refuse_newer().await?;
                 Target {
                     rows: Box::new(rows),
-                    store: Arc::new(PostgresStore::open(&options).await?),
+                    store: Arc::new(store),
                 }
             }
         };

@@ -259,3 +259,28 @@ fn a_capture_is_learned_from_the_psps_own_word_then_from_a_sweep_and_never_from_
         assert_eq!(told_by(told.iter()), by, "{told:?}");
     }
 }
+
+#[tokio::test]
+async fn deliveries_that_another_daemon_dealt_with_are_let_go_at_once_and_not_decided_anew() {
+    let bench = bench(Checkout::reconcile, minute(1)).await;
+    let unknown = |name: &str| NewDelivery {
+        sender: Sender::Psp(AccountId::parse("stripe_nl").unwrap()),
+        delivery_id: name.to_owned(),
+        received_at: minute(0),
+        is_signed: true,
+        body: b"{}".to_vec(),
+    };
+    let names = ["evt_1", "evt_2", "evt_3"];
+    bench.store.append(&names.map(unknown)).await.unwrap();
+    let inputs = bench.store.pending(9).await.unwrap();
+    let inputs: Vec<Input> = inputs.into_iter().map(Input::Delivery).collect();
+    let first = bench.engine.advance(&inputs).await.unwrap();
+    assert_eq!(first.len(), 3);
+    // The other daemon had read them, too.
+    let late = bench.engine.advance(&inputs).await.unwrap();
+    let is_done = |one: &Outcome| matches!(one, Outcome::Done);
+    assert!(late.iter().all(is_done), "{late:?}");
+    let text = bench.telemetry.encode(&Registry::default()).unwrap();
+    let conflicts = "reconciled_engine_units_total{result=\"conflict\"} 3\n";
+    assert!(text.contains(conflicts), "{text}");
+}

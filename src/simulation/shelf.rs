@@ -54,6 +54,7 @@ impl Shelf {
             let end = match result {
                 Committed::Done => "",
                 Committed::Conflict => " (conflict)",
+                Committed::Late => " (late)",
             };
             for one in &unit.checkouts {
                 self.trace.say(|| {

@@ -39,7 +39,9 @@ pub(super) fn judge(units: &[CommitUnit], mut known: Known) -> Result<Vec<Commit
     let mut results = Vec::with_capacity(units.len());
     for unit in units {
         check_shape(unit)?;
-        if admits(unit, &known, &touched)? {
+        if is_late(unit, &known) {
+            results.push(Committed::Late);
+        } else if admits(unit, &known, &touched)? {
             take(unit, &mut known, &mut touched);
             results.push(Committed::Done);
         } else {
@@ -47,6 +49,12 @@ pub(super) fn judge(units: &[CommitUnit], mut known: Known) -> Result<Vec<Commit
         }
     }
     Ok(results)
+}
+
+/// Two daemons may have read the same deliveries, and one is too late.
+fn is_late(unit: &CommitUnit, known: &Known) -> bool {
+    let mut deliveries = unit.deliveries.iter();
+    !unit.deliveries.is_empty() && !deliveries.any(|(id, _)| known.pending.contains(id))
 }
 
 fn admits(

@@ -39,10 +39,7 @@ pub(super) fn from_migration(error: MigrateError) -> StoreError {
     match error {
         MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => error.into(),
         MigrateError::VersionMissing(HALF_COPIED) => half_copied(),
-        MigrateError::VersionMissing(version) => StoreError::Schema(format!(
-            "the database has migration {version}, which this program does not know: it was \
-             written by a newer version"
-        )),
+        MigrateError::VersionMissing(version) => newer(version),
         MigrateError::VersionMismatch(version) => StoreError::Schema(format!(
             "migration {version} is not the one that this program knows under that number"
         )),
@@ -50,15 +47,23 @@ pub(super) fn from_migration(error: MigrateError) -> StoreError {
     }
 }
 
+/// A migration that is not for programs of this age.
+pub(super) fn newer(version: i64) -> StoreError {
+    StoreError::Schema(format!(
+        "the database has migration {version}, which this program does not know and is not made \
+         to work with: it was written by a newer version"
+    ))
+}
+
 /// What is there may be a part of a store.
-fn half_copied() -> StoreError {
+pub(super) fn half_copied() -> StoreError {
     StoreError::Schema(
         "a copy into this store was begun and has not ended well: run `reconciled copy` again"
             .to_owned(),
     )
 }
 
-/// Refuses a schema that is not the newest one this program knows.
+/// Refuses a schema that is not the newest one this program knows, whoever may work on it.
 pub(super) fn check_version(found: Option<i64>, known: Option<i64>) -> Result<(), StoreError> {
     if found == known {
         return Ok(());

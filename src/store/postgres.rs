@@ -57,12 +57,17 @@ impl PostgresStore {
         Ok(PostgresStore { line })
     }
 
-    /// Connects for reading only; every writing verb answers `Unavailable`. The schema must be the
-    /// one this program knows.
+    /// Connects for reading only; every writing verb answers `Unavailable`. The schema must be one
+    /// that this program works on.
     pub async fn open_readonly(options: &PostgresOptions) -> Result<PostgresStore, StoreError> {
         let line = Line::connect(options, true).await?;
         line.check_schema(&MIGRATIONS).await?;
         Ok(PostgresStore { line })
+    }
+
+    /// Refuses a store with more in it than this program knows of, which it would not copy.
+    pub async fn refuse_newer(&self) -> Result<(), StoreError> {
+        self.line.refuse_newer(&MIGRATIONS).await
     }
 }
 

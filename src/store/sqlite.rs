@@ -17,6 +17,7 @@ mod sql;
 mod views;
 
 use super::failure::{check_version, from_migration};
+use super::schema::{Standing, check, standing, tolerant};
 use super::{
     Appended, Backlog, CheckoutFilter, CheckoutRow, CommitUnit, Committed, Delivery, Found,
     JournalEntry, LeaseRequest, Leased, LoadedCheckout, Lookalike, NewDelivery, ParkedDelivery,
@@ -65,8 +66,7 @@ impl SqliteStore {
         {
             let mut slot = writer.slot().await;
             let connection = slot.connection().await?;
-            let migrated = MIGRATIONS.run(&mut *connection).await;
-            migrated.map_err(from_migration)?;
+            migrate(connection).await?;
             let last: Option<i64> = sqlx::query_scalar(sql::LAST_INBOX_ID)
                 .fetch_one(connection)
                 .await?;
@@ -83,18 +83,26 @@ impl SqliteStore {
     }
 
     /// Opens the file for reading only, also beside a daemon that has it open; every writing
-    /// verb answers `Unavailable`. The schema must be the one this program knows.
+    /// verb answers `Unavailable`. The schema must be one that this program works on.
     pub async fn open_readonly(path: &Path) -> Result<SqliteStore, StoreError> {
         let store = SqliteStore {
             readers: connect::readers(path),
             writing: None,
         };
+        let applied = sqlx::query_as(sql::APPLIED)
+            .fetch_all(&store.readers)
+            .await?;
+        check(&applied, &MIGRATIONS)?;
+        Ok(store)
+    }
+
+    /// Refuses a store with more in it than this program knows of, which it would not copy.
+    pub async fn refuse_newer(&self) -> Result<(), StoreError> {
         let found: Option<i64> = sqlx::query_scalar(sql::SCHEMA_VERSION)
-            .fetch_one(&store.readers)
+            .fetch_one(&self.readers)
             .await?;
         let known = MIGRATIONS.iter().map(|migration| migration.version).max();
-        check_version(found, known)?;
-        Ok(store)
+        check_version(found, known)
     }
 
     /// The schema of a file; none when it is missing or empty.
@@ -130,6 +138,26 @@ impl SqliteStore {
     async fn snapshot(&self) -> Result<sqlx::Transaction<'_, sqlx::Sqlite>, StoreError> {
         Ok(self.readers.begin_with(sql::BEGIN_READING).await?)
     }
+}
+
+/// Brings the schema up to date; leaves a newer one that this program works on as it is.
+async fn migrate(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    let has_schema: Option<i64> = sqlx::query_scalar(sql::HAS_SCHEMA)
+        .fetch_optional(&mut *connection)
+        .await?;
+    let applied = match has_schema {
+        Some(_) => {
+            sqlx::query_as(sql::APPLIED)
+                .fetch_all(&mut *connection)
+                .await?
+        }
+        None => Vec::new(),
+    };
+    let migrated = match standing(&applied, &MIGRATIONS)? {
+        Standing::Known => MIGRATIONS.run(&mut *connection).await,
+        Standing::Newer(_) => tolerant(&MIGRATIONS).run(&mut *connection).await,
+    };
+    migrated.map_err(from_migration)
 }
 
 /// Runs one statement with its bound values and reads every row.

@@ -158,8 +158,12 @@ pub enum Committed {
     /// Durable.
     Done,
     /// A checkout had moved, or was made meanwhile, or something with weight left meanwhile, or a
-    /// payment lives elsewhere by now, or a delivery was dealt with: nothing of this unit happened; load and decide again.
+    /// payment lives elsewhere by now, or one of its deliveries was dealt with: nothing of this unit
+    /// happened; load and decide again.
     Conflict,
+    /// All its deliveries were dealt with by somebody else: nothing of this unit happened, and of
+    /// the deliveries nothing is left to do.
+    Late,
 }
 
 /// Asks for work to decide.

@@ -7,6 +7,8 @@
     reason = "reads and damages stores with SQL that only this file writes"
 )]
 
+mod moved;
+
 use crate::store_laws::drafts::{
     Draft, account, at, attempts, commit, delivery, done, eur, id, lease, load, look_up, lost,
     refund, shop,

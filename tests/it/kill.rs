@@ -4,6 +4,7 @@
 //! The seed of a run is printed; `RECONCILED_KILL_SEED` plays its choices again. What the two
 //! sandboxes booked is the judge, then the inbox, then `reconciled audit`.
 
+mod failover;
 mod together;
 
 use crate::support::Rig;

@@ -3,6 +3,9 @@
 //!
 //! The stories that any daemon plays are in `every_psp`, the store by itself in `store_postgres`.
 
+mod tls;
+mod upgrade;
+
 use crate::support::cluster::{Cluster, Database};
 use crate::support::talk::AGES;
 use crate::support::{Psp, Rig};

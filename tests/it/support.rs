@@ -7,6 +7,7 @@ pub(crate) mod adapters;
 pub(crate) mod asking;
 pub(crate) mod cluster;
 pub(crate) mod failing_store;
+pub(crate) mod forwarder;
 pub(crate) mod log;
 pub(crate) mod pooler;
 pub(crate) mod scene;
@@ -62,6 +63,7 @@ pub(crate) struct Rig {
     rig: Option<rig::Rig>,
     scratch: Scratch,
     database: Option<Database>,
+    store_url: String,
     expected_errors: Vec<&'static str>,
 }
 
@@ -114,11 +116,13 @@ impl Rig {
             short.store_url = database.url();
         }
         let setup = change(short);
+        let store_url = setup.store_url.clone();
         let rig = rig::Rig::prepare(setup).await;
         Rig {
             rig: Some(rig.unwrap_or_else(|error| panic!("{error}"))),
             scratch,
             database,
+            store_url,
             expected_errors: Vec::new(),
         }
     }
@@ -136,8 +140,8 @@ impl Rig {
 
     /// Runs SQL on the store of a daemon that is down; the number of rows touched.
     pub(crate) async fn tamper(&self, sql: &'static str) -> u64 {
-        if let Some(database) = &self.database {
-            let mut connection = PgConnection::connect(&database.url()).await.unwrap();
+        if self.store_url.starts_with("postgres:") {
+            let mut connection = PgConnection::connect(&self.store_url).await.unwrap();
             let done = sqlx::query(sql).execute(&mut connection).await.unwrap();
             connection.close().await.unwrap();
             return done.rows_affected();
@@ -152,8 +156,8 @@ impl Rig {
 
     /// What the inbox of a daemon that is down holds: deliveries and their states.
     pub(crate) async fn inbox(&self) -> BTreeMap<String, String> {
-        let rows: Vec<(String, String)> = if let Some(database) = &self.database {
-            let mut connection = PgConnection::connect(&database.url()).await.unwrap();
+        let rows: Vec<(String, String)> = if self.store_url.starts_with("postgres:") {
+            let mut connection = PgConnection::connect(&self.store_url).await.unwrap();
             let inbox = "SELECT convert_from(delivery_id, 'UTF8'), state FROM inbox";
             let rows = sqlx::query_as(inbox).fetch_all(&mut connection).await;
             connection.close().await.unwrap();

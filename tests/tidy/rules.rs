@@ -350,9 +350,21 @@ pub(crate) fn migrations(folders: &[(&str, Vec<(String, String)>)]) -> Vec<Strin
     found
 }
 
+fn is_before(since: &str, number: usize) -> bool {
+    let is_number = since.len() == 4 && since.bytes().all(|byte| byte.is_ascii_digit());
+    let since = since.parse::<usize>().ok().filter(|_| is_number);
+    since.is_some_and(|since| (1..number).contains(&since))
+}
+
 fn is_migration_name(name: &str, number: usize) -> bool {
     let Some(stem) = name.strip_suffix(".sql") else {
         return false;
+    };
+    // Who may still work on the schema after it.
+    let stem = match stem.rsplit_once("_since_") {
+        Some((rest, since)) if is_before(since, number) => rest,
+        Some(_) => return false,
+        None => stem,
     };
     let mut parts = stem.split('_');
     let counted = parts.next() == Some(&format!("{number:04}"));

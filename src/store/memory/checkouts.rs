@@ -20,7 +20,7 @@ impl State {
         for (unit, result) in units.iter().zip(&results) {
             match result {
                 Committed::Done => self.apply(unit),
-                Committed::Conflict => {}
+                Committed::Conflict | Committed::Late => {}
             }
         }
         Ok(results)

@@ -6,6 +6,7 @@ use super::error::Fault;
 use super::sql;
 use crate::store::StoreError;
 use crate::store::failure::{check_version, from_migration};
+use crate::store::schema::{self, Standing};
 use futures_util::FutureExt;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::migrate::Migrator;
@@ -15,6 +16,8 @@ use sqlx::postgres::{
 };
 use sqlx::query::{Query, QueryAs, QueryScalar};
 use sqlx::{ConnectOptions, Connection, FromRow, Transaction};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// Whoever asks waits so long for a free connection, and for the server to take a new one.
@@ -130,10 +133,35 @@ fn address(options: &PostgresOptions) -> Result<PgConnectOptions, StoreError> {
     })
 }
 
-/// Looks whether somebody is at the other end.
-async fn answers(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-    let answer = tokio::time::timeout(ANSWER_PATIENCE, connection.ping());
-    answer.await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+/// Whether a standby was ever at the other end, as while an address is led to another server. Such
+/// a connection is of no use when the address has moved on, so from then on each one is asked.
+#[derive(Clone, Default)]
+struct Standbys(Arc<AtomicBool>);
+
+impl Standbys {
+    async fn note(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+        if is_standby(connection).await? {
+            self.0.store(true, Ordering::SeqCst);
+        }
+        Ok(())
+    }
+
+    /// Looks whether somebody is at the other end, who is no standby.
+    async fn passes(&self, connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+        let answer = async {
+            if self.0.load(Ordering::SeqCst) {
+                return Ok(!is_standby(connection).await?);
+            }
+            connection.ping().await.map(|()| true)
+        };
+        let answer = tokio::time::timeout(ANSWER_PATIENCE, answer);
+        answer.await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+    }
+}
+
+async fn is_standby(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    let asked = sqlx::query_scalar(sql::IS_STANDBY).persistent(false);
+    asked.fetch_one(connection).await
 }
 
 impl Line {
@@ -146,25 +174,34 @@ impl Line {
             timeout: options.statement_timeout,
             has_session: options.session_features,
         };
+        let standbys = Standbys::default();
+        let (before, after) = (standbys.clone(), standbys.clone());
         let pool = PgPoolOptions::new()
             .max_connections(options.connections_max.max(1))
             .acquire_timeout(POOL_PATIENCE)
             .idle_timeout(IDLE_MAX)
             .max_lifetime(CONNECTION_AGE_MAX)
             .test_before_acquire(false)
-            .before_acquire(|connection, known| {
+            .before_acquire(move |connection, known| {
                 let is_trusted = known.idle_for <= TRUSTED_FOR;
-                async move { Ok(is_trusted || answers(connection).await.is_ok()) }.boxed()
+                let before = before.clone();
+                async move { Ok(is_trusted || before.passes(connection).await.unwrap_or(false)) }
+                    .boxed()
             })
-            .after_release(|connection, _| {
-                async move { answers(connection).await.map(|()| true) }.boxed()
+            .after_release(move |connection, _| {
+                let after = after.clone();
+                async move { after.passes(connection).await }.boxed()
             })
             .after_connect(move |connection, _| {
+                let standbys = standbys.clone();
                 async move {
                     if session.has_session {
                         session.apply(connection).await?;
                     }
-                    Ok(())
+                    match is_readonly {
+                        true => Ok(()),
+                        false => standbys.note(connection).await,
+                    }
                 }
                 .boxed()
             });
@@ -194,7 +231,20 @@ impl Line {
         self.forget_statements(&mut tx).await?;
         let lock = sqlx::query(sql::LOCK_SCHEMA).persistent(false);
         lock.execute(&mut *tx).await?;
-        let migrated = migrations.run_direct(None, &mut *tx, false).await;
+        let has_schema = sqlx::query_scalar(sql::HAS_SCHEMA).persistent(false);
+        let applied = if has_schema.fetch_one(&mut *tx).await? {
+            let applied = sqlx::query_as(sql::APPLIED).persistent(false);
+            applied.fetch_all(&mut *tx).await?
+        } else {
+            Vec::new()
+        };
+        let migrated = match schema::standing(&applied, migrations)? {
+            Standing::Known => migrations.run_direct(None, &mut *tx, false).await,
+            Standing::Newer(_) => {
+                let tolerant = schema::tolerant(migrations);
+                tolerant.run_direct(None, &mut *tx, false).await
+            }
+        };
         migrated.map_err(from_migration)?;
         self.forget_statements(&mut tx).await?;
         Ok(tx.commit().await?)
@@ -210,8 +260,16 @@ impl Line {
         Ok(())
     }
 
-    /// Refuses a schema that is not the newest one this program knows.
+    /// Refuses a schema that this program does not work on.
     pub(super) async fn check_schema(&self, migrations: &Migrator) -> Result<(), StoreError> {
+        let mut session = self.read().await?;
+        let query = sqlx::query_as(sql::APPLIED);
+        let applied: Vec<(i64, String)> = session.read(query, Ok).await?;
+        schema::check(&applied, migrations)
+    }
+
+    /// Refuses a schema with more in it than this program knows of.
+    pub(super) async fn refuse_newer(&self, migrations: &Migrator) -> Result<(), StoreError> {
         let mut session = self.read().await?;
         let query = sqlx::query_scalar(sql::SCHEMA_VERSION);
         let found: Option<i64> = session.scalar(query).await?;

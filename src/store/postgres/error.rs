@@ -15,6 +15,9 @@ const SERIALIZATION_FAILURE: &str = "40001";
 const DEADLOCK: &str = "40P01";
 /// `undefined_table`, `undefined_column`, `undefined_function`, `invalid_schema_name`.
 const UNKNOWN_SCHEMA: [&str; 4] = ["42P01", "42703", "42883", "3F000"];
+/// `read_only_sql_transaction`, and `feature_not_supported`, which a standby says to a transaction
+/// that is to write.
+const TAKES_NO_WRITES: [&str; 2] = ["25006", "0A000"];
 /// Classes of values and rows that the schema refuses, and of a damaged database: data exception,
 /// integrity constraint violation, internal error.
 const BROKEN_CLASSES: [&str; 3] = ["22", "23", "XX"];
@@ -85,6 +88,10 @@ pub(in crate::store) fn meaning(told: &PgDatabaseError) -> StoreError {
     let text = format!("{} ({code})", told.message());
     if UNKNOWN_SCHEMA.contains(&code) {
         StoreError::Schema(text)
+    } else if TAKES_NO_WRITES.contains(&code) {
+        StoreError::Unavailable(format!(
+            "the server takes no writes, as a standby does not: {text}"
+        ))
     } else if BROKEN_CLASSES.iter().any(|class| code.starts_with(class)) {
         corrupt(text)
     } else {

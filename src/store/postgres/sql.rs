@@ -123,6 +123,11 @@ statements! {
              WHEN current_setting('synchronous_commit') IN ('off', 'local') THEN 'on' \
              ELSE current_setting('synchronous_commit') END, $2)";
     ENCODING = "SELECT current_setting('server_encoding')";
+    IS_STANDBY = "SELECT pg_is_in_recovery()";
+    HAS_SCHEMA = "SELECT to_regclass('_sqlx_migrations') IS NOT NULL";
+    /// What the store was brought to: versions and names, in order.
+    APPLIED =
+        "SELECT version, description FROM _sqlx_migrations WHERE success ORDER BY version";
     SCHEMA_VERSION = "SELECT max(version) FROM _sqlx_migrations WHERE success";
     /// Held until the transaction ends, so that a pooler cannot lose it.
     LOCK_SCHEMA = "SELECT pg_advisory_xact_lock(7308895137226483045)";

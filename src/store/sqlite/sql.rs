@@ -124,6 +124,9 @@ statements! {
     CHECKPOINT_PASSIVE = "PRAGMA wal_checkpoint(PASSIVE)";
     CHECKPOINT_RESTART = "PRAGMA wal_checkpoint(RESTART)";
     HAS_SCHEMA = "SELECT 1 FROM sqlite_master WHERE name = '_sqlx_migrations'";
+    /// What the store was brought to: versions and names, in order.
+    APPLIED =
+        "SELECT version, description FROM _sqlx_migrations WHERE success ORDER BY version";
     SCHEMA_VERSION = "SELECT max(version) FROM _sqlx_migrations WHERE success";
 
     LAST_INBOX_ID = "SELECT max(id) FROM inbox";

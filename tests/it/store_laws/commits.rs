@@ -13,7 +13,7 @@ use reconciled::store::{
 };
 use std::sync::Arc;
 
-use Committed::{Conflict, Done};
+use Committed::{Conflict, Done, Late};
 
 pub(super) async fn a_committed_checkout_reads_back_whole(store: &Arc<dyn Store>) {
     let draft = Draft::new("c1")
@@ -238,13 +238,31 @@ pub(super) async fn a_delivery_is_dealt_with_once(store: &Arc<dyn Store>) {
         ..Draft::new(name).unit()
     };
     let units = [taking("c1", 0), taking("c2", 0), taking("c3", 1)];
-    assert_eq!(store.commit(&units).await.unwrap(), [Done, Conflict, Done]);
-    assert_eq!(commit(&**store, taking("c4", 0)).await, Conflict);
+    assert_eq!(store.commit(&units).await.unwrap(), [Done, Late, Done]);
+    assert_eq!(commit(&**store, taking("c4", 0)).await, Late);
     let unheard_of = CommitUnit {
         deliveries: vec![(4711, Disposition::Taken)],
         ..Draft::new("c5").unit()
     };
-    assert_eq!(commit(&**store, unheard_of).await, Conflict);
+    assert_eq!(commit(&**store, unheard_of).await, Late);
+    // Late, also where its checkout had moved; but not as long as there is a delivery to deal with.
+    assert_eq!(commit(&**store, taking("c1", 1)).await, Late);
+    store.append(&[delivery("c", "1")]).await.unwrap();
+    let waiting = store.pending(10).await.unwrap().remove(0).id;
+    let half = CommitUnit {
+        deliveries: vec![
+            (pending[0].id, Disposition::Taken),
+            (waiting, Disposition::Taken),
+        ],
+        ..Draft::new("c4").unit()
+    };
+    assert_eq!(commit(&**store, half).await, Conflict);
+    assert_eq!(store.pending(10).await.unwrap().remove(0).id, waiting);
+    let last = CommitUnit {
+        deliveries: vec![(waiting, Disposition::Ignored)],
+        ..CommitUnit::default()
+    };
+    assert_eq!(commit(&**store, last).await, Done);
     for absent in ["c2", "c4", "c5"] {
         assert!(load(&**store, absent).await.is_none());
     }

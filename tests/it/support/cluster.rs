@@ -44,6 +44,8 @@ pub(crate) struct Cluster {
     folder: PathBuf,
     user: Option<(u32, u32)>,
     guardian: Option<Child>,
+    /// Settings beside those that all servers have.
+    settings: String,
     databases: AtomicU32,
     /// Held while a database is made: the template is there once, and nobody may be in it.
     making: tokio::sync::Mutex<bool>,
@@ -194,7 +196,94 @@ impl Cluster {
         Cluster::start().unwrap_or_else(|why| panic!("{why}"))
     }
 
+    /// As `alone`, with these settings (`-c name=value`) as well, and with these lines before all
+    /// others that say who may connect.
+    pub(crate) fn alone_with(settings: &str, rules: &str) -> Cluster {
+        let started = Cluster::prepare(settings).and_then(|cluster| {
+            cluster.initialise()?;
+            let path = cluster.folder.join("data/pg_hba.conf");
+            let told = |error: std::io::Error| format!("{}: {error}", path.display());
+            let known = fs::read_to_string(&path).map_err(told)?;
+            fs::write(&path, format!("{rules}\n{known}")).map_err(told)?;
+            Ok(cluster)
+        });
+        started.unwrap_or_else(|why| panic!("{why}"))
+    }
+
+    /// Lays a file that the server alone may read among its own.
+    pub(crate) fn install(&self, name: &str, contents: &[u8]) {
+        let path = self.folder.join("data").join(name);
+        fs::write(&path, contents).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        if let Some((uid, gid)) = self.user {
+            chown(&path, Some(uid), Some(gid)).unwrap();
+        }
+    }
+
+    /// A standby of this server that follows it, and without which it acknowledges nothing from
+    /// here on.
+    pub(crate) async fn synchronous_standby(&self) -> Cluster {
+        let follows = Cluster::prepare("-c hot_standby=on").and_then(|standby| {
+            let mut copy = standby.program("pg_basebackup");
+            copy.arg("-D").arg(standby.folder.join("data"));
+            copy.arg("-h").arg(&self.folder).args(["-U", "reconciled"]);
+            copy.args(["-R", "-X", "stream", "-c", "fast", "--no-sync"]);
+            succeed(&mut copy)?;
+            standby.resume()?;
+            Ok(standby)
+        });
+        let standby = follows.unwrap_or_else(|why| panic!("{why}"));
+        let wait = "ALTER SYSTEM SET synchronous_standby_names = '*'; SELECT pg_reload_conf()";
+        self.tamper(wait).await;
+        let is_sync = "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'";
+        while self.count(is_sync).await == 0 {
+            tokio::task::yield_now().await;
+        }
+        standby
+    }
+
+    /// Makes a standby the server that takes writes.
+    pub(crate) fn promote(&self) {
+        let mut promote = self.program("pg_ctl");
+        promote.arg("-D").arg(self.folder.join("data"));
+        promote.args(["-w", "promote"]);
+        succeed(&mut promote).unwrap_or_else(|why| panic!("{why}"));
+    }
+
+    /// Ends the server at once, by its number, and waits until nothing of it is left.
+    pub(crate) fn kill9(&self) {
+        let file = self.folder.join("data/postmaster.pid");
+        let first = fs::read_to_string(&file).unwrap();
+        let pid: i32 = first.lines().next().unwrap().parse().unwrap();
+        signal("-KILL", pid);
+        while !is_gone(pid) {
+            std::thread::yield_now();
+        }
+    }
+
+    /// Asks for a number as the server's master.
+    pub(crate) async fn count(&self, sql: &str) -> i64 {
+        let mut connection = PgConnection::connect(&self.url("postgres")).await.unwrap();
+        let query = sqlx::query_scalar(AssertSqlSafe(sql.to_owned()));
+        let count: i64 = query.fetch_one(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+        count
+    }
+
+    /// Where the server's socket is.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     fn start() -> Result<Cluster, String> {
+        let cluster = Cluster::prepare("")?;
+        cluster.initialise()?;
+        cluster.resume()?;
+        Ok(cluster)
+    }
+
+    /// A folder for a server, and its guardian.
+    fn prepare(settings: &str) -> Result<Cluster, String> {
         let bin = programs()?;
         let user = server_user()?;
         sweep(&bin, user);
@@ -212,12 +301,18 @@ impl Cluster {
             folder,
             user,
             guardian: None,
+            settings: settings.to_owned(),
             databases: AtomicU32::new(0),
             making: tokio::sync::Mutex::new(false),
             spent: Mutex::new(Vec::new()),
         };
         cluster.guardian = Some(cluster.guard()?);
-        let data = cluster.folder.join("data");
+        Ok(cluster)
+    }
+
+    /// Makes the server's first databases.
+    fn initialise(&self) -> Result<(), String> {
+        let data = self.folder.join("data");
         let rules = [
             "-U",
             "reconciled",
@@ -227,14 +322,12 @@ impl Cluster {
             "UTF8",
             "--no-instructions",
         ];
-        let mut initdb = cluster.program("initdb");
+        let mut initdb = self.program("initdb");
         initdb.arg("-D").arg(&data).args(rules).arg("--locale=C");
-        if cluster.orders_as_people_do() {
+        if self.orders_as_people_do() {
             initdb.args(["--locale-provider=icu", "--icu-locale=en-US"]);
         }
-        succeed(&mut initdb)?;
-        cluster.resume()?;
-        Ok(cluster)
+        succeed(&mut initdb)
     }
 
     /// From version 15 on a database can have text in another order than that of its bytes, so
@@ -251,8 +344,9 @@ impl Cluster {
     /// Starts the server after `halt`.
     pub(crate) fn resume(&self) -> Result<(), String> {
         let settings = format!(
-            "{SETTINGS} -c unix_socket_directories='{}'",
-            self.folder.display()
+            "{SETTINGS} -c unix_socket_directories='{}' {}",
+            self.folder.display(),
+            self.settings
         );
         let mut start = self.program("pg_ctl");
         start.arg("-D").arg(self.folder.join("data"));
@@ -347,6 +441,12 @@ fn signal(name: &str, pid: i32) {
         sent.is_ok_and(|status| status.success()),
         "kill {name} {pid}"
     );
+}
+
+/// Ended, and nobody waits to hear how.
+fn is_gone(pid: i32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"));
+    stat.map_or(true, |stat| stat.contains(") Z "))
 }
 
 fn as_user(program: &Path, user: Option<(u32, u32)>) -> Command {
