@@ -5,7 +5,7 @@
 
 use crate::wire::Unreadable;
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{Error, MapAccess, Visitor};
+use serde::de::{Error, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::error::Category;
 use serde_json::value::RawValue;
@@ -13,6 +13,9 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
+
+/// Fields of a PSP's object: room for so many is made at once.
+const NAMES_EXPECTED: usize = 32;
 
 /// A value that was written as a JSON object. A derived structure alone would also take an
 /// array, position by position.
@@ -53,15 +56,15 @@ pub(crate) fn text_at(raw: &RawValue, path: &str) -> Result<Option<String>, Faul
     if !raw.get().starts_with('{') {
         return Ok(None);
     }
-    let Fields(fields) = nested(raw)?;
-    if let Some(value) = fields.get(path) {
+    let head = path.split_once('.').map(|(head, _)| head);
+    let read: Result<OnPath<'_>, _> = Seek { path, head }.read(raw.get());
+    let found = read.map_err(|error| fault(&error))?;
+    if let Some(value) = found.whole {
         return Ok(text(value));
     }
-    match path.split_once('.') {
-        Some((head, rest)) => fields
-            .get(head)
-            .map_or(Ok(None), |value| text_at(value, rest)),
-        None => Ok(None),
+    match (found.first, path.split_once('.')) {
+        (Some(value), Some((_, rest))) => text_at(value, rest),
+        (_, _) => Ok(None),
     }
 }
 
@@ -151,6 +154,55 @@ impl<'de> Visitor<'de> for EveryField {
 impl<'de> Deserialize<'de> for Fields<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_map(EveryField)
+    }
+}
+
+/// Looks for two keys of an object, and that no key stands twice.
+struct Seek<'p> {
+    path: &'p str,
+    head: Option<&'p str>,
+}
+
+/// What stands under the whole path as a key, and under its first part.
+#[derive(Default)]
+struct OnPath<'a> {
+    whole: Option<&'a RawValue>,
+    first: Option<&'a RawValue>,
+}
+
+impl Seek<'_> {
+    fn read<'a>(self, text: &'a str) -> serde_json::Result<OnPath<'a>> {
+        let mut reader = serde_json::Deserializer::from_str(text);
+        let found = reader.deserialize_map(self)?;
+        reader.end().map(|()| found)
+    }
+}
+
+impl<'de> Visitor<'de> for Seek<'_> {
+    type Value = OnPath<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<OnPath<'de>, A::Error> {
+        let mut found = OnPath::default();
+        let mut names = Vec::with_capacity(NAMES_EXPECTED);
+        while let Some(Name(name)) = map.next_key::<Name<'de>>()? {
+            if name == self.path {
+                found.whole = Some(map.next_value()?);
+            } else if Some(&*name) == self.head {
+                found.first = Some(map.next_value()?);
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+            names.push(name);
+        }
+        names.sort_unstable();
+        if names.windows(2).any(|pair| pair.first() == pair.last()) {
+            return Err(A::Error::custom("duplicate field"));
+        }
+        Ok(found)
     }
 }
 

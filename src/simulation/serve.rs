@@ -10,7 +10,7 @@ use crate::core::time::Time;
 use crate::sandbox::fault::{Aim, Fault, Served, Symptom, Times};
 use crate::sandbox::psp::{PspCall, SandboxPsp};
 use crate::sandbox::shop::{SandboxShop, ShopCall, Standing};
-use crate::wire::Response;
+use crate::wire::{Method, Response};
 use serde::Deserialize;
 
 /// What is known of a call once it was carried out.
@@ -96,7 +96,9 @@ impl Stage {
             psp.lay(Aim::all(), Times::Next(1), fault.clone());
         }
         let known = psp.records().refunds.len();
-        let held = holding(psp);
+        // Who only reads voids nothing.
+        let may_void = call.request.method != Method::Get;
+        let held = if may_void { holding(psp) } else { Vec::new() };
         let served = psp.serve(&call.request, now);
         psp.heal();
         let (kind, subject) = match psp.calls().last() {
@@ -109,8 +111,10 @@ impl Stage {
         let refund = newest
             .filter(|_| psp.records().refunds.len() > known)
             .map(|one| (one.id.clone(), key.clone()));
-        let after = holding(psp);
-        let voided = held.into_iter().find(|id| !after.contains(id));
+        let voided = held.into_iter().find(|id| {
+            let payment = psp.records().payments.get(id);
+            payment.is_none_or(|payment| payment.held <= 0)
+        });
         let is_read = kind == PspCall::Fetch;
         let named = call.request.url.rsplit('/').next().unwrap_or_default();
         let named = named.split('?').next().unwrap_or_default().to_owned();

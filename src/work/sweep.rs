@@ -26,6 +26,11 @@ pub const WHOLE_WINDOW_EVERY: Span = Span::from_hours(1);
 pub const PAGES_MAX: u32 = 2_000;
 /// Time limit of one page.
 const PAGE_MAX: Span = Span::from_seconds(60);
+/// The pause after a sweep that failed, unless sweeps come faster anyway: until one was whole
+/// since the start no refund of the account leaves. It doubles with each further failure.
+const AGAIN_AFTER: Span = Span::from_seconds(30);
+/// The longest of these pauses.
+const AGAIN_AFTER_MAX: Span = Span::from_minutes(15);
 
 /// The worker.
 pub struct Sweep {
@@ -33,6 +38,15 @@ pub struct Sweep {
     wishes: mpsc::Receiver<SweepWish>,
     due: BTreeMap<AccountId, Time>,
     whole_due: BTreeMap<AccountId, Time>,
+    failures: BTreeMap<AccountId, u32>,
+}
+
+/// How long to wait after so many sweeps in a row that failed.
+fn again_after(failures: u32, every: Span) -> Span {
+    let doubled = 1_u64.checked_shl(failures.saturating_sub(1));
+    let factor = doubled.unwrap_or(u64::MAX);
+    let pause = Span::from_micros(AGAIN_AFTER.micros().saturating_mul(factor));
+    pause.min(AGAIN_AFTER_MAX).min(every)
 }
 
 impl Sweep {
@@ -43,10 +57,17 @@ impl Sweep {
             wishes,
             due: BTreeMap::new(),
             whole_due: BTreeMap::new(),
+            failures: BTreeMap::new(),
         }
     }
 
-    async fn sweep(&mut self, account: &AccountId, entry: &AccountEntry, since: Option<Time>) {
+    /// Sweeps one account; true when every listing was read whole.
+    async fn sweep(
+        &mut self,
+        account: &AccountId,
+        entry: &AccountEntry,
+        since: Option<Time>,
+    ) -> bool {
         let now = self.crew.clock.now();
         let marks = self.crew.store.sweep_marks().await.unwrap_or_default();
         let whole = self.whole_due.get(account).is_none_or(|at| *at <= now);
@@ -99,6 +120,25 @@ impl Sweep {
                     .insert(account.clone(), now.plus(WHOLE_WINDOW_EVERY));
             }
         }
+        failed.is_none()
+    }
+
+    /// When an account is swept next, after a sweep that began at this moment.
+    fn next_after(
+        &mut self,
+        account: &AccountId,
+        every: Span,
+        begun: Time,
+        is_whole: bool,
+    ) -> Time {
+        if is_whole {
+            self.failures.remove(account);
+            return begun.plus(every);
+        }
+        let failures = self.failures.entry(account.clone()).or_insert(0);
+        *failures = failures.saturating_add(1);
+        let again = self.crew.clock.now().plus(again_after(*failures, every));
+        again.min(begun.plus(every))
     }
 
     /// Reads one listing to its end; every page is durable before the next is asked for.
@@ -170,14 +210,28 @@ impl Worker for Sweep {
                 .find(|wish| wish.account.as_ref().is_none_or(|one| one == account));
             let is_due = self.due.get(account).is_none_or(|at| *at <= now);
             if is_due || wished.is_some() {
-                self.sweep(account, entry, wished.and_then(|wish| wish.since))
-                    .await;
-                self.due
-                    .insert(account.clone(), now.plus(entry.sweep_every));
+                let since = wished.and_then(|wish| wish.since);
+                let is_whole = self.sweep(account, entry, since).await;
+                let next = self.next_after(account, entry.sweep_every, now, is_whole);
+                self.due.insert(account.clone(), next);
             }
             let at = self.due.get(account).copied().unwrap_or(now);
             next = Some(next.map_or(at, |known| known.min(at)));
         }
         Next::Rest(next)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failed_sweeps_come_again_soon_then_rarer_and_never_rarer_than_the_others() {
+        let hours = Span::from_hours(6);
+        let pauses = |every| [1, 2, 3, 5, 6, 64, u32::MAX].map(|count| again_after(count, every));
+        let seconds = |list: [u64; 7]| list.map(Span::from_seconds);
+        assert_eq!(pauses(hours), seconds([30, 60, 120, 480, 900, 900, 900]));
+        assert_eq!(pauses(Span::from_seconds(1)), seconds([1; 7]));
     }
 }

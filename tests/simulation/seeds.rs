@@ -66,3 +66,33 @@ fn a_cut_leaves_only_what_it_names() {
     assert!(ended.failures.is_empty(), "{:#?}", ended.failures);
     assert!(ended.trace.contains("R0002") && !ended.trace.contains("R0003"));
 }
+
+#[test]
+fn a_sweep_that_failed_is_made_again_within_a_minute() {
+    let without = |hazard: &&Hazard| **hazard != Hazard::CallRefused;
+    let cut = Cut {
+        without: Hazard::ALL.iter().filter(without).copied().collect(),
+        ..Cut::default()
+    };
+    let lists =
+        ["payment_intents", "charges", "events"].map(|list| format!("-> psp GET /v1/{list} "));
+    let mut failed = 0;
+    for seed in 0..60 {
+        let trace = play(seed, 1, &cut, true).unwrap().trace;
+        let is_list = |line: &&str| lists.iter().any(|list| line.contains(list));
+        let asked: Vec<&str> = trace
+            .lines()
+            .filter(is_list)
+            .take(lists.len() + 1)
+            .collect();
+        let (first, later) = asked.split_at(lists.len());
+        if first.iter().any(|line| line.contains("(call_refused)")) {
+            failed += 1;
+            assert!(later[0].starts_with(" 00:00:3"), "seed {seed}: {asked:#?}");
+        }
+    }
+    assert!(
+        failed > 2,
+        "{failed} sweeps failed; too few to show anything"
+    );
+}

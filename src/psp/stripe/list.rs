@@ -10,8 +10,8 @@ use super::answer::{self, Effect};
 use super::ask::PAGE_ITEMS;
 use super::event;
 use super::form::Form;
-use super::objects::{Charge, Link, List, Named, Pointer, payment_of, typed};
-use super::statement::{Frame, charge};
+use super::objects::{Charge, List, Named, Pointer, expanded, payment_of, typed, typed_in};
+use super::statement::{Frame, view};
 use crate::core::ids::ExternalRef;
 use crate::core::payment::PaymentSnapshot;
 use crate::core::time::Time;
@@ -110,12 +110,13 @@ fn read(
 ) -> Result<Step, Unreadable> {
     let list = page(body)?;
     let mut found = Found::default();
-    let mut last = None;
     for raw in &list.data {
-        let named: Named = json::nested(raw)?;
         add(frame, raw, &mut found)?;
-        last = Some(named.id);
     }
+    let last = match list.data.last() {
+        Some(raw) => Some(json::nested::<Named>(raw)?.id),
+        None => None,
+    };
     let next = next(&list, last)?.map(|id| id.to_string());
     Ok(Step::Done(PspAnswer::Page {
         payments: found.payments,
@@ -150,12 +151,13 @@ fn charge_statement(
     frame: &Frame<'_>,
     raw: &RawValue,
 ) -> Result<Option<PaymentSnapshot>, Unreadable> {
-    let view = charge(raw)?;
+    let fields: Charge<'_> = typed_in(raw)?;
+    let intent = fields.payment_intent;
+    let view = view(fields)?;
     if view.intent.is_none() {
         return frame.lone_charge(raw, &view).map(Some);
     }
-    let fields: Charge<'_> = json::nested(raw)?;
-    let Some(Link::Shown(_, intent)) = Link::read(fields.payment_intent)? else {
+    let Some(intent) = expanded(intent) else {
         return Ok(None);
     };
     let mut snapshot = frame.intent(intent)?.snapshot;

@@ -258,36 +258,24 @@ fn shown<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawVa
     <&RawValue>::deserialize(deserializer).map(Some)
 }
 
-/// A field that names another object: its id, or the object itself when it was expanded.
-pub(super) enum Link<'a> {
-    /// Only named.
-    Id(ExternalRef),
-    /// Shown in full.
-    Shown(ExternalRef, &'a RawValue),
+/// The other object that a field shows in full; it is not looked into.
+pub(super) fn expanded(field: Option<&RawValue>) -> Option<&RawValue> {
+    field.filter(|raw| raw.get().starts_with('{'))
 }
 
-impl<'a> Link<'a> {
-    /// Reads a field that may be absent.
-    pub(super) fn read(field: Option<&'a RawValue>) -> Result<Option<Link<'a>>, Fault> {
-        let Some(raw) = field else { return Ok(None) };
-        if raw.get().starts_with('{') {
-            let named: Named = json::nested(raw)?;
-            return Ok(Some(Link::Shown(named.id, raw)));
-        }
-        match serde_json::from_str(raw.get()) {
-            Ok(id) => Ok(Some(Link::Id(id))),
-            Err(_) => Err(Fault {
-                code: "wrong_shape",
-                detail: "a link that is neither an id nor an object".to_owned(),
-            }),
-        }
+/// The id of the object that a field names or shows in full; none where the field is absent.
+pub(super) fn linked(field: Option<&RawValue>) -> Result<Option<ExternalRef>, Fault> {
+    let Some(raw) = field else { return Ok(None) };
+    if expanded(field).is_some() {
+        let named: Named = json::nested(raw)?;
+        return Ok(Some(named.id));
     }
-
-    /// The other object's id.
-    pub(super) fn id(self) -> ExternalRef {
-        match self {
-            Link::Id(id) | Link::Shown(id, _) => id,
-        }
+    match serde_json::from_str(raw.get()) {
+        Ok(id) => Ok(Some(id)),
+        Err(_) => Err(Fault {
+            code: "wrong_shape",
+            detail: "a link that is neither an id nor an object".to_owned(),
+        }),
     }
 }
 
@@ -296,8 +284,8 @@ pub(super) fn payment_of(
     intent: Option<&RawValue>,
     charge: Option<&RawValue>,
 ) -> Result<Option<ExternalRef>, Fault> {
-    match Link::read(intent)? {
-        Some(link) => Ok(Some(link.id())),
-        None => Ok(Link::read(charge)?.map(Link::id)),
+    match linked(intent)? {
+        Some(id) => Ok(Some(id)),
+        None => linked(charge),
     }
 }

@@ -14,7 +14,7 @@
 //! versions from 2025-03-31 on do not show it; its absence proves nothing.
 
 use super::amount::{self, BadAmount};
-use super::objects::{Charge, DisputeObject, Intent, Link, RefundObject, typed_in};
+use super::objects::{Charge, DisputeObject, Intent, RefundObject, expanded, linked, typed_in};
 use crate::core::ids::{ActionKey, ExternalRef, PaymentRef, Reference};
 use crate::core::lattice::Stamped;
 use crate::core::money::Money;
@@ -111,9 +111,12 @@ impl Frame<'_> {
         snapshot.requested = Some(amount::read(intent.amount.get(), currency)?);
         snapshot.authorised = Some(amount::read(intent.amount_capturable.get(), currency)?);
         snapshot.captured = Some(amount::read(intent.amount_received.get(), currency)?);
-        let latest = match Link::read(intent.latest_charge)? {
-            None | Some(Link::Id(_)) => None,
-            Some(Link::Shown(_, raw)) => {
+        let latest = match expanded(intent.latest_charge) {
+            None => {
+                linked(intent.latest_charge)?;
+                None
+            }
+            Some(raw) => {
                 let view = charge(raw)?;
                 view.fill(&mut snapshot);
                 snapshot.authorised_until = view
@@ -236,7 +239,11 @@ impl ChargeView {
 
 /// Reads a charge.
 pub(super) fn charge(raw: &RawValue) -> Result<ChargeView, Unreadable> {
-    let charge: Charge<'_> = typed_in(raw)?;
+    view(typed_in(raw)?)
+}
+
+/// What the fields of a charge show.
+pub(super) fn view(charge: Charge<'_>) -> Result<ChargeView, Unreadable> {
     let currency = amount::currency(&charge.currency)?;
     let amount = amount::read(charge.amount.get(), currency)?;
     let taken = amount::read(charge.amount_captured.get(), currency)?;
@@ -253,7 +260,7 @@ pub(super) fn charge(raw: &RawValue) -> Result<ChargeView, Unreadable> {
         None => (None, None),
     };
     Ok(ChargeView {
-        intent: Link::read(charge.payment_intent)?.map(Link::id),
+        intent: linked(charge.payment_intent)?,
         captured: is_taken.then_some(taken),
         refunded: Some(back).filter(|_| is_taken && taken >= amount),
         released,

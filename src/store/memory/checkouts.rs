@@ -99,7 +99,11 @@ impl State {
             changed_at: commit.entry.at,
         };
         self.checkouts.insert(id.clone(), kept);
-        sync_actions(self.actions.entry(id.clone()).or_default(), commit);
+        let mut actions = self.actions.remove(id).unwrap_or_default();
+        sync_actions(&mut actions, commit);
+        if !actions.is_empty() {
+            self.actions.insert(id.clone(), actions);
+        }
     }
 
     /// One step. The first kind that has something to let go of uses it up.

@@ -56,6 +56,7 @@ pub(super) struct State {
     pub(super) orders: BTreeMap<OrderRef, CheckoutId>,
     pub(super) payments: BTreeMap<PaymentRef, CheckoutId>,
     pub(super) journal: BTreeMap<CheckoutId, BTreeMap<i64, Arc<JournalEntry>>>,
+    /// Only of checkouts that have any.
     pub(super) actions: BTreeMap<CheckoutId, BTreeMap<ActionKey, KeptAction>>,
     pub(super) sightings: BTreeMap<CheckoutId, KeptSighting>,
     pub(super) last_token: u64,
