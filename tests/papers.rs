@@ -379,11 +379,12 @@ fn postgres_tables() -> BTreeMap<String, BTreeSet<String>> {
 #[test]
 fn the_partition_keys_are_columns_of_the_schema_and_no_table_is_left_out() {
     let paper = text("docs/scaling.md");
-    let keys: BTreeMap<String, String> = rows(section(&paper, "## The partition key of each table"))
-        .into_iter()
-        .filter(|cells| cells.len() == 4 && cells[0].starts_with('`'))
-        .map(|cells| (cells[0].replace('`', ""), cells[1].replace('`', "")))
-        .collect();
+    let keys: BTreeMap<String, String> =
+        rows(section(&paper, "## The partition key of each table"))
+            .into_iter()
+            .filter(|cells| cells.len() == 4 && cells[0].starts_with('`'))
+            .map(|cells| (cells[0].replace('`', ""), cells[1].replace('`', "")))
+            .collect();
     let tables = postgres_tables();
     assert!(tables.len() > 15, "{tables:?}");
     let named: BTreeSet<&String> = keys.keys().collect();
