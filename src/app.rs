@@ -215,14 +215,9 @@ impl Daemon {
         let (inputs, received) = mpsc::channel(INPUTS_MAX);
         let (wishes, wished) = mpsc::channel(WISHES_MAX);
         let (decide, dispatch) = (pulses.decide, pulses.dispatch);
-        let engine = Engine::new(
-            self.store.clone(),
-            self.roster.clone(),
-            self.clock.clone(),
-            self.telemetry.clone(),
-        );
         let clock = self.clock.clone();
         let holder = holder(clock.now());
+        let engine = self.engine();
         let decider = Decide::new(
             engine,
             holder.clone(),
@@ -276,6 +271,15 @@ impl Daemon {
             decide,
             keys,
         }
+    }
+
+    fn engine(&self) -> Engine {
+        Engine::new(
+            self.store.clone(),
+            self.roster.clone(),
+            self.clock.clone(),
+            self.telemetry.clone(),
+        )
     }
 
     fn start_heartbeat(&self, config: &Config, crew: &Arc<Crew>) {
