@@ -9,6 +9,7 @@ use crate::store_laws::drafts::{
 };
 use crate::store_laws::views::recount;
 use crate::support::cluster::{Cluster, Database};
+use crate::support::forwarder::Forwarder;
 use reconciled::core::fact::BrakeCause;
 use reconciled::core::plan::Verdict;
 use reconciled::store::journal::verify;
@@ -289,4 +290,34 @@ async fn a_server_that_crashes_is_unavailable_and_loses_nothing_that_was_acknowl
     let gone: Vec<_> = acknowledged.difference(&kept).collect();
     assert!(gone.is_empty(), "acknowledged and gone: {gone:?}");
     assert!(acknowledged.len() > 150, "{}", acknowledged.len());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_to_a_standby_is_not_kept() {
+    let primary = Cluster::alone();
+    // Before the standby is made, so that it has the schema.
+    let made = PostgresStore::open(&primary.options()).await.unwrap();
+    made.close().await;
+    let standby = primary.synchronous_standby().await;
+    let forwarder = Forwarder::to(&primary);
+    let options = PostgresOptions {
+        url: forwarder.url().into(),
+        connections_max: 1,
+        ..primary.options()
+    };
+    let store = PostgresStore::open(&options).await.unwrap();
+    forwarder.lead_to(&standby);
+    forwarder.cut();
+    // The first finds what was cut.
+    let mut told = String::new();
+    for _ in 0..4 {
+        let refused = store.append(&[delivery("a", "1")]).await.unwrap_err();
+        assert_eq!(refused.code(), "store_unavailable", "{refused}");
+        told = refused.to_string();
+    }
+    assert!(told.contains("takes no writes, as a standby"), "{told}");
+    // What is open leads to the standby still.
+    forwarder.lead_to(&primary);
+    assert!(answered(&store, "b").await <= 1);
+    assert_eq!(store.pending(9).await.unwrap().len(), 1);
 }

@@ -15,7 +15,7 @@ use sqlx::postgres::{
     PgArguments, PgConnectOptions, PgConnection, PgPool, PgPoolOptions, PgRow, Postgres,
 };
 use sqlx::query::{Query, QueryAs, QueryScalar};
-use sqlx::{ConnectOptions, Connection, FromRow, Transaction};
+use sqlx::{ConnectOptions, Connection, FromRow, Row, Transaction};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -159,9 +159,11 @@ impl Standbys {
     }
 }
 
+/// Asked as text, in one go: behind a pooler a statement that is prepared first and run afterwards
+/// may meet two servers.
 async fn is_standby(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
-    let asked = sqlx::query_scalar(sql::IS_STANDBY).persistent(false);
-    asked.fetch_one(connection).await
+    let row = sqlx::raw_sql(sql::IS_STANDBY).fetch_one(connection).await?;
+    row.try_get(0)
 }
 
 impl Line {

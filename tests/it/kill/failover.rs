@@ -140,6 +140,9 @@ async fn a_daemon_led_to_a_standby_is_not_ready_and_goes_on_when_it_is_led_to_th
     rig.place_and_pay("1002");
     rig.until_answer("/readyz", |answer| answer.status == 503)
         .await;
+    // The books can be read there.
+    let audit = rig.command(&["audit"]).await;
+    assert_eq!(audit.code, Some(0), "{audit:?}");
     forwarder.lead_to(&primary);
     rig.is_settled_once("1002").await;
     rig.until_answer("/readyz", |answer| answer.status == 200)
