@@ -160,11 +160,11 @@ statements! {
     /// Senders take turns. `$2` bounds the entries that are read of all together.
     SELECT_PENDING = concat!(
         "WITH RECURSIVE ", senders!(), ", \
-         n (depth) AS (SELECT max(1, min($1, $2 / max(1, count(sender)))) FROM s), \
+         q (depth) AS (SELECT max(1, min($1, $2 / max(1, count(sender)))) FROM s), \
          w AS (SELECT i.id, row_number() OVER (PARTITION BY i.sender ORDER BY i.id) AS turn \
            FROM s CROSS JOIN inbox i ON i.state = 'pending' AND i.sender = s.sender \
            AND i.id <= coalesce((SELECT x.id FROM inbox x WHERE x.state = 'pending' \
-             AND x.sender = s.sender ORDER BY x.id LIMIT 1 OFFSET (SELECT depth - 1 FROM n)), \
+             AND x.sender = s.sender ORDER BY x.id LIMIT 1 OFFSET (SELECT depth - 1 FROM q)), \
              9223372036854775807)), \
          r AS (SELECT id FROM w ORDER BY turn, id LIMIT $1) \
          SELECT ", delivery_columns!(), " FROM r CROSS JOIN inbox i ON i.id = r.id \
@@ -331,13 +331,13 @@ statements! {
     /// Shops take turns. `$3` bounds the entries that are read of all together.
     SELECT_DUE_CHECKOUTS = concat!(
         "WITH RECURSIVE ", shops!(), ", \
-         n (depth) AS (SELECT max(1, min($2, $3 / max(1, count(shop)))) FROM s), \
+         q (depth) AS (SELECT max(1, min($2, $3 / max(1, count(shop)))) FROM s), \
          w AS (SELECT c.id, c.wake_at, \
              row_number() OVER (PARTITION BY c.shop ORDER BY c.wake_at, c.id) AS turn \
            FROM s CROSS JOIN checkouts c ON c.shop = s.shop AND c.wake_at <= $1 \
            AND c.wake_at <= coalesce((SELECT x.wake_at FROM checkouts x \
              WHERE x.shop = s.shop AND x.wake_at <= $1 ORDER BY x.wake_at, x.id \
-             LIMIT 1 OFFSET (SELECT depth - 1 FROM n)), $1)), \
+             LIMIT 1 OFFSET (SELECT depth - 1 FROM q)), $1)), \
          r AS (SELECT id, wake_at FROM w ORDER BY turn, wake_at, id LIMIT $2) \
          SELECT id FROM r ORDER BY wake_at, id");
     SELECT_NEXT_DUE = concat!(
