@@ -270,7 +270,7 @@ async fn goes_on(store: &dyn Store, pending: usize) {
     };
     assert_eq!(store.prune(at(1_000), retention).await.unwrap(), 0);
     let row: CheckoutRow = load(store, "c1").await.unwrap().row;
-    done(store, sound(Draft::after(&row))).await;
+    done(store, sound(Draft::after(&row).under_way("r"))).await;
     let stamp = store.stamp("a new home", at(9)).await.unwrap();
     assert_eq!(stamp.before.as_deref(), Some("the old home"));
     assert_eq!(stamp.generation, 2);

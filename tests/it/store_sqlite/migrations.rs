@@ -110,7 +110,7 @@ async fn the_store_stands_on_data_of_every_earlier_schema() {
         let found = store.load(&wanted).await.unwrap();
         assert_eq!(found.checkouts.len(), 1);
         for loaded in found.checkouts.values() {
-            done(&store, Draft::after(&loaded.row)).await;
+            done(&store, Draft::after(&loaded.row).under_way("confirm/1")).await;
         }
         assert_eq!(
             store.overview().await.unwrap(),
