@@ -5,12 +5,11 @@
 
 use super::decoded::Decoded;
 use super::lesson::Lesson;
-use crate::core::checkout::{Ask, Checkout};
-use crate::core::fact::{Fact, Outcome};
+use crate::core::checkout::Checkout;
+use crate::core::fact::Fact;
 use crate::core::ids::{CheckoutId, OrderRef, PaymentRef, ShopId};
 use crate::core::lattice::Join;
 use crate::core::payment::{Payment, PaymentSnapshot};
-use crate::core::plan::ActionKind;
 use crate::core::time::Time;
 use crate::store::{ActionRow, CheckoutRow, CommitUnit, Found};
 use sha2::{Digest, Sha256};
@@ -222,12 +221,15 @@ impl Workspace {
         let may_move =
             source.checkout.reference.is_none() && !may_be_back(&source.checkout, payment);
         if !may_move {
-            self.tell(
-                target,
-                Fact::ClaimRefused {
-                    payment: payment.clone(),
-                },
-            );
+            let refused = Fact::ClaimRefused {
+                payment: payment.clone(),
+            };
+            if source.checkout.reference.is_none() {
+                // Nothing more may leave for a payment that an order waits for.
+                source.learn(refused.clone());
+                touched.insert(home);
+            }
+            self.tell(target, refused);
             return Ok(touched);
         }
         let state = source
@@ -310,34 +312,15 @@ fn learn_of_attempts(checkout: &mut Checkout, actions: &[ActionRow]) -> Vec<Fact
     facts
 }
 
-/// Money of this payment went back, or may have, where it lives. What was decided and then kept
-/// back moves nothing, and neither does a lost attempt once a list read since shows no refund.
+/// Money of this payment went back, or may still, where it lives: an attempt that nobody heard the end
+/// of may be carried out much later. What was decided and kept back, or declined, moves nothing.
 fn may_be_back(checkout: &Checkout, payment: &PaymentRef) -> bool {
-    let state = checkout.payments.get(payment).cloned().unwrap_or_default();
-    let mut asks = checkout.asks.iter();
-    asks.any(|(key, ask)| {
-        let is_of_it = ask.payment.as_ref() == Some(payment);
-        is_of_it
-            && match ask.kind {
-                ActionKind::Refund => {
-                    state.refund_marked(key).is_some() || ask.may_be_refunded_unseen(key, &state)
-                }
-                ActionKind::Void => may_have_left(ask),
-                ActionKind::Confirm
-                | ActionKind::LookUp
-                | ActionKind::Release
-                | ActionKind::Fetch
-                | ActionKind::CancelRefund
-                | ActionKind::Notify => false,
-            }
+    let asks = checkout.asks.values();
+    let mut back = asks.filter(|ask| ask.kind.gives_money_back());
+    back.any(|ask| {
+        let may_have_left = ask.is_in_flight() || ask.unclear_at.is_some() || ask.done_at.is_some();
+        ask.payment.as_ref() == Some(payment) && may_have_left
     })
-}
-
-fn may_have_left(ask: &Ask) -> bool {
-    let outcome = ask.ended.as_ref().map(|ended| &ended.outcome);
-    let was_kept_back = matches!(outcome, Some(Outcome::NotSent { .. }));
-    let may_be_there = ask.unclear_at.is_some() || ask.done_at.is_some();
-    ask.is_in_flight() || may_be_there || !was_kept_back
 }
 
 /// A new checkout's id: led by the moment, so that keys grow with time; the rest names what it

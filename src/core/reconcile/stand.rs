@@ -194,6 +194,10 @@ fn without_reference(draft: &mut Draft<'_>, money: &[Position<'_>]) -> Result<St
     if waiting::kind_is_unknown(draft) {
         return Ok(Stand::held(Reason::UnknownKind));
     }
+    let claims = &draft.checkout.refused_claims;
+    if money.iter().any(|one| claims.contains(&one.payment)) {
+        return Ok(Stand::held(Reason::PaymentClaimedTwice));
+    }
     let arrived = money
         .iter()
         .map(Position::money_at)

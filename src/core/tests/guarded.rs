@@ -153,6 +153,21 @@ fn s021_a_transfer_on_day_forty_is_held_whether_on_the_old_object_or_on_a_new_on
 }
 
 #[test]
+fn money_that_names_no_order_stays_once_an_order_waits_for_it_in_vain() {
+    let mut world = World::with_reference(None);
+    world.policy.unreferenced = HoldOrRefund::Refund;
+    let payment = world.pays("2", eur(5995));
+    world.run_to_reason(Reason::LastLook);
+    world.observe(Fact::ClaimRefused { payment });
+    let plan = world.run_for(Span::from_days(2));
+    assert_eq!(
+        (plan.verdict, plan.reason),
+        (Verdict::Held, Reason::PaymentClaimedTwice)
+    );
+    assert!(world.refunds_made().is_empty());
+}
+
+#[test]
 fn s029_money_charged_back_after_the_confirm_is_told_to_the_shop_and_not_refunded() {
     let mut world = settled();
     world.shop.down = Some(Fault::Lost);
