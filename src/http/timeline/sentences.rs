@@ -25,7 +25,7 @@ pub(super) fn fact(fact: &Fact) -> String {
             format!("Payment {payment} left for checkout {to}, the order it belongs to.")
         }
         Fact::ClaimRefused { payment } => format!(
-            "The shop names payment {payment} for this order, but it counts for another order."
+            "An order names payment {payment}, but it counts elsewhere or is on its way back."
         ),
         Fact::AskSent {
             kind,

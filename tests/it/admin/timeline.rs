@@ -206,7 +206,7 @@ fn every_kind_of_fact_has_its_sentence() {
         ),
         (
             Fact::ClaimRefused { payment: pi_1() },
-            "The shop names payment stripe_nl/pi_1 for this order, but it counts for another order.",
+            "An order names payment stripe_nl/pi_1, but it counts elsewhere or is on its way back.",
         ),
         (
             Fact::RulingMade(ruling),
