@@ -37,6 +37,8 @@ async fn on_sqlite(mould: &Mould, count: usize) {
     let path = file(&directory);
     let store = SqliteStore::open(&path).await.unwrap();
     fill(mould, &store, "SQLite", count).await;
+    // The file is its own until it is let go of.
+    drop(store);
     let size = std::fs::metadata(&path).unwrap().len();
     println!("SQLite: {} bytes per settled payment", size / count as u64);
     let begun = Instant::now();

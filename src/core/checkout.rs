@@ -83,15 +83,6 @@ impl Ask {
         self.done_at.is_some()
     }
 
-    /// True for a refund of ours, under this key, that may have had its effect and that no list of
-    /// the payment's refunds read since has shown.
-    pub fn may_be_refunded_unseen(&self, key: &ActionKey, state: &Payment) -> bool {
-        let ended_open = self.unclear_at.max(self.done_at);
-        let listed_since = state.refunds_listed_at > ended_open;
-        let may_be_applied = self.is_in_flight() || (ended_open.is_some() && !listed_since);
-        may_be_applied && state.refund_marked(key).is_none()
-    }
-
     /// Attempts in a row that ended without being done.
     pub fn failures(&self) -> u32 {
         let ended = self.ended.as_ref().map_or(0, |ended| ended.attempt);

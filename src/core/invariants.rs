@@ -3,9 +3,9 @@
 //! Run before every commit, in tests and in production. Written apart from `reconcile` and in
 //! other words on purpose: it looks at what a plan would do, not at why it was made.
 
-use super::checkout::Checkout;
+use super::checkout::{Ask, Checkout};
 use super::fact::RulingKind;
-use super::ids::{ExternalRef, PaymentRef};
+use super::ids::{ActionKey, ExternalRef, PaymentRef};
 use super::money::{Money, MoneyError};
 use super::order::{OrderStatus, Via};
 use super::payment::{Payment, RefundState};
@@ -150,11 +150,19 @@ fn refunds_with(
         .plus(state.charged_back()?)?;
     for (key, ask) in &checkout.asks {
         let same = ask.kind == ActionKind::Refund && ask.payment.as_ref() == Some(payment);
-        if same && *key != planned.key && ask.may_be_refunded_unseen(key, state) {
+        if same && *key != planned.key && may_be_applied_unseen(key, ask, state) {
             sum = sum.plus(ask.amount.unwrap_or(captured))?;
         }
     }
     Ok((sum, captured))
+}
+
+/// A refund of ours that may have had its effect and that no list read since has shown.
+fn may_be_applied_unseen(key: &ActionKey, ask: &Ask, state: &Payment) -> bool {
+    let ended_open = ask.unclear_at.max(ask.done_at);
+    let listed_since = state.refunds_listed_at > ended_open;
+    let may_be_applied = ask.is_in_flight() || (ended_open.is_some() && !listed_since);
+    may_be_applied && state.refund_marked(key).is_none()
 }
 
 /// What a payment keeps once everything possibly going and everything in this plan is gone.
@@ -182,7 +190,7 @@ fn left_after(
     for (key, ask) in &checkout.asks {
         let same = ask.kind == ActionKind::Refund && ask.payment.as_ref() == Some(payment);
         let is_planned = plan.actions.iter().any(|planned| planned.key == *key);
-        if same && !is_planned && ask.may_be_refunded_unseen(key, state) {
+        if same && !is_planned && may_be_applied_unseen(key, ask, state) {
             left = left.minus(ask.amount.unwrap_or(captured))?;
         }
     }

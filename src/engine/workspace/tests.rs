@@ -4,7 +4,7 @@
 
 use super::*;
 use crate::core::fact::Outcome;
-use crate::core::ids::{ActionKey, Reference};
+use crate::core::ids::{ActionKey, OrderRef, Reference};
 use crate::core::plan::ActionKind;
 use crate::store::sample::{captured, eur, minute, pay, read, seen, shop};
 
@@ -73,19 +73,15 @@ fn a_payment_whose_refund_never_left_or_was_declined_may_move() {
 fn where_a_claim_is_refused_both_learn_of_it() {
     let home = refunded(lost());
     let (id, payment) = (home.id.clone(), pay("pi_1"));
-    let working = |checkout: Checkout| Working {
-        row: None,
-        before: Arc::new(checkout.clone()),
-        checkout,
-        actions: Vec::new(),
-        facts: Vec::new(),
-        homes: BTreeSet::new(),
-    };
     let target = checkout_id(minute(30), "order");
-    let order = Checkout::new(target.clone(), shop(), Reference::parse("1001").ok());
+    let order = OrderRef {
+        shop: shop(),
+        reference: Reference::parse("1001").unwrap(),
+    };
     let mut workspace = Workspace::default();
-    workspace.checkouts.insert(id.clone(), working(home));
-    workspace.checkouts.insert(target.clone(), working(order));
+    workspace.create(id.clone(), &shop(), None);
+    workspace.create(target.clone(), &shop(), Some(&order));
+    workspace.checkouts.get_mut(&id).unwrap().checkout = home;
     workspace.payments.insert(payment.clone(), id.clone());
     let touched = workspace.claim(&payment, &target).unwrap();
     assert_eq!(touched, BTreeSet::from([id.clone(), target.clone()]));

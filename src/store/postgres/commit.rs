@@ -3,7 +3,8 @@
 //!
 //! Which units may happen is judged by `admission`, over rows that are held until the end. Locks
 //! are taken table by table and row by row in one order, so that daemons do not wait for each
-//! other in a circle: checkouts, deliveries, payments, actions, marks, standings, shops, tallies.
+//! other in a circle: checkouts, deliveries, their actions with weight, payments, other actions, marks,
+//! standings, shops, tallies.
 //! What cannot be held because it does not exist yet fails the transaction when somebody else made
 //! it meanwhile, and the next try sees it.
 

@@ -15,8 +15,6 @@ macro_rules! statements {
     };
 }
 
-/// Rows: id, sender, signed, received at, where its bytes begin in `$2`, bytes of the delivery id,
-/// bytes of the body. A delivery's bytes are its key, its body's hash, its id and its body.
 /// Who has a delivery waiting: from one to the next through the index, however many wait of each.
 macro_rules! senders {
     () => {
@@ -37,6 +35,8 @@ macro_rules! shops {
     };
 }
 
+/// Rows: id, sender, signed, received at, where its bytes begin in `$2`, bytes of the delivery id,
+/// bytes of the body. A delivery's bytes are its key, its body's hash, its id and its body.
 macro_rules! unknown_keys {
     () => {
         "INSERT INTO delivery_keys (key, body_hash, inbox) \
@@ -500,6 +500,7 @@ statements! {
 )]
 mod tests {
     use super::*;
+    use crate::core::plan::ActionKind;
     use crate::store::sqlite::SqliteStore;
     use sqlx::{AssertSqlSafe, Executor, Row, SqlSafeStr};
 
@@ -590,6 +591,14 @@ mod tests {
                 let is_open_work = OF_OPEN_WORK.iter().any(|index| step.ends_with(index));
                 assert!(!GROWING.contains(&table) || is_open_work, "{name}: {step}");
             }
+        }
+    }
+
+    #[test]
+    fn what_a_commit_looks_out_for_is_what_has_weight() {
+        for kind in ActionKind::ALL {
+            let named = SELECT_STANDINGS.contains(&format!("'{}'", kind.code()));
+            assert_eq!(named, kind.has_weight(), "{kind:?}");
         }
     }
 }
