@@ -214,3 +214,17 @@ pub(super) async fn add_standings(
     session.run(added).await?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::plan::ActionKind;
+
+    #[test]
+    fn what_a_commit_looks_out_for_is_what_has_weight() {
+        for kind in ActionKind::ALL {
+            let named = sql::LOCK_WEIGHTY.contains(&format!("'{}'", kind.code()));
+            assert_eq!(named, kind.has_weight(), "{kind:?}");
+        }
+    }
+}

@@ -453,7 +453,6 @@ statements! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::plan::ActionKind;
 
     /// Why a statement that locks rows cannot wait for another daemon in a circle.
     fn keeps_an_order(statement: &str) -> bool {
@@ -473,13 +472,5 @@ mod tests {
         assert!(!keeps_an_order(
             "SELECT id FROM t WHERE id = ANY($1) FOR UPDATE"
         ));
-    }
-
-    #[test]
-    fn what_a_commit_looks_out_for_is_what_has_weight() {
-        for kind in ActionKind::ALL {
-            let named = LOCK_WEIGHTY.contains(&format!("'{}'", kind.code()));
-            assert_eq!(named, kind.has_weight(), "{kind:?}");
-        }
     }
 }
