@@ -240,7 +240,7 @@ sweep_every = "1h"
     /// How long the status page takes.
     pub(crate) async fn status_page(&self) -> Duration {
         let begun = Instant::now();
-        let page = self.get("/").await;
+        let page = self.get("/status").await;
         assert!(page.starts_with("HTTP/1.1 200"), "{page}");
         begun.elapsed()
     }
