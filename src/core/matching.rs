@@ -76,7 +76,7 @@ pub fn match_money(
         let why = doubt.map_or(Reason::Duplicate, |_| Reason::Overpaid);
         result.set_aside(one, one.net, why);
     }
-    let first_at = kept.iter().map(|one| one.money_at()).min();
+    let first_at = kept.iter().map(|one| one.agreed_at()).min();
     let Some(agreed) = order.amount_at(first_at.unwrap_or_default()) else {
         result.kept = kept.iter().map(|one| one.part()).collect();
         return Ok(result);
@@ -133,7 +133,7 @@ fn count_the_rest<'m, 'p>(
 ) -> Result<Option<Reason>, MoneyError> {
     let is_known = |payment: &PaymentRef| kept.iter().any(|one| one.payment == *payment);
     let are_known = named.iter().all(is_known);
-    let first_at = kept.iter().map(|one| one.money_at()).min();
+    let first_at = kept.iter().map(|one| one.agreed_at()).min();
     let agreed = first_at.and_then(|first_at| order.amount_at(first_at));
     let Some(agreed) = agreed.filter(|_| are_known) else {
         return Ok(None);

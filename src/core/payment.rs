@@ -260,6 +260,10 @@ pub struct Payment {
     pub first_seen_at: Option<Time>,
     /// Our clock when we first knew that money was taken or held.
     pub first_money_at: Option<Time>,
+    /// The earliest moment as of which it was told, by the clock of whoever told: an event's
+    /// creation, or when we asked. What an order cost then is what its customer agreed to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub money_as_of: Option<Time>,
     /// When the last read that we asked for left.
     pub read_at: Option<Time>,
     /// The latest moment as of which it was named without being described.
@@ -324,6 +328,7 @@ impl Payment {
         Payment {
             first_seen_at: Some(snapshot.observed_at),
             first_money_at: has_money.then_some(snapshot.observed_at),
+            money_as_of: has_money.then_some(at),
             read_at: asked_at,
             named_at,
             vouched_at,

@@ -29,6 +29,7 @@ impl Join for Payment {
     fn join(&mut self, other: &Payment) {
         keep_min(&mut self.first_seen_at, &other.first_seen_at);
         keep_min(&mut self.first_money_at, &other.first_money_at);
+        keep_min(&mut self.money_as_of, &other.money_as_of);
         keep_max(&mut self.read_at, &other.read_at);
         keep_max(&mut self.named_at, &other.named_at);
         keep_max(&mut self.vouched_at, &other.vouched_at);

@@ -113,6 +113,12 @@ impl<'a> Position<'a> {
             .unwrap_or_default()
     }
 
+    /// As of when its customer had agreed to pay it: nobody's webhook need have come by then.
+    pub fn agreed_at(&self) -> Time {
+        let told = self.state.money_as_of;
+        told.map_or(self.money_at(), |told| told.min(self.money_at()))
+    }
+
     /// What it brings in all once everything still held is captured.
     pub fn worth(&self) -> Result<Money, MoneyError> {
         self.net.plus(self.capturable)

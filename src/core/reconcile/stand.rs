@@ -411,7 +411,7 @@ fn settled_stand(
 /// The shop raised the order after it was paid, and the money that is here does not cover it.
 fn has_balance_due(draft: &Draft<'_>, money: &[Position<'_>]) -> Result<bool, MoneyError> {
     let order = &draft.checkout.order;
-    let first_at = money.iter().map(Position::money_at).min();
+    let first_at = money.iter().map(Position::agreed_at).min();
     let agreed = order.amount_at(first_at.unwrap_or_default());
     let (Some(agreed), Some(now)) = (agreed, order.amount()) else {
         return Ok(false);

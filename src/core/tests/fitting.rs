@@ -108,6 +108,36 @@ fn s037_only_the_excess_goes_back() {
     assert_eq!(world.shop.status, OrderStatus::Confirmed);
 }
 
+/// What its customer paid before the shop changed the price, and we hear of after that.
+fn heard_of_late(paid: i64, repriced: i64) -> World {
+    let mut world = pending();
+    world.pass(mins(1));
+    let paid_at = world.now;
+    let payment = world.pays_unseen("1", eur(paid));
+    world.pass(mins(1));
+    world.shop.amount = Some(eur(repriced));
+    world.announces(OrderStatus::Pending);
+    world.pass(mins(1));
+    world.late_webhook(&payment, paid_at);
+    world
+}
+
+#[test]
+fn s037_the_excess_is_against_what_was_agreed_however_late_we_hear_of_the_payment() {
+    let mut world = heard_of_late(7_000, 5_000);
+    world.run_to(Verdict::Settled);
+    world.run_for(Span::from_days(1));
+    assert_eq!(world.refunds_made(), [(pay("1"), 1005)]);
+    assert_eq!(world.sent(ActionKind::Release), 0);
+}
+
+#[test]
+fn s038_an_order_raised_after_payment_is_confirmed_however_late_we_hear_of_the_payment() {
+    let mut world = heard_of_late(5_995, 9_995);
+    world.run_to(Verdict::Settled);
+    assert!(world.refunds_made().is_empty());
+}
+
 #[test]
 fn s038_an_order_raised_after_payment_is_confirmed_at_the_agreed_amount() {
     let mut world = pending();

@@ -350,7 +350,12 @@ impl World {
 
     /// The PSP's webhook with the payment's present state.
     pub(super) fn webhook(&mut self, payment: &PaymentRef) {
-        let snapshot = self.snapshot(payment, self.now, Source::Signed);
+        self.late_webhook(payment, self.now);
+    }
+
+    /// The PSP's event of this moment arrives only now.
+    pub(super) fn late_webhook(&mut self, payment: &PaymentRef, as_of: Time) {
+        let snapshot = self.snapshot(payment, as_of, Source::Signed);
         self.observe(Fact::PaymentSeen(Box::new(snapshot)));
     }
 
