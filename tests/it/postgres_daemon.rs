@@ -154,19 +154,22 @@ async fn daemons_that_come_and_go_on_one_database_raise_no_alarm() {
 }
 
 #[tokio::test]
-async fn behind_a_pooler_the_daemon_keeps_nothing_in_a_session() {
-    let mut rig = Rig::prepare_at_with(on_postgres(), |mut setup| {
-        let store = &mut setup.store;
-        store.insert("session_features".to_owned(), "false".to_owned());
-        store.insert("connections".to_owned(), "3".to_owned());
-        setup
-    })
-    .await;
+async fn behind_pgbouncer_two_daemons_settle_and_give_back() {
+    let psp = Psp {
+        kind: &stripe::KIND,
+        keeps: crate::support::Keeps::BehindPgBouncer,
+    };
+    let mut rig = Rig::prepare_at_with(psp, |setup| setup).await;
+    let mut second = rig.fellow("second").unwrap();
     rig.restart().await.unwrap();
+    second.restart().await.unwrap();
     rig.place_and_pay("1001");
     rig.is_settled_once("1001").await;
     rig.pay("1002", crate::support::scene::price());
     rig.is_returned_once("1002").await;
+    let audit = rig.command(&["audit"]).await;
+    assert_eq!(audit.code, Some(0), "{audit:?}");
+    assert_eq!(second.close().await.unwrap(), Vec::<String>::new());
     rig.close().await;
 }
 

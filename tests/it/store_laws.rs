@@ -17,8 +17,8 @@ use reconciled::store::postgres::PostgresStore;
 use reconciled::store::sqlite::SqliteStore;
 use std::sync::Arc;
 
+use crate::support::bouncer;
 use crate::support::cluster::Database;
-use crate::support::pooler::Pooler;
 
 async fn memory() -> ((), Arc<dyn Store>) {
     ((), Arc::new(MemoryStore::new()))
@@ -36,11 +36,10 @@ async fn postgres() -> (Database, Arc<dyn Store>) {
     (database, Arc::new(store))
 }
 
-async fn pooled() -> ((Pooler, Database), Arc<dyn Store>) {
+async fn pooled() -> (Database, Arc<dyn Store>) {
     let database = Database::fresh().await;
-    let pooler = Pooler::before(&database);
-    let store = PostgresStore::open(&pooler.options()).await;
-    ((pooler, database), Arc::new(store.unwrap()))
+    let store = PostgresStore::open(&bouncer::options(&database)).await;
+    (database, Arc::new(store.unwrap()))
 }
 
 macro_rules! suite {
@@ -68,7 +67,7 @@ macro_rules! laws {
         suite!(on_memory, memory, $( $room::$law, )+ $( $room_alone::$law_alone, )+);
         suite!(on_sqlite, sqlite, $( $room::$law, )+ $( $room_alone::$law_alone, )+);
         suite!(on_postgres, postgres, $( $room::$law, )+ $( $room_shared::$law_shared, )+);
-        suite!(behind_a_pooler, pooled, $( $room::$law, )+ $( $room_shared::$law_shared, )+);
+        suite!(behind_pgbouncer, pooled, $( $room::$law, )+ $( $room_shared::$law_shared, )+);
     };
 }
 

@@ -5,11 +5,11 @@
 
 pub(crate) mod adapters;
 pub(crate) mod asking;
+pub(crate) mod bouncer;
 pub(crate) mod cluster;
 pub(crate) mod failing_store;
 pub(crate) mod forwarder;
 pub(crate) mod log;
-pub(crate) mod pooler;
 pub(crate) mod scene;
 pub(crate) mod site;
 pub(crate) mod story;
@@ -41,6 +41,8 @@ pub(crate) enum Keeps {
     File,
     /// In a fresh database of the test run's server.
     Postgres,
+    /// In such a database as well, with PgBouncer in transaction mode before it.
+    BehindPgBouncer,
 }
 
 impl From<&'static Kind> for Psp {
@@ -110,10 +112,15 @@ impl Rig {
         let mut short = Setup::short(program, scratch.path().to_owned()).at(psp.kind);
         let database = match psp.keeps {
             Keeps::File => None,
-            Keeps::Postgres => Some(Database::fresh().await),
+            Keeps::Postgres | Keeps::BehindPgBouncer => Some(Database::fresh().await),
         };
         if let Some(database) = &database {
             short.store_url = database.url();
+        }
+        if let (Keeps::BehindPgBouncer, Some(database)) = (psp.keeps, &database) {
+            short.store_url = bouncer::url(database);
+            let feature = ("session_features".to_owned(), "false".to_owned());
+            short.store.extend([feature]);
         }
         let setup = change(short);
         let store_url = setup.store_url.clone();

@@ -91,11 +91,6 @@ impl Database {
         &self.name
     }
 
-    /// Where the server's socket is.
-    pub(crate) fn folder(&self) -> &Path {
-        &self.cluster.folder
-    }
-
     /// Where it is.
     pub(crate) fn url(&self) -> String {
         self.cluster.url(&self.name)
@@ -387,11 +382,18 @@ impl Cluster {
         command
     }
 
+    /// Another program, run as who owns the folder and apart from the run's own processes.
+    pub(crate) fn beside_it(&self, program: &str) -> Command {
+        let mut command = as_user(Path::new(program), self.user);
+        command.process_group(0);
+        command
+    }
+
     fn guard(&self) -> Result<Child, String> {
-        let mut guardian = as_user(Path::new("/bin/sh"), self.user);
+        let mut guardian = self.beside_it("/bin/sh");
         guardian.args(["-c", GUARDIAN, "guardian"]);
         guardian.arg(&self.bin).arg(&self.folder);
-        guardian.stdin(Stdio::piped()).process_group(0);
+        guardian.stdin(Stdio::piped());
         let spawned = guardian.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
         spawned.map_err(|error| format!("no guardian for the server: {error}"))
     }
