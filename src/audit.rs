@@ -15,7 +15,9 @@ use crate::core::reconcile::position::Position;
 use crate::store::journal;
 use crate::store::{CheckoutRow, JournalEntry, Store, StoreError};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::num::NonZero;
+use tokio::task::JoinHandle;
 
 /// Checkouts read in one step.
 const PAGE: u32 = 500;
@@ -54,42 +56,116 @@ pub struct Report {
     pub differences_found: u64,
 }
 
+/// What some checkouts add to a report.
+#[derive(Default)]
+struct Part {
+    report: Report,
+    books: BTreeMap<(String, Currency), Statement>,
+}
+
 /// Reads the whole store.
 pub async fn run(store: &dyn Store) -> Result<Report, StoreError> {
-    let mut report = Report::default();
-    let mut books: BTreeMap<(String, Currency), Statement> = BTreeMap::new();
+    let mut whole = Part::default();
     let mut after = None;
     loop {
         let page = store.audit_page(after.as_ref(), PAGE).await?;
         let Some((last, _)) = page.last() else { break };
         after = Some(last.id.clone());
-        for (row, entries) in &page {
+        whole.add(Part::of(&page));
+    }
+    Ok(whole.ended())
+}
+
+/// As `run`, with as many threads that prove as there are processors, while the next pages are
+/// read. Needs tokio's runtime; holds a page for each of them.
+pub async fn run_on_all_processors(store: &dyn Store) -> Result<Report, StoreError> {
+    let width = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let mut whole = Part::default();
+    let mut under_way = VecDeque::new();
+    let mut after = None;
+    loop {
+        let page = store.audit_page(after.as_ref(), PAGE).await?;
+        let Some((last, _)) = page.last() else { break };
+        after = Some(last.id.clone());
+        under_way.push_back(tokio::task::spawn_blocking(move || Part::of(&page)));
+        if under_way.len() > width
+            && let Some(first) = under_way.pop_front()
+        {
+            whole.add(proven(first).await?);
+        }
+    }
+    for part in under_way {
+        whole.add(proven(part).await?);
+    }
+    Ok(whole.ended())
+}
+
+async fn proven(part: JoinHandle<Part>) -> Result<Part, StoreError> {
+    let ended = part.await;
+    ended.map_err(|error| StoreError::Unavailable(format!("a page was not proven: {error}")))
+}
+
+impl Part {
+    fn of(page: &[(CheckoutRow, Vec<JournalEntry>)]) -> Part {
+        let mut part = Part::default();
+        let Part { report, books } = &mut part;
+        for (row, entries) in page {
             report.checkouts = report.checkouts.saturating_add(1);
             let count = u64::try_from(entries.len()).unwrap_or(u64::MAX);
             report.entries = report.entries.saturating_add(count);
             match prove(row, entries) {
                 Ok(checkout) => {
-                    if let Err(error) = enter(&mut books, row, entries, &checkout) {
+                    if let Err(error) = enter(books, row, entries, &checkout) {
                         report.differ(format!("checkout {}: amounts: {error}", row.id));
                     }
                 }
                 Err(why) => report.differ(format!("checkout {}: {why}", row.id)),
             }
         }
+        part
     }
-    for statement in books.into_values() {
-        if let Some(why) = statement.difference() {
-            report.differ(why);
+
+    /// Takes in what comes next.
+    fn add(&mut self, next: Part) {
+        self.report.add(next.report);
+        for (key, statement) in next.books {
+            let book = self.books.entry(key);
+            let book = book
+                .or_insert_with(|| Statement::new(&statement.shop, statement.captured.currency()));
+            if let Err(error) = book.add(&statement) {
+                let why = format!("{}: amounts: {error}", statement.shop);
+                self.report.differ(why);
+            }
         }
-        report.statements.push(statement);
     }
-    Ok(report)
+
+    fn ended(self) -> Report {
+        let mut report = self.report;
+        for statement in self.books.into_values() {
+            if let Some(why) = statement.difference() {
+                report.differ(why);
+            }
+            report.statements.push(statement);
+        }
+        report
+    }
 }
 
 impl Report {
     /// True when nothing differs.
     pub fn is_clean(&self) -> bool {
         self.differences_found == 0
+    }
+
+    fn add(&mut self, next: Report) {
+        self.checkouts = self.checkouts.saturating_add(next.checkouts);
+        self.entries = self.entries.saturating_add(next.entries);
+        let room = DIFFERENCES_MAX.saturating_sub(self.differences.len());
+        let listed = next.differences.into_iter().take(room);
+        self.differences.extend(listed);
+        self.differences_found = self
+            .differences_found
+            .saturating_add(next.differences_found);
     }
 
     fn differ(&mut self, why: String) {
@@ -139,6 +215,15 @@ impl Statement {
             charged_back: zero,
             in_suspense: zero,
         }
+    }
+
+    fn add(&mut self, other: &Statement) -> Result<(), MoneyError> {
+        self.captured = self.captured.plus(other.captured)?;
+        self.settled = self.settled.plus(other.settled)?;
+        self.refunded = self.refunded.plus(other.refunded)?;
+        self.charged_back = self.charged_back.plus(other.charged_back)?;
+        self.in_suspense = self.in_suspense.plus(other.in_suspense)?;
+        Ok(())
     }
 
     fn difference(&self) -> Option<String> {
@@ -234,15 +319,18 @@ fn enter(
         let book = books
             .entry(key)
             .or_insert_with(|| Statement::new(row.shop.as_str(), currency));
-        book.captured = book.captured.plus(sum.captured)?;
-        book.refunded = book.refunded.plus(sum.refunded)?;
-        book.charged_back = book.charged_back.plus(sum.charged_back)?;
-        book.in_suspense = book.in_suspense.plus(sum.in_suspense)?;
-        if may_hold_settled(row.verdict) {
-            book.settled = book.settled.plus(rest)?;
-        }
+        let settled = rest_if(may_hold_settled(row.verdict), rest);
+        book.add(&Statement { settled, ..sum })?;
     }
     Ok(())
+}
+
+fn rest_if(counts: bool, rest: Money) -> Money {
+    if counts {
+        rest
+    } else {
+        Money::zero(rest.currency())
+    }
 }
 
 /// Verdicts under which money may pay a confirmed order.

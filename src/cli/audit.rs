@@ -46,7 +46,7 @@ pub async fn run(args: &Args, path: &Path) -> anyhow::Result<ExitCode> {
             made.text(),
         )
     } else {
-        let report = audit::run(store.as_ref()).await?;
+        let report = audit::run_on_all_processors(store.as_ref()).await?;
         let json = serde_json::to_string_pretty(&report)?;
         (report.is_clean(), json, report.text())
     };

@@ -178,7 +178,7 @@ async fn copy(from: &Place, to: &Place) -> anyhow::Result<ExitCode> {
     let mut out = std::io::stdout();
     let source = Source::open(from).await;
     let mut source = source.with_context(|| format!("cannot copy from {from}"))?;
-    let books = audit::run(source.store.as_ref()).await?;
+    let books = audit::run_on_all_processors(source.store.as_ref()).await?;
     if !books.is_clean() {
         writeln!(out, "{}Nothing was copied.", books.text())?;
         return Ok(ExitCode::from(EXIT_NO));
@@ -189,7 +189,7 @@ async fn copy(from: &Place, to: &Place) -> anyhow::Result<ExitCode> {
     let written = written.with_context(|| format!("copying from {from} to {to}"))?;
     let mut again = target.rows.written().await?;
     let found = contents(again.as_mut()).await?;
-    let proven = audit::run(target.store.as_ref()).await?;
+    let proven = audit::run_on_all_processors(target.store.as_ref()).await?;
     let has_strays = again.strays().await? != 0;
     // A store waits at its end for whoever still reads it.
     drop(again);

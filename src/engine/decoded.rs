@@ -7,7 +7,7 @@
 use crate::core::checkout::Checkout;
 use crate::core::ids::CheckoutId;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Documents kept at most; a few kilobytes each.
 const KEPT_MAX: usize = 512;
@@ -15,11 +15,56 @@ const KEPT_MAX: usize = 512;
 struct Kept {
     document: String,
     checkout: Arc<Checkout>,
+    /// Its place in `by_use`.
+    used: u64,
+}
+
+#[derive(Default)]
+struct Shelf {
+    by_id: BTreeMap<CheckoutId, Kept>,
+    /// Who was used longest ago comes first.
+    by_use: BTreeMap<u64, CheckoutId>,
+    uses: u64,
 }
 
 /// The documents; clones share them.
 #[derive(Clone, Default)]
-pub(super) struct Decoded(Arc<Mutex<BTreeMap<CheckoutId, Kept>>>);
+pub(super) struct Decoded(Arc<Mutex<Shelf>>);
+
+impl Shelf {
+    /// A document as it stands here, which counts as a use of it.
+    fn same(&mut self, id: &CheckoutId, document: &str) -> Option<Arc<Checkout>> {
+        let kept = self.by_id.get_mut(id)?;
+        if kept.document != document {
+            return None;
+        }
+        let uses = self.uses.saturating_add(1);
+        if let Some(id) = self.by_use.remove(&kept.used) {
+            self.by_use.insert(uses, id);
+        }
+        (self.uses, kept.used) = (uses, uses);
+        Some(kept.checkout.clone())
+    }
+
+    fn keep(&mut self, id: &CheckoutId, document: String, checkout: Arc<Checkout>) {
+        let used = self.uses.saturating_add(1);
+        let kept = Kept {
+            document,
+            checkout,
+            used,
+        };
+        self.uses = used;
+        if let Some(replaced) = self.by_id.insert(id.clone(), kept) {
+            self.by_use.remove(&replaced.used);
+        }
+        self.by_use.insert(used, id.clone());
+        if self.by_id.len() > KEPT_MAX
+            && let Some((_, longest)) = self.by_use.pop_first()
+        {
+            self.by_id.remove(&longest);
+        }
+    }
+}
 
 impl Decoded {
     /// What a stored document says.
@@ -28,7 +73,7 @@ impl Decoded {
         id: &CheckoutId,
         document: &str,
     ) -> Result<Arc<Checkout>, serde_json::Error> {
-        if let Some(checkout) = self.same(id, document) {
+        if let Some(checkout) = self.shelf().same(id, document) {
             return Ok(checkout);
         }
         let checkout: Arc<Checkout> = Arc::new(serde_json::from_str(document)?);
@@ -36,26 +81,19 @@ impl Decoded {
         Ok(checkout)
     }
 
-    fn same(&self, id: &CheckoutId, document: &str) -> Option<Arc<Checkout>> {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let kept = all.get(id).filter(|kept| kept.document == document);
-        kept.map(|kept| kept.checkout.clone())
-    }
-
-    /// Keeps a document and the checkout that it was written from. The oldest checkout makes room:
-    /// ids grow with time.
+    /// Keeps a document and the checkout that it was written from. The one that was used longest
+    /// ago makes room.
     pub(super) fn keep(&self, id: &CheckoutId, document: String, checkout: Arc<Checkout>) {
         debug_assert_eq!(
             serde_json::from_str(&document).ok().as_ref(),
             Some(&*checkout),
             "a document does not say what it was written from"
         );
-        let kept = Kept { document, checkout };
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let replaced = all.insert(id.clone(), kept);
-        if replaced.is_none() && all.len() > KEPT_MAX {
-            all.pop_first();
-        }
+        self.shelf().keep(id, document, checkout);
+    }
+
+    fn shelf(&self) -> MutexGuard<'_, Shelf> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -83,16 +121,31 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_checkouts_make_room() {
+    fn what_was_used_longest_ago_makes_room_whatever_its_age() {
         let decoded = Decoded::default();
         let most = u64::try_from(KEPT_MAX).unwrap();
-        for number in 0..most + 3 {
+        let keep = |number| {
             let checkout = checkout(number, None);
             let document = serde_json::to_string(&checkout).unwrap();
-            decoded.keep(&checkout.id.clone(), document, Arc::new(checkout));
+            decoded.keep(&checkout.id.clone(), document.clone(), Arc::new(checkout));
+            document
+        };
+        let oldest = keep(0);
+        for number in 1..most {
+            keep(number);
         }
-        let all = decoded.0.lock().unwrap();
-        assert_eq!(all.len(), KEPT_MAX);
-        assert_eq!(*all.first_key_value().unwrap().0, checkout(3, None).id);
+        let id = checkout(0, None).id;
+        decoded.read(&id, &oldest).unwrap();
+        for number in most..most + 3 {
+            keep(number);
+        }
+        let shelf = decoded.0.lock().unwrap();
+        assert_eq!(
+            (shelf.by_id.len(), shelf.by_use.len()),
+            (KEPT_MAX, KEPT_MAX)
+        );
+        let is_kept = |number| shelf.by_id.contains_key(&checkout(number, None).id);
+        let found: Vec<bool> = [0, 1, 2, 3, 4, most + 2].map(is_kept).to_vec();
+        assert_eq!(found, [true, false, false, false, true, true]);
     }
 }

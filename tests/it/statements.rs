@@ -7,7 +7,7 @@
 )]
 
 use crate::support::Rig;
-use reconciled::audit::day::Day;
+use reconciled::audit::{self, day::Day};
 use reconciled::clock::Clock;
 use reconciled::core::checkout::Checkout;
 use reconciled::core::fact::Fact;
@@ -17,6 +17,7 @@ use reconciled::core::plan::{Decision, Reason, Verdict};
 use reconciled::core::time::{Span, Time};
 use reconciled::sandbox::rig::eur;
 use reconciled::sandbox::shop::Standing;
+use reconciled::store::memory::MemoryStore;
 use reconciled::store::sqlite::SqliteStore;
 use reconciled::store::{CheckoutCommit, CheckoutRow, CommitUnit, JournalEntry, Store};
 use serde_json::Value;
@@ -118,14 +119,14 @@ async fn a_days_statement_agrees_with_the_books_of_the_psp() {
 }
 
 /// A payment that nobody claims an order for, captured at this moment, as the store keeps it.
-fn waiting(at: Time) -> CheckoutCommit {
-    let payment = PaymentRef::parse("stripe_nl", "pi_of_last_week").unwrap();
+fn waiting(name: &str, at: Time) -> CheckoutCommit {
+    let payment = PaymentRef::parse("stripe_nl", &format!("pi_{name}")).unwrap();
     let mut seen = PaymentSnapshot::new(payment.clone(), at, at, Source::Signed);
     seen.ownership = Some(Ownership::Ours);
     seen.progress = Some(Progress::Taken);
     seen.captured = Some(eur(PRICE));
     let fact = Fact::PaymentSeen(Box::new(seen));
-    let id = CheckoutId::parse("ck_of_last_week").unwrap();
+    let id = CheckoutId::parse(&format!("ck_{name}")).unwrap();
     let mut checkout = Checkout::new(id.clone(), ShopId::parse("klompen").unwrap(), None);
     checkout.observe(&fact);
     let decision = Decision {
@@ -163,13 +164,41 @@ fn waiting(at: Time) -> CheckoutCommit {
 }
 
 #[tokio::test]
+async fn an_audit_on_all_processors_finds_what_one_alone_finds() {
+    const COUNT: u64 = 2_345;
+    let store = MemoryStore::new();
+    let at = Clock::System.now();
+    let whole = waiting("0000", at).row.document;
+    for number in 0..COUNT {
+        let mut one = waiting(&format!("{number:04}"), at);
+        if [7, 1_400, 2_344].contains(&number) {
+            // What the journal does not say.
+            one.row.document = whole.clone();
+        }
+        let unit = CommitUnit {
+            checkouts: vec![one],
+            ..CommitUnit::default()
+        };
+        store.commit(&[unit]).await.unwrap();
+    }
+    let alone = audit::run(&store).await.unwrap();
+    assert_eq!((alone.checkouts, alone.entries), (COUNT, COUNT));
+    assert_eq!((alone.differences_found, alone.differences.len()), (3, 3));
+    let sound = i64::try_from(COUNT - 3).unwrap();
+    assert_eq!(alone.statements[0].captured, eur(PRICE * sound));
+    assert_eq!(alone.statements[0].in_suspense, eur(PRICE * sound));
+    let together = audit::run_on_all_processors(&store).await.unwrap();
+    assert_eq!(together, alone);
+}
+
+#[tokio::test]
 async fn the_daemon_says_the_statement_of_the_day_that_closed_last() {
     let mut rig = Rig::prepare_with(|setup| setup).await;
     let path = rig.config_path().with_file_name("reconciled.db");
     let store = SqliteStore::open(&path).await.unwrap();
     let at = Clock::System.now().minus(Span::from_days(7));
     let unit = CommitUnit {
-        checkouts: vec![waiting(at)],
+        checkouts: vec![waiting("of_last_week", at)],
         ..CommitUnit::default()
     };
     store.commit(&[unit]).await.unwrap();
