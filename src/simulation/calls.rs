@@ -44,7 +44,12 @@ impl Play {
                 let setting = self.house.setting.clone();
                 judge::refund_leaves(&mut self.stage, &setting, asked, self.blurred, now);
             }
-            read::Asks::Confirm { reference } => {
+            read::Asks::Confirm {
+                reference,
+                amount,
+                parts,
+            } => {
+                judge::confirm_leaves(&mut self.stage, &reference, (amount, &parts), now);
                 let confirm = Confirm {
                     sent_at: now,
                     slot: call.slot.clone(),

@@ -19,7 +19,8 @@
 use super::ledger::{Ledger, Touch};
 use super::setting::Setting;
 use super::stage::Stage;
-use crate::core::policy::HoldOrRefund;
+use crate::core::money::Money;
+use crate::core::policy::{HoldOrRefund, Policy};
 use crate::core::time::{Span, Time};
 use crate::sandbox::psp::Records;
 use crate::sandbox::shop::{ShopCall, Standing};
@@ -191,13 +192,15 @@ fn without_reason(
     let policy = &setting.policy;
     let mut broken = Vec::new();
     let taken = ledger.taken.get(payment).copied().unwrap_or(now);
-    let released = ledger.heard(customer).find(|said| {
-        // Named in the question, or there already when the order as a whole was given up.
-        let is_meant = said.named.iter().any(|one| one == payment) || said.at >= taken;
-        said.via == ShopCall::Release
-            && is_meant
-            && (said.status == "cancelled" || said.status == "unknown")
-    });
+    let releases = || {
+        ledger.heard(customer).filter(|said| {
+            // Named in the question, or there already when the order as a whole was given up.
+            let is_meant = said.named.iter().any(|one| one == payment) || said.at >= taken;
+            let is_no = said.status == "cancelled" || said.status == "unknown";
+            said.via == ShopCall::Release && is_meant && is_no
+        })
+    };
+    let released = releases().next();
     let has_stood = ledger
         .heard(customer)
         .any(|said| said.status == "confirmed")
@@ -231,35 +234,48 @@ fn without_reason(
         ));
     }
     let is_told = blurred.rulings && ledger.was_touched(customer, &[Touch::RefundOrdered]);
-    if !has_stood && !is_told && !blurred.clocks {
-        let is_short = policy.underpayment == HoldOrRefund::Refund;
-        let was_cancelled = ledger.cancelled.contains_key(customer)
-            || ledger
-                .heard(customer)
-                .any(|said| said.status == "cancelled" && said.via != ShopCall::Release);
-        if !is_short && !was_cancelled && !was_unknown_twice(ledger, setting, customer) {
-            broken.push((
-                "second_look",
-                format!("{customer} was neither cancelled nor twice unknown"),
-            ));
-        }
+    let mut releases = releases();
+    let is_judged = !has_stood && !is_told && !blurred.clocks;
+    if is_judged && !releases.any(|said| was_no_order(ledger, policy, customer, (taken, said.at))) {
+        broken.push((
+            "second_look",
+            format!("{customer} was neither cancelled nor twice unknown when it was given up"),
+        ));
     }
     broken
 }
 
-/// The shop said `unknown` at least twice, the second look apart, without another word between.
-fn was_unknown_twice(ledger: &Ledger, setting: &Setting, customer: &str) -> bool {
+/// At this moment an order was rightly given up: it was cancelled or paid too little for, or its
+/// grace was over and the shop had said `unknown` at least twice, the second look apart, without
+/// another word between.
+fn was_no_order(
+    ledger: &Ledger,
+    policy: &Policy,
+    customer: &str,
+    (taken, given_up): (Time, Time),
+) -> bool {
+    let was_cancelled = ledger.cancelled.contains_key(customer)
+        || ledger
+            .heard(customer)
+            .any(|said| said.status == "cancelled" && said.via != ShopCall::Release);
+    // For what was never placed nobody paid too little.
+    let was_placed = ledger.amounts.contains_key(customer);
+    let may_be_short = was_placed && policy.underpayment == HoldOrRefund::Refund;
+    if was_cancelled || may_be_short {
+        return true;
+    }
+    if given_up < taken.plus(policy.order_grace).minus(SLACK) {
+        return false;
+    }
     let mut first: Option<Time> = None;
-    for said in ledger
-        .heard(customer)
-        .filter(|said| said.via == ShopCall::LookUp)
-    {
+    let looks = ledger.heard(customer);
+    for said in looks.filter(|said| said.via != ShopCall::Release && said.at <= given_up) {
         if said.status != "unknown" {
             first = None;
             continue;
         }
         let began = *first.get_or_insert(said.at);
-        if said.at.since(began).plus(SLACK) >= setting.policy.second_look {
+        if said.at.since(began).plus(SLACK) >= policy.second_look {
             return true;
         }
     }
@@ -346,6 +362,23 @@ pub fn refund_leaves(
     if is_past && !blurred.rulings && !blurred.memory && !blurred.clocks {
         let detail = format!("{key} is refund {count} of the hour, {sum} in all");
         ledger.fail(now, "guard", &customer, detail);
+    }
+}
+
+/// A confirm leaves the daemon: what it says was paid is the sum of the payments that it names.
+pub fn confirm_leaves(
+    stage: &mut Stage,
+    customer: &str,
+    (amount, parts): (Option<Money>, &[Money]),
+    now: Time,
+) {
+    let mut parts = parts.iter().copied();
+    let first = parts.next();
+    let sum = first.and_then(|first| parts.try_fold(first, |sum, one| sum.plus(one).ok()));
+    if sum.is_none() || sum != amount {
+        let words = |money: Option<Money>| money.map_or("nothing".to_owned(), |it| it.to_string());
+        let detail = format!("a confirm of {} by {}", words(amount), words(sum));
+        stage.ledger.fail(now, "paid_sum", customer, detail);
     }
 }
 

@@ -3,6 +3,7 @@
 //! Only what the judge needs; not how the daemon builds it.
 
 use super::network::{Call, Side};
+use crate::core::money::Money;
 use crate::wire::Method;
 use serde::Deserialize;
 
@@ -22,6 +23,10 @@ pub(super) enum Asks {
     Confirm {
         /// Which.
         reference: String,
+        /// What was paid for it, by its own word.
+        amount: Option<Money>,
+        /// What each payment that it names brought.
+        parts: Vec<Money>,
     },
     /// Anything else.
     Other,
@@ -38,6 +43,14 @@ struct Message {
 #[derive(Deserialize)]
 struct Subject {
     reference: Option<String>,
+    amount: Option<Money>,
+    #[serde(default)]
+    payments: Vec<Part>,
+}
+
+#[derive(Deserialize)]
+struct Part {
+    amount: Money,
 }
 
 /// Reads a call.
@@ -73,6 +86,13 @@ fn refund(call: &Call) -> Option<Asks> {
 
 fn confirm(call: &Call) -> Option<Asks> {
     let message: Message = serde_json::from_slice(&call.request.body).ok()?;
-    let reference = message.subject.reference?;
-    (message.what == "order.confirm").then_some(Asks::Confirm { reference })
+    if message.what != "order.confirm" {
+        return None;
+    }
+    let parts = message.subject.payments.into_iter();
+    Some(Asks::Confirm {
+        reference: message.subject.reference?,
+        amount: message.subject.amount,
+        parts: parts.map(|one| one.amount).collect(),
+    })
 }
