@@ -24,6 +24,8 @@ mod filled;
 mod flatness;
 #[path = "support/load.rs"]
 mod load;
+#[path = "support/paced.rs"]
+mod paced;
 #[path = "support/peer.rs"]
 mod peer;
 #[path = "support/raw.rs"]
@@ -82,6 +84,9 @@ fn main() {
     }
     if wanted("flatness") {
         runtime.block_on(flatness::run());
+    }
+    if wanted("paced") {
+        runtime.block_on(paced::run());
     }
     if wanted("intake") {
         runtime.block_on(intake());

@@ -15,6 +15,8 @@ pub(crate) struct Ran {
     count: usize,
     took: Duration,
     spans: Vec<f64>,
+    /// When each began or was due, and how long it took, in milliseconds.
+    moments: Vec<(f64, f64)>,
 }
 
 impl Ran {
@@ -25,6 +27,17 @@ impl Ran {
     /// How long all but this share took at most, in milliseconds.
     pub(crate) fn at(&self, share: f64) -> f64 {
         self.spans[((self.spans.len() - 1) as f64 * share) as usize]
+    }
+
+    /// The slowest answer of each stretch of the run, in the order of their beginnings.
+    pub(crate) fn slowest_of_each(&self, stretch_ms: f64) -> Vec<f64> {
+        let mut slowest = Vec::new();
+        for (at, span) in &self.moments {
+            let nth = (at / stretch_ms) as usize;
+            slowest.resize(slowest.len().max(nth + 1), 0.0);
+            slowest[nth] = span.max(slowest[nth]);
+        }
+        slowest
     }
 
     pub(crate) fn line(&self) -> String {
@@ -67,16 +80,20 @@ async fn play(
     let tasks: Vec<_> = (0..senders.min(requests.len()))
         .map(|_| tokio::spawn(send(to, requests.clone(), next.clone(), pace)))
         .collect();
-    let mut spans = Vec::with_capacity(requests.len());
+    let mut moments = Vec::with_capacity(requests.len());
     for task in tasks {
-        spans.extend(task.await.expect("a sender failed"));
+        for (at, span) in task.await.expect("a sender failed") {
+            moments.push(((at - begun).as_secs_f64() * 1000.0, span));
+        }
     }
     let took = begun.elapsed();
+    let mut spans: Vec<f64> = moments.iter().map(|(_, span)| *span).collect();
     spans.sort_by(f64::total_cmp);
     Ran {
         count: requests.len(),
         took,
         spans,
+        moments,
     }
 }
 
@@ -98,7 +115,7 @@ async fn send(
     requests: Arc<Vec<Vec<u8>>>,
     next: Arc<AtomicUsize>,
     pace: Option<Pace>,
-) -> Vec<f64> {
+) -> Vec<(Instant, f64)> {
     let mut stream = TcpStream::connect(to).await.expect("cannot connect");
     stream.set_nodelay(true).unwrap();
     let mut buffer = vec![0_u8; 16 * 1024];
@@ -126,7 +143,7 @@ async fn send(
             assert!(status == 503 || status == 429, "status {status}");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        spans.push(begun.elapsed().as_secs_f64() * 1000.0);
+        spans.push((begun, begun.elapsed().as_secs_f64() * 1000.0));
     }
 }
 
