@@ -14,6 +14,7 @@ pub mod dispatch;
 pub mod exchange;
 pub mod heartbeat;
 pub mod keys;
+mod portion;
 pub mod sweep;
 pub mod upkeep;
 

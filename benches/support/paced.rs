@@ -19,6 +19,7 @@ const STRETCH_MS: f64 = 100.0;
 pub(crate) async fn run() {
     let given = std::env::var("PACED").ok();
     let per_second = given.map_or(PER_SECOND, |text| text.parse().unwrap());
+    let storm: usize = std::env::var("STORM").map_or(0, |text| text.parse().unwrap());
     let server = Server::start();
     if std::env::var("PACED_RAW").is_ok() {
         for (name, kind) in [
@@ -30,18 +31,22 @@ pub(crate) async fn run() {
             raw.stop();
         }
     }
-    for (name, database) in [
-        ("SQLite", None),
-        ("PostgreSQL", Some(server.database())),
-    ] {
+    for (name, database) in [("SQLite", None), ("PostgreSQL", Some(server.database()))] {
         let subject = Subject::start_on(database).await;
+        if storm > 0 {
+            let requests: Vec<Vec<u8>> = (0..storm).map(|n| signed_event(&event("s", n))).collect();
+            let ran = load::run(subject.public, &requests, SENDERS).await;
+            println!("{name}: a storm of {storm}: {}", ran.line());
+            subject.until_drained().await;
+        }
         let (before, begun) = (subject.cpu(), Instant::now());
         let server_before = crate::running::cpu(server.process());
         let count = pace(name, subject.public, per_second).await;
         subject.until_drained().await;
         let each = (subject.cpu() - before).as_secs_f64() * 1e6 / count as f64;
-        let server_each =
-            (crate::running::cpu(server.process()) - server_before).as_secs_f64() * 1e6 / count as f64;
+        let server_each = (crate::running::cpu(server.process()) - server_before).as_secs_f64()
+            * 1e6
+            / count as f64;
         println!(
             "{name}: all decided after {:.1} s; CPU {each:.0} us each, server {server_each:.0}, RSS {} MiB",
             begun.elapsed().as_secs_f64(),

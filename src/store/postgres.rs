@@ -15,6 +15,7 @@ mod likeness;
 mod prune;
 mod sql;
 mod views;
+mod warm;
 mod write;
 
 use super::{
@@ -76,7 +77,8 @@ macro_rules! read {
     ($store:ident, |$session:ident| $work:expr) => {{
         let mut session = $store.line.read().await?;
         let $session = &mut session;
-        Ok($work.await?)
+        let worked = $work.await;
+        Ok(session.end(worked).await?)
     }};
 }
 
@@ -85,7 +87,8 @@ macro_rules! look {
     ($store:ident, |$session:ident| $work:expr) => {{
         let mut session = $store.line.snapshot().await?;
         let $session = &mut session;
-        Ok($work.await?)
+        let worked = $work.await;
+        Ok(session.end(worked).await?)
     }};
 }
 

@@ -3,13 +3,14 @@
 //! Keeps what the store could not take and tries again; tells the dispatcher when something was
 //! committed. Decides nothing.
 
+use super::portion::{Intake, Portion};
 use super::{Next, Pulse, STORE_PAUSE, Worker};
 use crate::clock::Clock;
 use crate::core::ids::CheckoutId;
 use crate::core::time::{Span, Time};
 use crate::desk::DeskError;
 use crate::engine::input::{Input, Ruled, Swept};
-use crate::engine::{BATCH_INPUTS_MAX, Engine, Outcome};
+use crate::engine::{Engine, Outcome};
 use crate::pressure::Pressure;
 use crate::store::{ClaimRequest, StoreError, Wanted};
 use std::collections::BTreeMap;
@@ -39,6 +40,7 @@ pub struct Decide {
     clock: Clock,
     pressure: Pressure,
     yields_until: Time,
+    portion: Portion,
     carried: Vec<Input>,
     set_aside: BTreeMap<CheckoutId, Time>,
 }
@@ -62,14 +64,15 @@ impl Decide {
             clock,
             pressure,
             yields_until: Time::default(),
+            portion: Portion::default(),
             carried: Vec::new(),
             set_aside: BTreeMap::new(),
         }
     }
 
-    async fn gather(&mut self) -> Result<Vec<Input>, StoreError> {
+    async fn gather(&mut self, inputs_max: usize) -> Result<Vec<Input>, StoreError> {
         let mut batch = std::mem::take(&mut self.carried);
-        while batch.len() < BATCH_INPUTS_MAX {
+        while batch.len() < inputs_max {
             match self.inputs.try_recv() {
                 // A ruling is judged alone, against the checkout as it stands.
                 Ok(Input::Ruled(ruled)) if !batch.is_empty() => {
@@ -86,10 +89,7 @@ impl Decide {
         if batch.iter().any(|input| matches!(input, Input::Ruled(_))) {
             return Ok(batch);
         }
-        match self
-            .look_up(BATCH_INPUTS_MAX.saturating_sub(batch.len()))
-            .await
-        {
+        match self.look_up(inputs_max.saturating_sub(batch.len())).await {
             Ok(found) => {
                 batch.extend(found);
                 Ok(batch)
@@ -98,6 +98,16 @@ impl Decide {
                 self.carried = batch;
                 Err(error)
             }
+        }
+    }
+
+    fn intake(&self, now: Time) -> Intake {
+        if self.pressure.is_high(now) {
+            Intake::Pressed
+        } else if self.pressure.is_felt(now) {
+            Intake::Writing
+        } else {
+            Intake::Resting
         }
     }
 
@@ -233,10 +243,12 @@ impl Worker for Decide {
         if begun < self.yields_until && self.pressure.is_high(begun) {
             return Next::Pause(YIELD_PAUSE);
         }
-        let inputs = match self.gather().await {
+        let inputs_max = self.portion.next(self.intake(begun));
+        let inputs = match self.gather(inputs_max).await {
             Ok(inputs) => inputs,
             Err(error) => return paused(&error),
         };
+        let count = inputs.len();
         if inputs.is_empty() {
             return match self.engine.store().next_due().await {
                 // What was due before this look and was not taken waits for something else.
@@ -249,7 +261,9 @@ impl Worker for Decide {
                 self.settle(inputs, outcomes).await;
                 self.dispatch.give();
                 let ended = self.clock.now();
-                let share = ended.since(begun).micros().saturating_mul(INTAKE_SHARE);
+                let took = ended.since(begun);
+                self.portion.took(count, took);
+                let share = took.micros().saturating_mul(INTAKE_SHARE);
                 self.yields_until = ended.plus(Span::from_micros(share).min(YIELD_MAX));
                 Next::Again
             }

@@ -4,18 +4,18 @@
 
 use super::error::Fault;
 use super::sql;
+use super::warm::{Lent, Warm};
 use crate::store::StoreError;
 use crate::store::failure::{check_version, from_migration};
 use crate::store::schema::{self, Standing};
 use futures_util::FutureExt;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::migrate::Migrator;
-use sqlx::pool::PoolConnection;
 use sqlx::postgres::{
     PgArguments, PgConnectOptions, PgConnection, PgPool, PgPoolOptions, PgRow, Postgres,
 };
 use sqlx::query::{Query, QueryAs, QueryScalar};
-use sqlx::{ConnectOptions, Connection, FromRow, Row, Transaction};
+use sqlx::{ConnectOptions, Connection, FromRow, Row};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -62,13 +62,19 @@ pub(super) async fn alone(options: &PostgresOptions) -> Result<PgConnection, Sto
     let address = address(options)?.application_name("reconciled copy");
     let connecting = tokio::time::timeout(POOL_PATIENCE, address.connect()).await;
     let mut connection = connecting.unwrap_or(Err(sqlx::Error::PoolTimedOut))?;
-    settings.set(&mut connection, "0", false).await?;
+    let limits = Limits {
+        timeout_ms: "0",
+        is_local: false,
+        whole_tables: true,
+    };
+    settings.set(&mut connection, limits).await?;
     Ok(connection)
 }
 
 /// The way to the database.
 pub(super) struct Line {
     pool: PgPool,
+    warm: Warm,
     session: Settings,
     is_readonly: bool,
 }
@@ -80,15 +86,22 @@ struct Settings {
     has_session: bool,
 }
 
+/// How long a statement may take, for how long that is set, and what may be read in one go.
+struct Limits<'a> {
+    timeout_ms: &'a str,
+    is_local: bool,
+    whole_tables: bool,
+}
+
 impl Settings {
     /// Waits for the server, but not for ever.
     async fn bounded<T>(
         self,
-        asked: impl Future<Output = Result<T, sqlx::Error>>,
+        asked: impl Future<Output = Result<T, impl Into<Fault>>>,
     ) -> Result<T, Fault> {
         let patience = self.timeout.saturating_add(SILENCE_MAX);
         match tokio::time::timeout(patience, asked).await {
-            Ok(answered) => Ok(answered?),
+            Ok(answered) => answered.map_err(Into::into),
             Err(_) => {
                 let why = "the server does not answer".to_owned();
                 Err(StoreError::Unavailable(why).into())
@@ -99,18 +112,23 @@ impl Settings {
     async fn apply(self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
         // To the server, zero is no limit at all.
         let timeout_ms = self.timeout.as_millis().max(1).to_string();
-        self.set(connection, &timeout_ms, !self.has_session).await
+        let limits = Limits {
+            timeout_ms: &timeout_ms,
+            is_local: !self.has_session,
+            whole_tables: false,
+        };
+        self.set(connection, limits).await
     }
 
     async fn set(
         self,
         connection: &mut PgConnection,
-        timeout_ms: &str,
-        is_local: bool,
+        limits: Limits<'_>,
     ) -> Result<(), sqlx::Error> {
         let set = sqlx::query(sql::SETTINGS).persistent(false);
-        set.bind(timeout_ms)
-            .bind(is_local)
+        set.bind(limits.timeout_ms)
+            .bind(limits.is_local)
+            .bind(if limits.whole_tables { "on" } else { "off" })
             .execute(connection)
             .await?;
         Ok(())
@@ -209,13 +227,14 @@ impl Line {
             });
         let line = Line {
             pool: pool.connect_lazy_with(address(options)?),
+            warm: Warm::new(options.connections_max, TRUSTED_FOR),
             session,
             is_readonly,
         };
         let mut first = line.read().await?;
-        let encoding: String = first.scalar(sqlx::query_scalar(sql::ENCODING)).await?;
+        let encoding = first.scalar(sqlx::query_scalar(sql::ENCODING)).await;
+        let encoding: String = first.end(encoding).await?;
         if encoding == "UTF8" {
-            drop(first);
             Ok(line)
         } else {
             Err(StoreError::Schema(format!(
@@ -229,7 +248,12 @@ impl Line {
     pub(super) async fn migrate(&self, migrations: &Migrator) -> Result<(), StoreError> {
         let mut tx = self.pool.begin_with(sql::BEGIN_WRITING).await?;
         // What waits for its turn, and what rewrites a large table, may take long.
-        self.session.set(&mut tx, "0", true).await?;
+        let limits = Limits {
+            timeout_ms: "0",
+            is_local: true,
+            whole_tables: true,
+        };
+        self.session.set(&mut tx, limits).await?;
         self.forget_statements(&mut tx).await?;
         let lock = sqlx::query(sql::LOCK_SCHEMA).persistent(false);
         lock.execute(&mut *tx).await?;
@@ -266,7 +290,8 @@ impl Line {
     pub(super) async fn check_schema(&self, migrations: &Migrator) -> Result<(), StoreError> {
         let mut session = self.read().await?;
         let query = sqlx::query_as(sql::APPLIED);
-        let applied: Vec<(i64, String)> = session.read(query, Ok).await?;
+        let applied = session.read(query, Ok).await;
+        let applied: Vec<(i64, String)> = session.end(applied).await?;
         schema::check(&applied, migrations)
     }
 
@@ -274,7 +299,8 @@ impl Line {
     pub(super) async fn refuse_newer(&self, migrations: &Migrator) -> Result<(), StoreError> {
         let mut session = self.read().await?;
         let query = sqlx::query_scalar(sql::SCHEMA_VERSION);
-        let found: Option<i64> = session.scalar(query).await?;
+        let found = session.scalar(query).await;
+        let found: Option<i64> = session.end(found).await?;
         let known = migrations.iter().map(|migration| migration.version).max();
         check_version(found, known)
     }
@@ -282,7 +308,7 @@ impl Line {
     /// For one statement that reads.
     pub(super) async fn read(&self) -> Result<Session, Fault> {
         if self.session.has_session {
-            Ok(self.session_of(Held::Connection(self.pool.acquire().await?)))
+            Ok(self.session_of(self.warm.take(&self.pool).await?))
         } else {
             self.within(sql::BEGIN_SNAPSHOT).await
         }
@@ -296,7 +322,7 @@ impl Line {
     /// For one statement that writes and is a transaction by itself.
     pub(super) async fn write(&self) -> Result<Session, Fault> {
         if self.session.has_session && !self.is_readonly {
-            Ok(self.session_of(Held::Connection(self.pool.acquire().await?)))
+            Ok(self.session_of(self.warm.take(&self.pool).await?))
         } else {
             self.begin().await
         }
@@ -312,53 +338,64 @@ impl Line {
     }
 
     async fn within(&self, begin: &'static str) -> Result<Session, Fault> {
-        let session = self.session;
-        let begun = async {
-            let mut transaction = self.pool.begin_with(begin).await?;
-            if !session.has_session {
-                session.apply(&mut transaction).await?;
-            }
-            Ok(transaction)
-        };
         // Waiting for a free connection comes on top.
         let both = Settings {
-            timeout: session.timeout.saturating_add(POOL_PATIENCE),
-            ..session
+            timeout: self.session.timeout.saturating_add(POOL_PATIENCE),
+            ..self.session
         };
-        let transaction = both.bounded(begun).await?;
-        Ok(self.session_of(Held::Transaction(transaction)))
+        both.bounded(self.begun(begin)).await
     }
 
-    fn session_of(&self, held: Held) -> Session {
+    async fn begun(&self, begin: &'static str) -> Result<Session, Fault> {
+        let mut session = self.session_of(self.warm.take(&self.pool).await?);
+        session.is_open = true;
+        let connection = session.connection()?;
+        sqlx::raw_sql(begin).execute(&mut *connection).await?;
+        if !self.session.has_session {
+            self.session.apply(connection).await?;
+        }
+        Ok(session)
+    }
+
+    fn session_of(&self, lent: Lent) -> Session {
         Session {
-            held,
+            lent: Some(lent),
+            is_open: false,
+            warm: self.warm.clone(),
             settings: self.session,
         }
     }
 
     /// Closes all connections once they are free.
     pub(super) async fn close(&self) {
+        self.warm.close();
         self.pool.close().await;
     }
 }
 
-enum Held {
-    Connection(PoolConnection<Postgres>),
-    /// Dropped without an end, it is rolled back.
-    Transaction(Transaction<'static, Postgres>),
-}
-
 /// A connection for the time of one verb, in a transaction where it needs one.
 pub(super) struct Session {
-    held: Held,
+    lent: Option<Lent>,
+    /// A transaction was begun and has not ended.
+    is_open: bool,
+    warm: Warm,
     settings: Settings,
 }
 
+impl Drop for Session {
+    /// Nobody has to guess how far a transaction came that was let go of: its connection goes.
+    fn drop(&mut self) {
+        if let Some(lent) = self.lent.as_mut().filter(|_| self.is_open) {
+            lent.connection.close_on_drop();
+        }
+    }
+}
+
 impl Session {
-    fn connection(&mut self) -> &mut PgConnection {
-        match &mut self.held {
-            Held::Connection(connection) => connection,
-            Held::Transaction(transaction) => transaction,
+    fn connection(&mut self) -> Result<&mut PgConnection, Fault> {
+        match &mut self.lent {
+            Some(lent) => Ok(&mut lent.connection),
+            None => Err(StoreError::Unavailable("the connection is gone".to_owned()).into()),
         }
     }
 
@@ -369,7 +406,7 @@ impl Session {
     ) -> Result<u64, Fault> {
         let query = query.persistent(self.settings.has_session);
         let settings = self.settings;
-        let done = settings.bounded(query.execute(self.connection())).await?;
+        let done = settings.bounded(query.execute(self.connection()?)).await?;
         Ok(done.rows_affected())
     }
 
@@ -384,7 +421,9 @@ impl Session {
     {
         let query = query.persistent(self.settings.has_session);
         let settings = self.settings;
-        let raw = settings.bounded(query.fetch_all(self.connection())).await?;
+        let raw = settings
+            .bounded(query.fetch_all(self.connection()?))
+            .await?;
         Ok(raw.into_iter().map(read).collect::<Result<_, _>>()?)
     }
 
@@ -399,7 +438,7 @@ impl Session {
     {
         let query = query.persistent(self.settings.has_session);
         let settings = self.settings;
-        settings.bounded(query.fetch_all(self.connection())).await
+        settings.bounded(query.fetch_all(self.connection()?)).await
     }
 
     /// Runs a statement that answers one value.
@@ -413,17 +452,37 @@ impl Session {
     {
         let query = query.persistent(self.settings.has_session);
         let settings = self.settings;
-        settings.bounded(query.fetch_one(self.connection())).await
+        settings.bounded(query.fetch_one(self.connection()?)).await
     }
 
     /// Commits if the work went well. The server answers Ok to the commit of a failed transaction
     /// and keeps nothing, so work that failed is never committed.
-    pub(super) async fn end<T>(self, worked: Result<T, Fault>) -> Result<T, Fault> {
+    pub(super) async fn end<T>(mut self, worked: Result<T, Fault>) -> Result<T, Fault> {
+        if self.is_open {
+            match &worked {
+                Ok(_) => self.close(sql::COMMIT).await?,
+                Err(Fault::Overtaken(_)) => {
+                    // Where even that fails the connection goes, and the next try has another.
+                    if self.close(sql::ROLLBACK).await.is_err() {
+                        tracing::debug!("a transaction was not rolled back; its connection goes");
+                    }
+                }
+                Err(Fault::Final(_)) => {}
+            }
+        }
         let value = worked?;
-        if let Held::Transaction(transaction) = self.held {
-            self.settings.bounded(transaction.commit()).await?;
+        if let Some(lent) = self.lent.take() {
+            self.warm.keep(lent);
         }
         Ok(value)
+    }
+
+    async fn close(&mut self, statement: &'static str) -> Result<(), Fault> {
+        let settings = self.settings;
+        let ended = sqlx::raw_sql(statement).execute(self.connection()?);
+        settings.bounded(ended).await?;
+        self.is_open = false;
+        Ok(())
     }
 }
 

@@ -46,15 +46,20 @@ statements! {
     BEGIN_WRITING = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
     /// All statements see one moment.
     BEGIN_SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+    COMMIT = "COMMIT";
+    ROLLBACK = "ROLLBACK";
     /// `$1` is a limit in milliseconds; with `$2` it holds for the transaction only. A server that
     /// would acknowledge what it has not synced is told to sync for us. Nothing is asked that takes
-    /// longer than to compile it.
+    /// longer than to compile it. `$3` is `off` where rows are found one by one through indexes: a
+    /// plan that was made while a table was small, to read it whole, would stay as the table grows.
     SETTINGS =
         "SELECT set_config('statement_timeout', $1, $2), \
            set_config('idle_in_transaction_session_timeout', $1, $2), \
            set_config('jit', 'off', $2), set_config('synchronous_commit', CASE \
              WHEN current_setting('synchronous_commit') IN ('off', 'local') THEN 'on' \
-             ELSE current_setting('synchronous_commit') END, $2)";
+             ELSE current_setting('synchronous_commit') END, $2), \
+           set_config('enable_seqscan', $3, $2), set_config('enable_hashjoin', $3, $2), \
+           set_config('enable_mergejoin', $3, $2), set_config('enable_bitmapscan', $3, $2)";
     ENCODING = "SELECT current_setting('server_encoding')";
     IS_STANDBY = "SELECT pg_is_in_recovery()";
     HAS_SCHEMA = "SELECT to_regclass('_sqlx_migrations') IS NOT NULL";
@@ -69,7 +74,8 @@ statements! {
     /// Columns: key, sender, body hash, delivery id, received at, signed, body; then the state and
     /// why of all. The first of each key that is unknown goes in; the answer tells which, counted
     /// from 1. Keys are taken in their order, so that two who append the same never wait for each
-    /// other in a circle.
+    /// other in a circle. `IS TRUE` makes the server look each row up in a hash of the keys taken,
+    /// where it would join them otherwise, each with each.
     APPEND =
         "WITH r AS MATERIALIZED ( \
            SELECT nextval('inbox_id_seq') AS id, u.* FROM unnest($1::bytea[], $2::text[], \
@@ -82,13 +88,12 @@ statements! {
            ON CONFLICT (key) DO NOTHING RETURNING inbox), \
          i AS ( \
            INSERT INTO inbox (id, sender, delivery_id, key, received_at, is_signed, state, why) \
-           SELECT r.id, r.sender, r.delivery_id, r.key, r.received_at, r.is_signed, \
-             $8::text, $9::bytea \
-           FROM r JOIN k ON k.inbox = r.id), \
+           SELECT id, sender, delivery_id, key, received_at, is_signed, $8::text, $9::bytea \
+           FROM r WHERE (id IN (SELECT inbox FROM k)) IS TRUE), \
          b AS ( \
            INSERT INTO bodies (id, sender, received_at, body) \
-           SELECT r.id, r.sender, r.received_at, r.body FROM r JOIN k ON k.inbox = r.id) \
-         SELECT r.nr FROM r JOIN k ON k.inbox = r.id";
+           SELECT id, sender, received_at, body FROM r WHERE (id IN (SELECT inbox FROM k)) IS TRUE) \
+         SELECT nr FROM r WHERE (id IN (SELECT inbox FROM k)) IS TRUE";
     SELECT_DELIVERY_KEYS =
         "SELECT key, body_hash FROM delivery_keys WHERE key = ANY($1)";
     /// Senders take turns. `$2` bounds the entries that are read of all together.
@@ -226,10 +231,11 @@ statements! {
            lane = excluded.lane, due = excluded.due, planned = excluded.planned, \
            attempts = greatest(a.attempts, excluded.attempts) \
          WHERE a.token IS NULL";
-    /// Columns: checkout, version. What this version did not want anew goes, unless leased.
+    /// What the checkouts' versions, which were written before, did not want anew goes, unless
+    /// leased. `IS TRUE` keeps the server from going through all that is not leased instead.
     DELETE_UNWANTED_ACTIONS =
-        "DELETE FROM actions a USING unnest($1::text[], $2::bigint[]) AS r (checkout, version) \
-         WHERE a.checkout = r.checkout AND a.token IS NULL AND a.version < r.version";
+        "DELETE FROM actions a WHERE a.checkout = ANY($1) AND (a.token IS NULL) IS TRUE \
+         AND a.version < (SELECT c.version FROM checkouts c WHERE c.id = a.checkout)";
     /// Columns: shop, verdict, currency, count, high, low; all may be negative.
     ADD_STANDINGS =
         "INSERT INTO standings AS s (shop, verdict, currency, count, high, low) \
@@ -312,13 +318,14 @@ statements! {
            WHERE a.destination = l.destination AND a.lane = l.lane AND a.token IS NULL \
            AND a.due <= $4 ORDER BY a.due, a.checkout, a.key LIMIT l.room \
            FOR UPDATE SKIP LOCKED) d";
-    /// Columns: checkout, key.
+    /// Columns: checkout, key. `IS TRUE` as above.
     LEASE_ACTIONS = concat!(
         "UPDATE actions a SET lease = 'attempt', until = $4, attempts = attempts + 1, \
            sent_before = last_sent_at, last_sent_at = $5, \
            token = $3 || '.' || replace(gen_random_uuid()::text, '-', '') \
          FROM unnest($1::text[], $2::text[]) AS r (checkout, key) \
-         WHERE a.checkout = r.checkout AND a.key = r.key AND a.token IS NULL RETURNING ",
+         WHERE a.checkout = r.checkout AND a.key = r.key AND (a.token IS NULL) IS TRUE \
+         RETURNING ",
         action_columns!());
     /// An unused attempt was never sent; a lost one may have been, so it is only found again.
     UNLEASE =

@@ -111,7 +111,7 @@ pub(super) async fn actions(
     commits: &[&CheckoutCommit],
 ) -> Result<(), Fault> {
     let mut released = (Vec::new(), Vec::new(), Vec::new());
-    let mut continued = (Vec::new(), Vec::new());
+    let mut continued = Vec::new();
     for commit in commits {
         let row = &commit.row;
         for (key, token) in &commit.released {
@@ -120,8 +120,7 @@ pub(super) async fn actions(
             released.2.push(token.as_str());
         }
         if row.version > 1 {
-            continued.0.push(row.id.as_str());
-            continued.1.push(row.version);
+            continued.push(row.id.as_str());
         }
     }
     if !released.0.is_empty() {
@@ -132,10 +131,8 @@ pub(super) async fn actions(
         session.run(query).await?;
     }
     want(session, commits).await?;
-    if !continued.0.is_empty() {
-        let query = sqlx::query(sql::DELETE_UNWANTED_ACTIONS)
-            .bind(continued.0)
-            .bind(continued.1);
+    if !continued.is_empty() {
+        let query = sqlx::query(sql::DELETE_UNWANTED_ACTIONS).bind(continued);
         session.run(query).await?;
     }
     Ok(())

@@ -1,8 +1,8 @@
 //! Every statement on the real schema: it is prepared there, and it finds an index for each table
 //! that grows with history.
 //!
-//! The plans are those for any value, and of ways that need no index all are made dear: a statement
-//! that still takes one has no other.
+//! The plans are those for any value, made with the settings that the store gives its connections,
+//! which make all ways dear that need no index, on tables that are still empty.
 #![expect(
     clippy::disallowed_methods,
     clippy::disallowed_types,
@@ -16,8 +16,9 @@ use sqlx::{AssertSqlSafe, Executor, PgConnection, Row};
 #[path = "../../../src/store/postgres/sql.rs"]
 mod sql;
 
-/// Tables that grow with history. Of actions there are as many as there is open work.
-const GROWING: [&str; 7] = [
+/// Tables that grow with history or, as actions do, with the open work.
+const GROWING: [&str; 8] = [
+    "actions",
     "bodies",
     "checkouts",
     "delivery_keys",
@@ -26,13 +27,13 @@ const GROWING: [&str; 7] = [
     "payments",
     "sightings",
 ];
+/// Goes through all actions by design.
+const COUNTS_ACTIONS: &str = "COUNT_ACTIONS";
 /// Indexes over what is pending, parked or woken: reading one of them whole is no more than the
 /// work there is.
 const OF_OPEN_WORK: [&str; 3] = ["inbox_turns", "inbox_parked", "checkouts_turns"];
 
-const DEAR: &str = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; \
-                    SET enable_hashjoin = off; SET enable_mergejoin = off; \
-                    SET enable_bitmapscan = off";
+const FOR_ANY_VALUE: &str = "SET plan_cache_mode = force_generic_plan";
 
 fn parameters(statement: &str) -> usize {
     let numbers = statement.split('$').skip(1).map(|rest| {
@@ -86,10 +87,14 @@ fn whole_reads(plan: &Value, found: &mut Vec<String>) {
 async fn no_statement_reads_a_growing_table_from_end_to_end() {
     let database = Database::fresh().await;
     let mut connection = database.connection().await;
-    connection.execute(sqlx::raw_sql(DEAR)).await.unwrap();
+    let any = sqlx::raw_sql(FOR_ANY_VALUE);
+    connection.execute(any).await.unwrap();
+    let settings = sqlx::query(sql::SETTINGS);
+    let settings = settings.bind("60000").bind(false).bind("off");
+    settings.execute(&mut connection).await.unwrap();
     let mut planned = 0;
     for (name, statement) in sql::ALL {
-        let is_plain = ["BEGIN", "DEALLOCATE"]
+        let is_plain = ["BEGIN", "COMMIT", "ROLLBACK", "DEALLOCATE"]
             .iter()
             .any(|word| statement.starts_with(word));
         if is_plain {
@@ -97,7 +102,8 @@ async fn no_statement_reads_a_growing_table_from_end_to_end() {
         }
         let mut found = Vec::new();
         whole_reads(&plan(&mut connection, name, statement).await, &mut found);
-        assert!(found.is_empty(), "{name}: {found:#?}");
+        let may_read_all = *name == COUNTS_ACTIONS;
+        assert_eq!(found.is_empty(), !may_read_all, "{name}: {found:#?}");
         planned += 1;
     }
     assert!(planned > 60, "{planned}");
