@@ -300,8 +300,8 @@ statements! {
         "WITH RECURSIVE ", shops!("true"), " SELECT least( \
            (SELECT min((SELECT c.wake_at FROM checkouts c WHERE c.shop = t.shop \
               AND c.wake_at IS NOT NULL ORDER BY c.wake_at LIMIT 1)) FROM t), \
-           (SELECT min(due) FROM actions WHERE token IS NULL), \
-           (SELECT min(until) FROM actions WHERE token IS NOT NULL))");
+           (SELECT due FROM actions WHERE token IS NULL ORDER BY due LIMIT 1), \
+           (SELECT until FROM actions WHERE token IS NOT NULL ORDER BY until LIMIT 1))");
     /// What another transaction holds is being leased or dealt with there.
     LEASE_LOST = concat!(
         "WITH r AS MATERIALIZED (SELECT checkout, key FROM actions \
@@ -413,7 +413,7 @@ statements! {
              AS oldest_delivery, \
            (SELECT count(*) FROM inbox WHERE state = 'parked') AS parked, \
            (SELECT count(*) FROM quarantine) AS quarantined, \
-           (SELECT min(due) FROM actions WHERE token IS NULL) AS oldest_due");
+           (SELECT due FROM actions WHERE token IS NULL ORDER BY due LIMIT 1) AS oldest_due");
     COUNT_ACTIONS = "SELECT kind, count(*) FROM actions GROUP BY kind";
 
     /// What another transaction holds is in use or being pruned there. `OFFSET 0` keeps the planner
