@@ -75,6 +75,7 @@ pub(super) async fn alone(options: &PostgresOptions) -> Result<PgConnection, Sto
 pub(super) struct Line {
     pool: PgPool,
     warm: Warm,
+    standbys: Standbys,
     session: Settings,
     is_readonly: bool,
 }
@@ -157,6 +158,10 @@ fn address(options: &PostgresOptions) -> Result<PgConnectOptions, StoreError> {
 struct Standbys(Arc<AtomicBool>);
 
 impl Standbys {
+    fn were_met(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+
     async fn note(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
         if is_standby(connection).await? {
             self.0.store(true, Ordering::SeqCst);
@@ -167,7 +172,7 @@ impl Standbys {
     /// Looks whether somebody is at the other end, who is no standby.
     async fn passes(&self, connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
         let answer = async {
-            if self.0.load(Ordering::SeqCst) {
+            if self.were_met() {
                 return Ok(!is_standby(connection).await?);
             }
             connection.ping().await.map(|()| true)
@@ -195,7 +200,7 @@ impl Line {
             has_session: options.session_features,
         };
         let standbys = Standbys::default();
-        let (before, after) = (standbys.clone(), standbys.clone());
+        let (before, after, met) = (standbys.clone(), standbys.clone(), standbys.clone());
         let pool = PgPoolOptions::new()
             .max_connections(options.connections_max.max(1))
             .acquire_timeout(POOL_PATIENCE)
@@ -228,6 +233,7 @@ impl Line {
         let line = Line {
             pool: pool.connect_lazy_with(address(options)?),
             warm: Warm::new(options.connections_max, TRUSTED_FOR),
+            standbys: met,
             session,
             is_readonly,
         };
@@ -362,6 +368,7 @@ impl Line {
             lent: Some(lent),
             is_open: false,
             warm: self.warm.clone(),
+            standbys: self.standbys.clone(),
             settings: self.session,
         }
     }
@@ -379,6 +386,7 @@ pub(super) struct Session {
     /// A transaction was begun and has not ended.
     is_open: bool,
     warm: Warm,
+    standbys: Standbys,
     settings: Settings,
 }
 
@@ -471,7 +479,8 @@ impl Session {
             }
         }
         let value = worked?;
-        if let Some(lent) = self.lent.take() {
+        // Once a standby was met all go back to the pool, which asks them.
+        if let Some(lent) = self.lent.take().filter(|_| !self.standbys.were_met()) {
             self.warm.keep(lent);
         }
         Ok(value)
