@@ -13,12 +13,8 @@ use crate::store::turns::LOOK_ROWS_MAX;
 use crate::store::{ClaimRequest, Claimed, StoreError};
 
 pub(super) async fn claim(line: &Line, request: &ClaimRequest) -> Result<Claimed, StoreError> {
-    let mut session = line.write().await?;
-    let taken = take(&mut session, request).await;
-    if let Some(claimed) = session.end(taken).await? {
-        return Ok(claimed);
-    }
-    // Another daemon chooses at this moment. Who waits for its end sees what it chose.
+    // One after the other: a statement that begins before another daemon's choice is committed would
+    // not see it, even where it gets the lock right after.
     let mut session = line.begin().await?;
     let taken = take_in_turn(&mut session, request).await;
     Ok(session.end(taken).await?.unwrap_or_default())
