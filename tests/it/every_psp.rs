@@ -161,6 +161,8 @@ lacking! { $
             "an order that nobody captured is in none of PayPal's lists, so it is not known of";
         s009_webhooks_sent_elsewhere_show_as_payments_that_only_the_sweep_found:
             "every capture is learned by a read: deliveries and lists alike only name it";
+        s037_the_excess_is_against_the_price_when_it_was_paid:
+            "every capture is learned by a read, and counts as paid when it was read first";
         s041_the_shops_mark_says_whose_an_order_number_in_two_shops_is:
             "the mark is a field of its own, and PayPal's payments have custom_id and invoice_id alone";
         s070_an_authorisation_for_an_order_that_is_given_up_is_voided:
@@ -372,6 +374,7 @@ stories! {
         s036_too_little_waits_for_the_rest_and_is_then_held;
         s036_too_little_goes_back_whole_where_the_policy_says_so;
         s037_too_much_is_confirmed_and_exactly_the_excess_goes_back [List];
+        s037_the_excess_is_against_the_price_when_it_was_paid [List, EventId];
         s040_a_small_payment_for_an_expensive_order_is_held_as_suspicious [List];
         s041_the_shops_mark_says_whose_an_order_number_in_two_shops_is [List];
         s041_without_a_mark_nobody_confirms_or_refunds_what_may_be_the_others [List];

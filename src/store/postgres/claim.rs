@@ -13,23 +13,14 @@ use crate::store::turns::LOOK_ROWS_MAX;
 use crate::store::{ClaimRequest, Claimed, StoreError};
 
 pub(super) async fn claim(line: &Line, request: &ClaimRequest) -> Result<Claimed, StoreError> {
-    // One after the other: a statement that begins before another daemon's choice is committed would
-    // not see it, even where it gets the lock right after.
     let mut session = line.begin().await?;
-    let taken = take_in_turn(&mut session, request).await;
-    Ok(session.end(taken).await?.unwrap_or_default())
+    let claimed = take_in_turn(&mut session, request).await;
+    Ok(session.end(claimed).await?)
 }
 
-async fn take_in_turn(
-    session: &mut Session,
-    request: &ClaimRequest,
-) -> Result<Option<Claimed>, Fault> {
+/// What was free and is claimed now; one daemon chooses after the other.
+async fn take_in_turn(session: &mut Session, request: &ClaimRequest) -> Result<Claimed, Fault> {
     session.run(sqlx::query(sql::LOCK_CLAIMS)).await?;
-    take(session, request).await
-}
-
-/// What was free and is claimed now; none, and nothing is claimed, while another daemon chooses.
-async fn take(session: &mut Session, request: &ClaimRequest) -> Result<Option<Claimed>, Fault> {
     let query = sqlx::query_as(sql::CLAIM)
         .bind(&request.holder)
         .bind(request.now.micros())
@@ -37,12 +28,8 @@ async fn take(session: &mut Session, request: &ClaimRequest) -> Result<Option<Cl
         .bind(i64::from(request.deliveries))
         .bind(i64::from(request.checkouts))
         .bind(i64::from(LOOK_ROWS_MAX));
-    let read = |(is_turn, deliveries, checkouts): (bool, Vec<i64>, Vec<String>)| {
-        Ok(is_turn.then_some((deliveries, checkouts)))
-    };
-    let Some((deliveries, checkouts)) = session.read(query, read).await?.pop().flatten() else {
-        return Ok(None);
-    };
+    let chosen: Vec<(Vec<i64>, Vec<String>)> = session.read(query, Ok).await?;
+    let (deliveries, checkouts) = chosen.into_iter().next().unwrap_or_default();
     let mut claimed = Claimed::default();
     for id in checkouts {
         let reading = Reading::of("checkouts", &id);
@@ -54,5 +41,5 @@ async fn take(session: &mut Session, request: &ClaimRequest) -> Result<Option<Cl
         let query = sqlx::query_as(sql::SELECT_CLAIMED).bind(deliveries);
         claimed.deliveries = session.read(query, RawDelivery::read).await?;
     }
-    Ok(Some(claimed))
+    Ok(claimed)
 }

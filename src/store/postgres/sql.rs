@@ -102,29 +102,25 @@ statements! {
          SELECT ", delivery_columns!(), " FROM r JOIN inbox i ON i.id = r.id \
          JOIN bodies b ON b.id = r.id ORDER BY i.id");
     /// `$1` chooses at `$2` for the time until `$3`, `$4` deliveries and `$5` checkouts at most, of
-    /// those that nobody else has claimed. While another daemon chooses nothing is chosen, and the
-    /// answer says so first.
+    /// those that nobody else has claimed. `LOCK_CLAIMS` comes first, in a statement of its own: one
+    /// that begins before another daemon's choice is committed does not see it.
     CLAIM = concat!(
-        "WITH RECURSIVE l AS MATERIALIZED ( \
-           SELECT pg_try_advisory_xact_lock(7308896, 0) AS is_turn), \
-         o AS MATERIALIZED (SELECT \
+        "WITH RECURSIVE o AS MATERIALIZED (SELECT \
            ARRAY(SELECT unnest(deliveries) FROM claims WHERE holder <> $1 AND until > $2) \
              AS deliveries, \
            ARRAY(SELECT unnest(checkouts) FROM claims WHERE holder <> $1 AND until > $2) \
              AS checkouts), ",
-        senders!("(SELECT is_turn FROM l)"), ", ",
+        senders!("true"), ", ",
         waiting!("$4", "$6", "i.id <> ALL ((SELECT deliveries FROM o)::bigint[])"), ", ",
-        shops!("(SELECT is_turn FROM l)"), ", ",
+        shops!("true"), ", ",
         due!("$2", "$5", "$6", "c.id <> ALL ((SELECT checkouts FROM o)::text[])"), ", \
-         g AS (DELETE FROM claims \
-           WHERE holder <> $1 AND until <= $2 AND (SELECT is_turn FROM l)), \
+         g AS (DELETE FROM claims WHERE holder <> $1 AND until <= $2), \
          k AS (INSERT INTO claims (holder, until, deliveries, checkouts) \
            SELECT $1, $3, ARRAY(SELECT id FROM r), ARRAY(SELECT id FROM e) \
            WHERE EXISTS (SELECT FROM r) OR EXISTS (SELECT FROM e) \
            ON CONFLICT (holder) DO UPDATE SET until = excluded.until, \
              deliveries = excluded.deliveries, checkouts = excluded.checkouts) \
-         SELECT is_turn, ARRAY(SELECT id FROM r), \
-           ARRAY(SELECT id FROM e ORDER BY wake_at, id) FROM l");
+         SELECT ARRAY(SELECT id FROM r), ARRAY(SELECT id FROM e ORDER BY wake_at, id)");
     LOCK_CLAIMS = "SELECT pg_advisory_xact_lock(7308896, 0)";
     SELECT_CLAIMED = concat!(
         "SELECT ", delivery_columns!(), " FROM inbox i JOIN bodies b ON b.id = i.id \

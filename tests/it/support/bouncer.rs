@@ -12,14 +12,15 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::LazyLock;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Where Debian puts it; elsewhere it is looked for by its name.
 const DEBIAN: &str = "/usr/sbin/pgbouncer";
 /// The socket is named by the port; nothing listens there.
 const PORT: u16 = 6432;
-/// Longest that it may take to come up.
-const UP_WITHIN: Duration = Duration::from_secs(30);
+/// How often it is looked for, and the pause between two looks.
+const LOOKS_MAX: u32 = 1_500;
+const PAUSE: Duration = Duration::from_millis(20);
 /// Starts it, waits for a run's end, which closes its input, and stops it.
 const GUARDIAN: &str = "trap '' HUP INT TERM; cd /; \"$1\" -q \"$2\" & read -r line; kill -9 $!";
 
@@ -61,15 +62,15 @@ impl Bouncer {
         let spawned = guardian.spawn();
         let guardian = spawned.map_err(|error| format!("no guardian for PgBouncer: {error}"))?;
         let socket = folder.join(format!(".s.PGSQL.{PORT}"));
-        let begun = Instant::now();
+        let mut looks = 0..LOOKS_MAX;
         while UnixStream::connect(&socket).is_err() {
-            if begun.elapsed() > UP_WITHIN {
+            if looks.next().is_none() {
                 let log = fs::read_to_string(folder.join("pgbouncer.log"));
                 return Err(format!(
                     "these tests need PgBouncer (Debian: pgbouncer), and it did not come up: {log:?}"
                 ));
             }
-            std::thread::sleep(Duration::from_millis(20));
+            std::thread::sleep(PAUSE);
         }
         Ok(Bouncer {
             folder,
