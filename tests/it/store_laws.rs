@@ -38,7 +38,7 @@ async fn postgres() -> (Database, Arc<dyn Store>) {
 
 async fn pooled() -> (Database, Arc<dyn Store>) {
     let database = Database::fresh().await;
-    let store = PostgresStore::open(&bouncer::options(&database)).await;
+    let store = PostgresStore::open(&bouncer::options(&database).await).await;
     (database, Arc::new(store.unwrap()))
 }
 

@@ -7,6 +7,8 @@
 
 use super::cluster::{Cluster, Database};
 use reconciled::store::postgres::PostgresOptions;
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::{Connection, Row};
 use std::fs;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -32,8 +34,10 @@ struct Bouncer {
     _guardian: Child,
 }
 
-/// How a store is to be opened on this database behind it.
-pub(crate) fn options(database: &Database) -> PostgresOptions {
+/// How a store is to be opened on this database behind it, where two transactions in a row get two
+/// connections from here on.
+pub(crate) async fn options(database: &Database) -> PostgresOptions {
+    take_turns(&url(database)).await;
     PostgresOptions {
         url: url(database).into(),
         session_features: false,
@@ -46,6 +50,31 @@ pub(crate) fn url(database: &Database) -> String {
     let bouncer = SHARED.as_ref().unwrap_or_else(|why| panic!("{why}"));
     let (name, folder) = (database.name(), bouncer.folder.display());
     format!("postgres:///{name}?host={folder}&port={PORT}&user=reconciled")
+}
+
+/// Two transactions at once make it open two connections; it lends them in turn, which is seen.
+async fn take_turns(url: &str) {
+    let [mut one, mut other] = [connect(url).await, connect(url).await];
+    for words in ["BEGIN", "COMMIT"] {
+        for client in [&mut one, &mut other] {
+            sqlx::raw_sql(words).execute(client).await.unwrap();
+        }
+    }
+    let mut lent = Vec::new();
+    for _ in 0..2 {
+        let asked = sqlx::raw_sql("SELECT pg_backend_pid()").fetch_one(&mut one);
+        lent.push(asked.await.unwrap().get::<i32, _>(0));
+    }
+    assert_ne!(lent[0], lent[1], "the same connection twice in a row");
+    one.close().await.unwrap();
+    other.close().await.unwrap();
+}
+
+async fn connect(url: &str) -> PgConnection {
+    let options: PgConnectOptions = url.parse().unwrap();
+    // What the driver asks for at its start by itself is refused here.
+    let options = options.extra_float_digits(None);
+    PgConnection::connect_with(&options).await.unwrap()
 }
 
 impl Bouncer {
@@ -103,7 +132,7 @@ fn settings(folder: &Path) -> String {
          pool_mode = transaction\n\
          default_pool_size = 3\n\
          server_round_robin = 1\n\
-         server_idle_timeout = 5\n\
+         server_idle_timeout = 60\n\
          autodb_idle_timeout = 5\n\
          max_client_conn = 1000\n"
     )
