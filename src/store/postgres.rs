@@ -164,7 +164,13 @@ impl Store for PostgresStore {
     }
 
     async fn claim(&self, request: &ClaimRequest) -> Result<Claimed, StoreError> {
-        claim::claim(&self.line, request).await
+        match claim::claim(&self.line, request).await? {
+            Some(claimed) => Ok(claimed),
+            None => Ok(Claimed {
+                deliveries: self.pending(request.deliveries).await?,
+                checkouts: self.due(request.now, request.checkouts).await?,
+            }),
+        }
     }
 
     async fn next_due(&self) -> Result<Option<Time>, StoreError> {

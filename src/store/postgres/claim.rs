@@ -2,7 +2,8 @@
 //!
 //! A claim saves the others the same work and gives no right to anything: whoever commits names
 //! versions, as without claims. It is one row per daemon in a table that is not logged, so that it
-//! costs no sync; a daemon that dies keeps its share from the others until the claim's end.
+//! costs no sync; a daemon that dies keeps its share from the others until the claim's end. One that
+//! stands still while it chooses keeps nobody from working: who waited long enough goes without.
 
 use super::connect::{Line, Session};
 use super::error::Fault;
@@ -12,10 +13,21 @@ use crate::store::rows::{RawDelivery, Reading};
 use crate::store::turns::LOOK_ROWS_MAX;
 use crate::store::{ClaimRequest, Claimed, StoreError};
 
-pub(super) async fn claim(line: &Line, request: &ClaimRequest) -> Result<Claimed, StoreError> {
+/// Claims; none when others were in the way, so that whoever asked may go on without a claim.
+pub(super) async fn claim(
+    line: &Line,
+    request: &ClaimRequest,
+) -> Result<Option<Claimed>, StoreError> {
     let mut session = line.begin().await?;
     let claimed = take_in_turn(&mut session, request).await;
-    Ok(session.end(claimed).await?)
+    match session.end(claimed).await {
+        Ok(claimed) => Ok(Some(claimed)),
+        Err(Fault::Overtaken(error)) => {
+            tracing::debug!(%error, "goes without a claim");
+            Ok(None)
+        }
+        Err(Fault::Final(error)) => Err(error),
+    }
 }
 
 /// What was free and is claimed now; one daemon chooses after the other.

@@ -13,6 +13,8 @@ const UNIQUE_VIOLATION: &str = "23505";
 const SERIALIZATION_FAILURE: &str = "40001";
 /// `deadlock_detected`.
 const DEADLOCK: &str = "40P01";
+/// `lock_not_available`: another transaction held on for longer than `lock_timeout`.
+const LOCK_NOT_AVAILABLE: &str = "55P03";
 /// `undefined_table`, `undefined_column`, `undefined_function`, `invalid_schema_name`.
 const UNKNOWN_SCHEMA: [&str; 4] = ["42P01", "42703", "42883", "3F000"];
 /// `read_only_sql_transaction`, and `feature_not_supported`, which a standby says to a transaction
@@ -44,7 +46,13 @@ impl From<sqlx::Error> for Fault {
     fn from(error: sqlx::Error) -> Fault {
         let code = error.as_database_error().and_then(|told| told.code());
         let is_overtaken = code.is_some_and(|code| {
-            [UNIQUE_VIOLATION, SERIALIZATION_FAILURE, DEADLOCK].contains(&code.as_ref())
+            let overtaken = [
+                UNIQUE_VIOLATION,
+                SERIALIZATION_FAILURE,
+                DEADLOCK,
+                LOCK_NOT_AVAILABLE,
+            ];
+            overtaken.contains(&code.as_ref())
         });
         if is_overtaken {
             Fault::Overtaken(error.into())

@@ -121,7 +121,10 @@ statements! {
            ON CONFLICT (holder) DO UPDATE SET until = excluded.until, \
              deliveries = excluded.deliveries, checkouts = excluded.checkouts) \
          SELECT ARRAY(SELECT id FROM r), ARRAY(SELECT id FROM e ORDER BY wake_at, id)");
-    LOCK_CLAIMS = "SELECT pg_advisory_xact_lock(7308896, 0)";
+    /// Choosing takes milliseconds. Who waits longer than `lock_timeout` waits for a daemon that
+    /// stands still or is cut off.
+    LOCK_CLAIMS =
+        "SELECT pg_advisory_xact_lock(7308896, 0) FROM set_config('lock_timeout', '500ms', true)";
     SELECT_CLAIMED = concat!(
         "SELECT ", delivery_columns!(), " FROM inbox i JOIN bodies b ON b.id = i.id \
          WHERE i.id = ANY($1) AND i.state = 'pending' ORDER BY i.id");

@@ -4,7 +4,7 @@
 
 use super::*;
 use reconciled::core::time::Span;
-use reconciled::store::Disposition;
+use reconciled::store::{ClaimRequest, Disposition};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_delivery_that_comes_to_two_daemons_is_new_to_one() {
@@ -137,6 +137,33 @@ async fn a_paused_holder_that_comes_back_late_changes_nothing() {
     assert_eq!(load(paused, "c1").await.unwrap().row, decided);
     assert_eq!(lease(paused, at(900)).await, []);
     assert_eq!(paused.journal(&id("c1"), 0, 9).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_daemon_that_stands_still_while_it_chooses_keeps_no_other_from_working() {
+    let database = Database::fresh().await;
+    let store = database.open().await;
+    store.append(&[delivery("a", "1")]).await.unwrap();
+    done(&store, Draft::new("c1").wake_at(Some(at(1)))).await;
+    let request = ClaimRequest {
+        now: at(9),
+        until: at(14),
+        holder: "one".to_owned(),
+        deliveries: 9,
+        checkouts: 9,
+    };
+    let all = store.claim(&request).await.unwrap();
+    assert_eq!((all.deliveries.len(), all.checkouts.len()), (1, 1));
+    database.tamper("DELETE FROM claims").await;
+    for place in ["SELECT pg_advisory_xact_lock(7308896, 0)", "LOCK TABLE claims"] {
+        let still = database.stand_still_after(place).await;
+        assert_eq!(store.claim(&request).await.unwrap(), all, "{place}");
+        still.release().await;
+        let mut connection = database.connection().await;
+        let claims = sqlx::query_scalar("SELECT count(*) FROM claims");
+        let claims: i64 = claims.fetch_one(&mut connection).await.unwrap();
+        assert_eq!(claims, 0, "{place} kept nobody from choosing");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

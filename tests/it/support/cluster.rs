@@ -136,8 +136,13 @@ impl Database {
 
     /// Holds a whole table until it is released.
     pub(crate) async fn hold(&self, table: &str) -> Holder {
+        self.stand_still_after(&format!("LOCK TABLE {table}")).await
+    }
+
+    /// A transaction that goes no further than this statement until it is released.
+    pub(crate) async fn stand_still_after(&self, statement: &str) -> Holder {
         let mut connection = self.connection().await;
-        let lock = format!("BEGIN; LOCK TABLE {table}");
+        let lock = format!("BEGIN; {statement}");
         let held = sqlx::raw_sql(AssertSqlSafe(lock)).execute(&mut connection);
         held.await.unwrap();
         Holder(connection)
