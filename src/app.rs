@@ -224,7 +224,7 @@ impl Daemon {
             received,
             pulses.decided,
             clock,
-            pressure,
+            pressure.clone(),
         );
         self.start(drive(
             decider,
@@ -264,7 +264,7 @@ impl Daemon {
         let driven = drive(sweeper, Pulse::new(), self.clock.clone(), soft.clone());
         // A sweep may take minutes; what it read so far is durable, the rest is read again.
         front.spawn(async move { stop.run_until_cancelled(driven).await });
-        self.start_upkeep(config);
+        self.start_upkeep(config, pressure);
         Lines {
             inputs,
             wishes,
@@ -303,7 +303,7 @@ impl Daemon {
         line
     }
 
-    fn start_upkeep(&self, config: &Config) {
+    fn start_upkeep(&self, config: &Config, pressure: Pressure) {
         let soft = self.lifecycle.soft();
         let checkpoint = Checkpoint {
             store: self.store.clone(),
@@ -324,7 +324,7 @@ impl Daemon {
             clock: self.clock.clone(),
         };
         self.start(drive(prune, Pulse::new(), self.clock.clone(), soft.clone()));
-        let closing = Closing::new(self.store.clone(), self.clock.clone());
+        let closing = Closing::new(self.store.clone(), self.clock.clone(), pressure);
         let stop = soft.clone();
         let driven = drive(closing, Pulse::new(), self.clock.clone(), soft.clone());
         // A statement only reads; nobody waits at the end for one that was begun.

@@ -156,6 +156,12 @@ pub trait Psp: Send + Sync + 'static {
     /// Checks a delivery over its raw bytes, in constant time, against every live secret.
     fn verify(&self, delivery: &RawDelivery<'_>, now: Time) -> Verification;
 
+    /// When what a verified delivery tells of happened, if it says so and says the same whenever it
+    /// is sent. Nothing is decided by it; deliveries of one time are kept together.
+    fn told_at(&self, _body: &[u8]) -> Option<Time> {
+        None
+    }
+
     /// True when deliveries may also come by `GET`.
     fn takes_get(&self) -> bool {
         false

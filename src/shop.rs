@@ -91,6 +91,12 @@ pub trait Shop: Send + Sync + 'static {
         is_usual_signature_field(name)
     }
 
+    /// When a verified event was sent off, if it says so and says the same whenever it comes. Nothing
+    /// is decided by it; events of one time are kept together.
+    fn told_at(&self, _body: &[u8]) -> Option<Time> {
+        None
+    }
+
     /// Reads an event that was verified.
     fn read(&self, body: &[u8], received_at: Time) -> Result<OrderSnapshot, Unreadable>;
 

@@ -28,7 +28,7 @@ mod watch;
 
 pub use inbox::{
     Appended, Delivery, Disposition, NewDelivery, ParkedDelivery, QuarantineBounds, Quarantined,
-    Sender,
+    Sender, ToldAt,
 };
 pub use likeness::{ALIKE_WITHIN, Lookalike, Sighting};
 pub use units::{
@@ -242,13 +242,20 @@ pub trait Store: Send + Sync + 'static {
 
     /// Checkouts that changed at or after a moment or are not at rest, in the order of their ids:
     /// all whose money a day's books may have to show. Those that are `open`, and so never held
-    /// money, need not be among them.
-    async fn moved_since(&self, since: Time) -> Result<Vec<CheckoutId>, StoreError> {
+    /// money, need not be among them. Begins after the id given; none are left when none are told.
+    async fn moved_since(
+        &self,
+        since: Time,
+        after: Option<&CheckoutId>,
+        limit: u32,
+    ) -> Result<Vec<CheckoutId>, StoreError> {
+        let most = usize::try_from(limit).unwrap_or(usize::MAX);
         let mut moved = Vec::new();
-        let mut after = None;
+        let mut after = after.cloned();
         loop {
             let page = self.audit_page(after.as_ref(), MOVED_PAGE).await?;
-            let Some((last, _)) = page.last() else {
+            let Some((last, _)) = page.last().filter(|_| moved.len() < most) else {
+                moved.truncate(most);
                 return Ok(moved);
             };
             after = Some(last.id.clone());

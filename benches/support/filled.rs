@@ -10,7 +10,7 @@ use reconciled::core::time::Time;
 use reconciled::store::sqlite::SqliteStore;
 use reconciled::store::{
     CheckoutCommit, CheckoutRow, CommitUnit, Committed, Disposition, JournalEntry, NewDelivery,
-    Sender, Store,
+    Sender, Store, ToldAt,
 };
 use std::collections::BTreeSet;
 
@@ -84,11 +84,18 @@ impl Mould {
         CheckoutId::made(u64::try_from(millis).unwrap() + n as u64 / 100, &tail)
     }
 
+    /// A hundred a second, the last of twenty million just now.
+    fn told_at(&self, n: usize) -> Time {
+        let seconds = self.row.created_at.seconds() - 200_000;
+        Time::from_seconds(seconds + i64::try_from(n / 100).unwrap())
+    }
+
     fn delivery(&self, n: usize) -> NewDelivery {
         NewDelivery {
             sender: Sender::Psp(AccountId::parse("stripe_nl").unwrap()),
             delivery_id: format!("evt_{RUN}_{n}"),
             received_at: self.row.created_at,
+            told_at: ToldAt::of(self.told_at(n)),
             is_signed: true,
             body: event(RUN, n).into_bytes(),
         }

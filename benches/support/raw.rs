@@ -3,9 +3,9 @@
 //!
 //! The storing ones put the body into a queue, commit whatever is queued in one transaction of one
 //! statement of many rows, and answer. They have the daemon's keys (a row id in the order of arrival,
-//! and a unique digest, without which a repetition would count twice) and nothing else: no
-//! signature, no account, no bound, no engine beside it. Each runs in a child process of its own, as
-//! the daemon does, so that its processor time can be told apart.
+//! and a unique digest, led by the second, without which a repetition would count twice) and nothing
+//! else: no signature, no account, no bound, no engine beside it. Each runs in a child process of its
+//! own, as the daemon does, so that its processor time can be told apart.
 
 use crate::running::{self, free_port, until_it_listens};
 use crate::subject::{PSP_SECRET, mac};
@@ -19,7 +19,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, PgConnection, QueryBuilder, SqliteConnection};
 use std::net::SocketAddr;
 use std::process::{Child, Command};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio::sync::{mpsc, oneshot};
 
 const ROWS_MAX: usize = 256;
@@ -162,8 +162,13 @@ async fn storing(place: &str) -> Router {
     )
 }
 
+/// Led by the second, as the daemon's keys are.
 fn key(body: &[u8]) -> Vec<u8> {
-    Sha256::digest(body)[..16].to_vec()
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let second = u32::try_from(now.unwrap().as_secs()).unwrap();
+    let mut key = second.to_be_bytes().to_vec();
+    key.extend_from_slice(&Sha256::digest(body)[..12]);
+    key
 }
 
 async fn write_sqlite(mut connection: SqliteConnection, mut waiting: mpsc::Receiver<Waiting>) {

@@ -20,6 +20,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Checkouts held in memory at once, each with its whole journal.
 const BOOKS_PAGE: usize = 64;
+/// Names held in memory at once, of those that are still to be looked at. Each time they are fetched
+/// the store looks at all that moved.
+const NAMES_PAGE: u32 = 50_000;
 /// Differences listed by name; the rest is counted.
 pub const NAMED_MAX: usize = 1_000;
 /// A machine's clock may have stepped back by this much: so much earlier changes are looked at.
@@ -93,24 +96,79 @@ pub async fn of_day(
     shop: Option<&ShopId>,
     now: Time,
 ) -> Result<DayStatement, StoreError> {
-    let mut books = Books::new(day);
-    // What rested before the day and was not touched since has nothing to move.
-    let since = day.begins().minus(CLOCK_STEP_MAX);
-    let moved = store.moved_since(since).await?;
-    for page in moved.chunks(BOOKS_PAGE) {
-        for (row, entries) in store.books(page).await? {
-            if shop.is_none_or(|shop| *shop == row.shop) {
-                books.enter(&row, &entries);
-            }
+    let mut making = Making::new(day);
+    while making.step(store, shop).await? {}
+    Ok(making.ended(now))
+}
+
+/// A day's statement in the making, a few checkouts at a time. It holds no more of a day with many
+/// payments than of one with few.
+pub struct Making {
+    books: Books,
+    /// To be looked at next, the last first.
+    names: Vec<CheckoutId>,
+    /// Up to here the names were fetched.
+    after: Option<CheckoutId>,
+}
+
+impl Making {
+    /// The statement of a day, with nothing read yet.
+    pub fn new(day: Day) -> Making {
+        Making {
+            books: Books::new(day),
+            names: Vec::new(),
+            after: None,
         }
     }
-    Ok(DayStatement {
-        day,
-        closed: day.is_closed(now),
-        statements: books.lines.into_values().collect(),
-        differences: books.differences,
-        differences_found: books.differences_found,
-    })
+
+    /// Which day it is of.
+    pub fn day(&self) -> Day {
+        self.books.day
+    }
+
+    /// Reads a few checkouts more, of one shop or of all; false when there are none left.
+    ///
+    /// # Errors
+    /// What the store says when it cannot be read; nothing is lost, and the next step reads it.
+    pub async fn step(
+        &mut self,
+        store: &dyn Store,
+        shop: Option<&ShopId>,
+    ) -> Result<bool, StoreError> {
+        if self.names.is_empty() {
+            // What rested before the day and was not touched since has nothing to move.
+            let since = self.day().begins().minus(CLOCK_STEP_MAX);
+            let after = self.after.as_ref();
+            self.names = store.moved_since(since, after, NAMES_PAGE).await?;
+            self.names.reverse();
+        }
+        let page = self.names.len().saturating_sub(BOOKS_PAGE);
+        let page = self.names.get(page..).unwrap_or_default();
+        let Some(last) = page.first().cloned() else {
+            return Ok(false);
+        };
+        for (row, entries) in store.books(page).await? {
+            if shop.is_none_or(|shop| *shop == row.shop) {
+                self.books.enter(&row, &entries);
+            }
+        }
+        let left = self.names.len().saturating_sub(page.len());
+        self.names.truncate(left);
+        self.after = Some(last);
+        Ok(true)
+    }
+
+    /// The statement.
+    pub fn ended(self, now: Time) -> DayStatement {
+        let books = self.books;
+        DayStatement {
+            day: books.day,
+            closed: books.day.is_closed(now),
+            statements: books.lines.into_values().collect(),
+            differences: books.differences,
+            differences_found: books.differences_found,
+        }
+    }
 }
 
 impl DayStatement {

@@ -219,6 +219,7 @@ mod tests {
             sender: Sender::Psp(account.clone()),
             delivery_id: "tr_named".to_owned(),
             received_at: at,
+            told_at: None,
             is_signed,
             body: Vec::new(),
         };

@@ -230,6 +230,7 @@ fn delivered_by(sender: Sender) -> Input {
             sender,
             delivery_id: "evt_1".to_owned(),
             received_at: minute(0),
+            told_at: None,
             is_signed: true,
             body: b"{}".to_vec(),
         },
@@ -267,6 +268,7 @@ async fn deliveries_that_another_daemon_dealt_with_are_let_go_at_once_and_not_de
         sender: Sender::Psp(AccountId::parse("stripe_nl").unwrap()),
         delivery_id: name.to_owned(),
         received_at: minute(0),
+        told_at: None,
         is_signed: true,
         body: b"{}".to_vec(),
     };

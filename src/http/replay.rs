@@ -7,7 +7,7 @@ use super::quarantine::open;
 use crate::core::time::{Span, Time};
 use crate::psp::{RawDelivery, Rejection, Verification};
 use crate::roster::Roster;
-use crate::store::{Appended, NewDelivery, Quarantined, Sender, Store, StoreError};
+use crate::store::{Appended, NewDelivery, Quarantined, Sender, Store, StoreError, ToldAt};
 use crate::wire::Headers;
 
 /// Why a quarantined delivery was not taken.
@@ -78,11 +78,17 @@ fn reverify(entry: &Quarantined, roster: &Roster) -> Result<NewDelivery, ReplayR
         headers: &headers,
         entry,
     };
-    let (named, is_signed) = match &entry.sender {
+    let (named, told_at, is_signed) = match &entry.sender {
         Sender::Psp(account) => {
             let known = roster.accounts.get(account);
             let adapter = &known.ok_or(ReplayRefused::UnknownSender)?.adapter;
-            came.verified(|delivery, now| adapter.verify(delivery, now))?
+            let (named, is_signed) =
+                came.verified(|delivery, now| adapter.verify(delivery, now))?;
+            let told_at = match is_signed {
+                true => adapter.told_at(&entry.body),
+                false => Some(entry.received_at),
+            };
+            (named, told_at, is_signed)
         }
         Sender::Shop(shop) => {
             let known = roster.shops.get(shop);
@@ -95,13 +101,14 @@ fn reverify(entry: &Quarantined, roster: &Roster) -> Result<NewDelivery, ReplayR
             adapter
                 .read(&entry.body, entry.received_at)
                 .map_err(|unreadable| ReplayRefused::StillMalformed(unreadable.code))?;
-            (named, is_signed)
+            (named, adapter.told_at(&entry.body), is_signed)
         }
     };
     Ok(NewDelivery {
         sender: entry.sender.clone(),
         delivery_id: delivery_id(named.as_deref(), &entry.body),
         received_at: entry.received_at,
+        told_at: told_at.and_then(ToldAt::of),
         is_signed,
         body: entry.body.clone(),
     })

@@ -8,7 +8,7 @@ use super::problem::{Code, Problem};
 use super::public::{Arrived, Public, come_again, delivery_id, verify_for_nobody};
 use crate::core::ids::ShopId;
 use crate::psp::{Rejection, Unreadable, Verification};
-use crate::store::{Appended, NewDelivery, Sender};
+use crate::store::{Appended, NewDelivery, Sender, ToldAt};
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
@@ -85,6 +85,7 @@ fn examine(public: &Public, shop: &str, arrived: &Arrived) -> Result<NewDelivery
         sender,
         delivery_id: delivery_id(named.as_deref(), &arrived.body),
         received_at: arrived.at,
+        told_at: adapter.told_at(&arrived.body).and_then(ToldAt::of),
         is_signed: true,
         body: arrived.body.to_vec(),
     })

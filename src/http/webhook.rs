@@ -10,7 +10,7 @@ use super::problem::{Code, Problem};
 use super::public::{Arrived, Public, come_again, delivery_id, unsigned_id, verify_for_nobody};
 use crate::core::ids::AccountId;
 use crate::psp::{Acknowledgement, Verification};
-use crate::store::{Appended, NewDelivery, Sender};
+use crate::store::{Appended, NewDelivery, Sender, ToldAt};
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, Method, StatusCode, header};
@@ -116,14 +116,15 @@ fn examine(public: &Public, account: &str, arrived: &Arrived) -> Result<Examined
     tracing::Span::current().record("account", account.as_str());
     let adapter = &entry.adapter;
     let sender = Sender::Psp(account.clone());
-    let (named, is_signed) = match adapter.verify(&arrived.raw(), arrived.at) {
-        Verification::Signed { delivery_id } => (delivery_id, true),
+    let (named, told_at, is_signed) = match adapter.verify(&arrived.raw(), arrived.at) {
+        Verification::Signed { delivery_id } => (delivery_id, adapter.told_at(&arrived.body), true),
         Verification::Unsigned { delivery_id } => {
             if !public.unsigned.takes(account, entry.pace, arrived.at) {
                 public.counters.count(SenderKind::Psp, Outcome::QueueFull);
                 return Err(come_again(NotTaken::QueueFull));
             }
-            (Some(unsigned_id(&delivery_id, arrived.at)), false)
+            let named = unsigned_id(&delivery_id, arrived.at);
+            (Some(named), Some(arrived.at), false)
         }
         Verification::NeedsKey => return Ok(Examined::NeedsKey),
         Verification::Rejected(rejection) => {
@@ -141,6 +142,7 @@ fn examine(public: &Public, account: &str, arrived: &Arrived) -> Result<Examined
         sender,
         delivery_id: delivery_id(named.as_deref(), body),
         received_at: arrived.at,
+        told_at: told_at.and_then(ToldAt::of),
         is_signed,
         body: body.to_vec(),
     };

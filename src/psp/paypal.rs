@@ -140,6 +140,10 @@ impl Psp for Paypal {
         seal::is_field(name)
     }
 
+    fn told_at(&self, body: &[u8]) -> Option<Time> {
+        event::created(body)
+    }
+
     /// Reads which payments an event names. PayPal signs every delivery, so one that comes
     /// without a signature says nothing.
     fn read(&self, body: &[u8], is_signed: bool, received_at: Time) -> Result<Reading, Unreadable> {

@@ -98,6 +98,10 @@ impl Psp for Stripe {
         }
     }
 
+    fn told_at(&self, body: &[u8]) -> Option<Time> {
+        event::created(body)
+    }
+
     /// Reads a signed event. Stripe signs every delivery, so one that comes without a signature
     /// says nothing: it is refused here too, should it ever get this far.
     fn read(&self, body: &[u8], is_signed: bool, received_at: Time) -> Result<Reading, Unreadable> {

@@ -54,6 +54,10 @@ impl Shop for GenericShop {
         event::read(&self.shop, body, received_at)
     }
 
+    fn told_at(&self, body: &[u8]) -> Option<Time> {
+        event::sent_at(body)
+    }
+
     fn admits_reader(&self, bearer: &str) -> bool {
         self.keys.are_known_to_bearer(bearer)
     }

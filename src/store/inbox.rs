@@ -4,6 +4,7 @@
 
 use crate::core::ids::{AccountId, ShopId};
 use crate::core::time::Time;
+use std::num::NonZero;
 
 /// Who sent a delivery.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -43,10 +44,31 @@ pub struct NewDelivery {
     pub delivery_id: String,
     /// When it arrived.
     pub received_at: Time,
+    /// When what it tells of happened, if the sender says so in the same words each time. It is part
+    /// of what repetitions are recognised by, so that those of one time are looked for in one place;
+    /// nothing else is made of it, and it is not given back.
+    pub told_at: Option<ToldAt>,
     /// True when its signature was checked; false for schemes without one.
     pub is_signed: bool,
     /// The exact bytes.
     pub body: Vec<u8>,
+}
+
+/// A moment in whole seconds since 1970, as far as 32 bits reach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ToldAt(NonZero<u32>);
+
+impl ToldAt {
+    /// The second of a moment; none where it is out of reach.
+    pub fn of(at: Time) -> Option<ToldAt> {
+        let seconds = u32::try_from(at.seconds()).ok()?;
+        NonZero::new(seconds).map(ToldAt)
+    }
+
+    /// The seconds.
+    pub(super) fn seconds(self) -> u32 {
+        self.0.get()
+    }
 }
 
 /// What became of an appended delivery.

@@ -291,8 +291,15 @@ impl Store for PostgresStore {
         look!(self, |session| views::audit_page(session, after, limit))
     }
 
-    async fn moved_since(&self, since: Time) -> Result<Vec<CheckoutId>, StoreError> {
-        read!(self, |session| views::moved_since(session, since))
+    async fn moved_since(
+        &self,
+        since: Time,
+        after: Option<&CheckoutId>,
+        limit: u32,
+    ) -> Result<Vec<CheckoutId>, StoreError> {
+        read!(self, |session| views::moved_since(
+            session, since, after, limit
+        ))
     }
 
     async fn books(

@@ -164,6 +164,7 @@ impl RawDelivery {
                 sender: reading.word("sender", &self.sender, Sender::parse)?,
                 delivery_id: self.delivery_id,
                 received_at: Time::from_micros(self.received_at),
+                told_at: None,
                 is_signed,
                 body: self.body,
             },

@@ -371,8 +371,14 @@ impl Store for SqliteStore {
         views::audit_page(&mut *self.snapshot().await?, after, limit).await
     }
 
-    async fn moved_since(&self, since: Time) -> Result<Vec<CheckoutId>, StoreError> {
-        views::moved_since(&mut *self.readers.acquire().await?, since).await
+    async fn moved_since(
+        &self,
+        since: Time,
+        after: Option<&CheckoutId>,
+        limit: u32,
+    ) -> Result<Vec<CheckoutId>, StoreError> {
+        let mut reader = self.readers.acquire().await?;
+        views::moved_since(&mut reader, since, after, limit).await
     }
 
     async fn books(

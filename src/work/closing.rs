@@ -1,14 +1,22 @@
 //! The closing of a day: once a UTC day has closed, its statement goes to the log.
 //!
 //! One line per shop and currency, and one per checkout that does not add up. Reads the store and
-//! changes nothing.
+//! changes nothing. Nobody waits for it: after each few checkouts it rests, so that a day with a million
+//! payments takes its time and nobody else's.
 
-use super::{Next, STORE_PAUSE, Worker};
+use super::{Next, STORE_PAUSE, Worker, duration};
 use crate::audit::day::Day;
-use crate::audit::statement::{self, DayStatement, Line};
+use crate::audit::statement::{DayStatement, Line, Making};
 use crate::clock::Clock;
+use crate::core::time::{Span, Time};
+use crate::pressure::Pressure;
 use crate::store::Store;
 use std::sync::Arc;
+
+/// After each look it rests this many times as long as the look took.
+const REST_SHARE: u64 = 3;
+/// The same while the intake writes.
+const REST_SHARE_BESIDE_INTAKE: u64 = 15;
 
 /// Says each day's statement once after the day has closed, and the last one at the start.
 pub struct Closing {
@@ -16,17 +24,23 @@ pub struct Closing {
     store: Arc<dyn Store>,
     /// The time.
     clock: Clock,
+    /// Whether the intake writes.
+    pressure: Pressure,
     /// The last day that was said.
     said: Option<Day>,
+    /// The day that is being made.
+    making: Option<Making>,
 }
 
 impl Closing {
     /// A worker that has said nothing yet.
-    pub fn new(store: Arc<dyn Store>, clock: Clock) -> Closing {
+    pub fn new(store: Arc<dyn Store>, clock: Clock, pressure: Pressure) -> Closing {
         Closing {
             store,
             clock,
+            pressure,
             said: None,
+            making: None,
         }
     }
 }
@@ -41,13 +55,21 @@ impl Worker for Closing {
             Some(said) => said.next(),
             None => last,
         };
-        match statement::of_day(self.store.as_ref(), day, None, now).await {
-            Ok(made) => {
-                say(&made);
+        let mut making = self.making.take().unwrap_or_else(|| Making::new(day));
+        let day = making.day();
+        match making.step(self.store.as_ref(), None).await {
+            Ok(true) => {
+                self.making = Some(making);
+                let ended = self.clock.now();
+                Next::Pause(duration(rest(ended.since(now), &self.pressure, ended)))
+            }
+            Ok(false) => {
+                say(&making.ended(self.clock.now()));
                 self.said = Some(day);
                 Next::Again
             }
             Err(error) => {
+                self.making = Some(making);
                 tracing::warn!(
                     code = error.code(), %error, %day, "the day's statement could not be made; trying again"
                 );
@@ -55,6 +77,15 @@ impl Worker for Closing {
             }
         }
     }
+}
+
+/// How long to rest after a look that took so long.
+fn rest(took: Span, pressure: &Pressure, now: Time) -> Span {
+    let share = match pressure.is_felt(now) {
+        true => REST_SHARE_BESIDE_INTAKE,
+        false => REST_SHARE,
+    };
+    Span::from_micros(took.micros().saturating_mul(share))
 }
 
 fn say(made: &DayStatement) {
@@ -89,7 +120,6 @@ fn say_line(day: Day, line: &Line) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::time::Span;
     use crate::store::memory::MemoryStore;
     use crate::store::sample::{captured, eur, minute, policy, seen, write};
     use std::io::Write;
@@ -124,12 +154,14 @@ mod tests {
         write(&store, "c1", None, &paid, &policy()).await;
         let first = Day::of(minute(0));
         let clock = Clock::manual(first.closes());
-        let mut closing = Closing::new(store, clock.clone());
-        assert_eq!(closing.step().await, Next::Again);
-        assert_eq!(
-            closing.step().await,
-            Next::Rest(Some(first.next().closes()))
-        );
+        let mut closing = Closing::new(store, clock.clone(), Pressure::default());
+        let until_it_rests = async |closing: &mut Closing| loop {
+            if let Next::Rest(until) = closing.step().await {
+                return until;
+            }
+        };
+        let rested = until_it_rests(&mut closing).await;
+        assert_eq!(rested, Some(first.next().closes()));
         let said = || String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
         assert_eq!(
             said().matches("the day has closed").count(),
@@ -141,11 +173,7 @@ mod tests {
         assert!(said().contains("captured=\"59.95\""), "{}", said());
         // Two days later both days that closed meanwhile are said, each once.
         clock.set(first.next().closes().plus(Span::from_hours(24)));
-        let mut steps = 0;
-        while closing.step().await == Next::Again {
-            steps += 1;
-        }
-        assert_eq!(steps, 2);
+        until_it_rests(&mut closing).await;
         assert_eq!(
             said().matches("the day has closed").count(),
             3,
@@ -153,5 +181,37 @@ mod tests {
             said()
         );
         assert!(!said().contains("ERROR"), "{}", said());
+    }
+
+    #[tokio::test]
+    async fn a_large_day_is_made_in_many_looks_with_rests_between() {
+        let store = Arc::new(MemoryStore::new());
+        for number in 0..200 {
+            let payment = captured(&format!("pi_{number}"), eur(5_995), minute(5));
+            let paid = [(minute(5), vec![seen(payment)])];
+            write(&store, &format!("c{number:03}"), None, &paid, &policy()).await;
+        }
+        let clock = Clock::manual(Day::of(minute(0)).closes());
+        let mut closing = Closing::new(store, clock.clone(), Pressure::default());
+        let mut rests = 0;
+        loop {
+            match closing.step().await {
+                Next::Pause(_) => rests += 1,
+                Next::Again => {}
+                Next::Rest(_) => break,
+            }
+        }
+        assert_eq!(rests, 4, "of 64 checkouts each");
+    }
+
+    #[test]
+    fn it_rests_longer_than_it_works_and_the_longer_while_the_intake_writes() {
+        let now = Time::from_seconds(1_000);
+        let pressure = Pressure::default();
+        let took = Span::from_millis(10);
+        let rest = || rest(took, &pressure, now);
+        assert_eq!(rest(), Span::from_millis(30));
+        pressure.written(1, now);
+        assert_eq!(rest(), Span::from_millis(150));
     }
 }

@@ -56,6 +56,7 @@ impl Bench {
             sender: Sender::Psp(AccountId::parse("plain_nl").unwrap()),
             delivery_id: id.to_owned(),
             received_at: Time::from_seconds(1),
+            told_at: None,
             is_signed: true,
             body: body.to_vec(),
         };
@@ -218,6 +219,7 @@ async fn the_stop_writes_what_is_queued_and_then_takes_nothing() {
         sender: Sender::Psp(AccountId::parse("plain_nl").unwrap()),
         delivery_id: "late".to_owned(),
         received_at: Time::from_seconds(1),
+        told_at: None,
         is_signed: true,
         body: Vec::new(),
     };

@@ -59,6 +59,7 @@ fn announced(number: usize, received_at: Time) -> NewDelivery {
         sender: Sender::Shop(ShopId::parse("fietsen").unwrap()),
         delivery_id: format!("msg_{number}"),
         received_at,
+        told_at: None,
         is_signed: true,
         body: body.into_bytes(),
     }

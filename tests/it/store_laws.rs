@@ -75,6 +75,7 @@ laws! {
     every {
         deliveries::a_new_delivery_waits_with_its_exact_bytes,
         deliveries::a_repetition_changes_nothing,
+        deliveries::what_tells_of_another_time_under_a_known_id_is_new,
         deliveries::another_body_under_a_known_id_is_parked_once,
         deliveries::a_batch_may_repeat_and_contradict_itself,
         deliveries::senders_do_not_share_ids,

@@ -5,7 +5,7 @@
 //! credentials. Orders that are only approved hold no money and are passed over. Knows no
 //! signatures.
 
-use super::objects::{Event, Named, Resource, Unit, capture_above, time};
+use super::objects::{Created, Event, Named, Resource, Unit, capture_above, time};
 use crate::core::ids::ExternalRef;
 use crate::core::time::Time;
 use crate::psp::{Unreadable, json};
@@ -52,6 +52,12 @@ pub(super) fn about(body: &[u8]) -> Result<About, Unreadable> {
         kind: shown(&event.event_type),
         at: event.create_time.as_deref().and_then(time),
     })
+}
+
+/// When the event was created; the same whenever it is sent.
+pub(super) fn created(body: &[u8]) -> Option<Time> {
+    let Created { create_time } = json::object(body).ok()?;
+    time(&create_time)
 }
 
 /// Refunds and reversals name their capture by a link and have an id of their own.

@@ -181,6 +181,12 @@ pub(super) struct Event<'a> {
     pub(super) resource: &'a RawValue,
 }
 
+/// When an event was created.
+#[derive(Deserialize)]
+pub(super) struct Created {
+    pub(super) create_time: String,
+}
+
 /// The resource of an event, as far as it names something.
 #[derive(Deserialize)]
 pub(super) struct Resource<'a> {

@@ -4,7 +4,8 @@
 //! not show is named for fetching. Knows no signatures.
 
 use super::objects::{
-    DisputeObject, Event, Named, Pointer, RefundObject, Session, payment_of, typed, typed_in,
+    Created, DisputeObject, Event, Named, Pointer, RefundObject, Session, payment_of, typed,
+    typed_in,
 };
 use super::statement::{Frame, charge, looks_like_a_release};
 use crate::core::ids::ExternalRef;
@@ -21,6 +22,12 @@ const KIND_BYTES_MAX: usize = 64;
 pub(super) fn delivery_id(body: &[u8]) -> Option<String> {
     let named: Named = json::object(body).ok()?;
     Some(named.id.to_string())
+}
+
+/// When the event was created; the same whenever it is sent.
+pub(super) fn created(body: &[u8]) -> Option<Time> {
+    let Created { created } = json::object(body).ok()?;
+    Some(Time::from_seconds(created))
 }
 
 /// Reads a snapshot event.

@@ -17,6 +17,13 @@ pub(super) struct Named {
     pub(super) object: String,
 }
 
+/// When an event was created.
+#[derive(Deserialize)]
+pub(super) struct Created {
+    /// Unix seconds.
+    pub(super) created: i64,
+}
+
 /// What every object and list shows.
 #[derive(Deserialize)]
 struct Kind {

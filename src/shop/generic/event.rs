@@ -31,6 +31,12 @@ struct Envelope {
     content: Option<Box<RawValue>>,
 }
 
+/// An event's own time.
+#[derive(Deserialize)]
+struct Dated {
+    timestamp: String,
+}
+
 #[derive(Deserialize)]
 struct Content {
     reference: Option<String>,
@@ -92,6 +98,12 @@ impl Kind {
             (Kind::Updated, said) => Ok(said),
         }
     }
+}
+
+/// The event's own time; the same whenever it comes.
+pub(super) fn sent_at(body: &[u8]) -> Option<Time> {
+    let Dated { timestamp } = object(body, "the body").ok()?;
+    time(&timestamp, "timestamp").ok()
 }
 
 /// Reads an event that reached us at `received_at`.

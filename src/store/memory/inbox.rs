@@ -39,7 +39,10 @@ impl State {
         let id = next.max(delivery.received_at.micros().min(i64::MAX / 2));
         self.last_inbox_id = id;
         let kept = KeptDelivery {
-            delivery: Arc::new(delivery.clone()),
+            delivery: Arc::new(NewDelivery {
+                told_at: None,
+                ..delivery.clone()
+            }),
             has_body: true,
             key,
             disposition,

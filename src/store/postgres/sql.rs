@@ -392,13 +392,14 @@ statements! {
     /// What rests and changed since; what rests and is still looked at; what does not rest, without
     /// the open ones. Each part has its index.
     SELECT_MOVED =
-        "SELECT id FROM checkouts WHERE wake_at IS NULL \
+        "WITH m AS MATERIALIZED (SELECT id FROM checkouts WHERE wake_at IS NULL \
            AND verdict IN ('settled', 'returned', 'closed', 'foreign') AND changed_at >= $1 \
          UNION ALL SELECT id FROM checkouts WHERE wake_at IS NOT NULL AND verdict <> 'open' \
          UNION ALL SELECT c.id FROM (SELECT DISTINCT shop FROM standings) s \
            CROSS JOIN unnest( \
              '{matching,confirming,releasing,refunding,held}'::text[]) AS v (verdict) \
-           JOIN checkouts c ON c.shop = s.shop AND c.verdict = v.verdict";
+           JOIN checkouts c ON c.shop = s.shop AND c.verdict = v.verdict) \
+         SELECT id FROM m WHERE id > $2 ORDER BY id LIMIT $3";
     SELECT_OVERVIEW =
         "SELECT s.shop, s.verdict, s.currency, s.count, s.high, s.low, \
            (SELECT min(c.since) FROM checkouts c WHERE c.shop = s.shop \

@@ -190,8 +190,13 @@ pub(super) async fn audit_page(
 pub(super) async fn moved_since(
     session: &mut Session,
     since: Time,
+    after: Option<&CheckoutId>,
+    limit: u32,
 ) -> Result<Vec<CheckoutId>, Fault> {
-    let query = sqlx::query_as(sql::SELECT_MOVED).bind(since.micros());
+    let query = sqlx::query_as(sql::SELECT_MOVED)
+        .bind(since.micros())
+        .bind(after.map_or("", CheckoutId::as_str))
+        .bind(i64::from(limit));
     let read = |(id,): (String,)| checkout_id(&id);
     let moved = session.read(query, read).await?;
     let in_order: BTreeSet<CheckoutId> = moved.into_iter().collect();

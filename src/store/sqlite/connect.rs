@@ -357,6 +357,7 @@ mod tests {
             sender: Sender::Shop(ShopId::parse("klompen").unwrap()),
             delivery_id: id.to_string(),
             received_at: Time::from_seconds(1_790_000_000),
+            told_at: None,
             is_signed: true,
             body: vec![7; 20_000],
         }

@@ -429,13 +429,14 @@ statements! {
     /// What rests and changed since; what rests and is still looked at; what does not rest, without
     /// the open ones. Each part has its index; $2 is the least moment there is.
     SELECT_MOVED =
-        "SELECT id FROM checkouts WHERE wake_at IS NULL \
+        "SELECT id FROM (SELECT id FROM checkouts WHERE wake_at IS NULL \
            AND verdict IN ('settled', 'returned', 'closed', 'foreign') AND changed_at >= $1 \
          UNION ALL SELECT id FROM checkouts WHERE wake_at > $2 AND verdict <> 'open' \
          UNION ALL SELECT c.id FROM (SELECT DISTINCT shop FROM standings) s \
            CROSS JOIN json_each( \
              '[\"matching\",\"confirming\",\"releasing\",\"refunding\",\"held\"]') v \
-           CROSS JOIN checkouts c ON c.shop = s.shop AND c.verdict = v.value";
+           CROSS JOIN checkouts c ON c.shop = s.shop AND c.verdict = v.value) \
+         WHERE +id > $3 ORDER BY +id LIMIT $4";
     SELECT_OVERVIEW =
         "SELECT s.shop, s.verdict, s.currency, s.count, s.high, s.low, \
            (SELECT min(c.since) FROM checkouts c WHERE c.shop = s.shop \

@@ -203,10 +203,14 @@ pub(super) async fn audit_page(
 pub(super) async fn moved_since(
     connection: &mut SqliteConnection,
     since: Time,
+    after: Option<&CheckoutId>,
+    limit: u32,
 ) -> Result<Vec<CheckoutId>, StoreError> {
     let query = sqlx::query_as(sql::SELECT_MOVED)
         .bind(since.micros())
-        .bind(i64::MIN);
+        .bind(i64::MIN)
+        .bind(after.map_or("", CheckoutId::as_str))
+        .bind(limit);
     let read = |(id,): (String,)| checkout_id(&id);
     let moved = read_all(connection, query, read).await?;
     let in_order: BTreeSet<CheckoutId> = moved.into_iter().collect();

@@ -71,6 +71,7 @@ async fn a_full_queue_fails_and_one_place_is_enough() {
         sender: Sender::Shop(shop()),
         delivery_id: id.to_owned(),
         received_at: now(),
+        told_at: None,
         is_signed: true,
         body: Vec::new(),
     };

@@ -99,6 +99,7 @@ fn put_parked(store: &dyn Store, parked: &ParkedDelivery) {
         sender: parked.sender.clone(),
         delivery_id: parked.delivery_id.clone(),
         received_at: parked.received_at,
+        told_at: None,
         is_signed: true,
         body: Vec::new(),
     };

@@ -7,7 +7,7 @@ use reconciled::core::ids::ShopId;
 use reconciled::core::time::{Span, Time};
 use reconciled::store::{
     Appended, ClaimRequest, Claimed, CommitUnit, Committed, Disposition, NewDelivery,
-    QuarantineBounds, Quarantined, Sender, Store,
+    QuarantineBounds, Quarantined, Sender, Store, ToldAt,
 };
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -27,11 +27,18 @@ pub(super) async fn a_new_delivery_waits_with_its_exact_bytes(store: &Arc<dyn St
     let mut unsigned = delivery("evt_2", "two");
     unsigned.is_signed = false;
     unsigned.sender = Sender::Shop(shop());
-    let batch = [delivery("evt_1", "one"), unsigned];
-    assert_eq!(store.append(&batch).await.unwrap(), [New, New]);
+    let mut dated = delivery("evt_3", "three");
+    dated.told_at = ToldAt::of(at(-7));
+    assert!(dated.told_at.is_some());
+    let batch = [delivery("evt_1", "one"), unsigned, dated];
+    assert_eq!(store.append(&batch).await.unwrap(), [New, New, New]);
     let pending = store.pending(10).await.unwrap();
     let found: Vec<_> = pending.iter().map(|one| one.delivery.clone()).collect();
-    assert_eq!(found, batch);
+    let kept = batch.map(|one| NewDelivery {
+        told_at: None,
+        ..one
+    });
+    assert_eq!(found, kept);
     assert_eq!(store.pending(1).await.unwrap().len(), 1);
     assert_eq!(store.append(&[]).await.unwrap(), []);
 }
@@ -44,6 +51,24 @@ pub(super) async fn a_repetition_changes_nothing(store: &Arc<dyn Store>) {
     let pending = store.pending(10).await.unwrap();
     assert_eq!(pending.len(), 1);
     assert_eq!(pending[0].delivery.received_at, at(0));
+}
+
+/// Both words are kept: neither can be told to be the repetition of the other.
+pub(super) async fn what_tells_of_another_time_under_a_known_id_is_new(store: &Arc<dyn Store>) {
+    let told = |seconds, body| NewDelivery {
+        told_at: ToldAt::of(at(seconds)),
+        ..delivery("evt_1", body)
+    };
+    let batch = [
+        told(1, "one"),
+        told(2, "one"),
+        told(1, "one"),
+        told(1, "two"),
+    ];
+    let appended = store.append(&batch).await.unwrap();
+    assert_eq!(appended, [New, New, Duplicate, Conflict]);
+    let appended = store.append(&batch).await.unwrap();
+    assert_eq!(appended, [Duplicate; 4]);
 }
 
 pub(super) async fn another_body_under_a_known_id_is_parked_once(store: &Arc<dyn Store>) {

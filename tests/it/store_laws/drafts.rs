@@ -62,6 +62,7 @@ pub(crate) fn delivery(id: &str, body: &str) -> NewDelivery {
         sender: Sender::Psp(account()),
         delivery_id: id.to_owned(),
         received_at: at(0),
+        told_at: None,
         is_signed: true,
         body: body.as_bytes().to_vec(),
     }

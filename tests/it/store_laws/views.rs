@@ -364,9 +364,17 @@ pub(super) async fn what_moved_is_what_changed_since_or_does_not_rest(store: &Ar
     written("c4", Verdict::Settled, Some(at(-5)), 1).await;
     written("c3", Verdict::Confirming, Some(at(500)), 1).await;
     written("c2", Verdict::Refunding, None, 200).await;
-    let moved = store.moved_since(at(100)).await.unwrap();
-    let names: Vec<&str> = moved.iter().map(|one| one.as_str()).collect();
-    assert_eq!(names, ["c2", "c3", "c4", "c5", "c7", "c9"]);
+    let moved = async |after: Option<&str>, limit| -> Vec<String> {
+        let after = after.map(id);
+        let moved = store.moved_since(at(100), after.as_ref(), limit).await;
+        moved.unwrap().iter().map(ToString::to_string).collect()
+    };
+    let all = ["c2", "c3", "c4", "c5", "c7", "c9"];
+    assert_eq!(moved(None, 99).await, all);
+    assert_eq!(moved(None, 2).await, ["c2", "c3"]);
+    assert_eq!(moved(Some("c3"), 2).await, ["c4", "c5"]);
+    assert_eq!(moved(Some("c5"), 99).await, ["c7", "c9"]);
+    assert!(moved(Some("c9"), 99).await.is_empty());
     let books = store
         .books(&[id("c9"), id("c3"), id("none")])
         .await

@@ -155,7 +155,10 @@ async fn a_daemon_that_stands_still_while_it_chooses_keeps_no_other_from_working
     let all = store.claim(&request).await.unwrap();
     assert_eq!((all.deliveries.len(), all.checkouts.len()), (1, 1));
     database.tamper("DELETE FROM claims").await;
-    for place in ["SELECT pg_advisory_xact_lock(7308896, 0)", "LOCK TABLE claims"] {
+    for place in [
+        "SELECT pg_advisory_xact_lock(7308896, 0)",
+        "LOCK TABLE claims",
+    ] {
         let still = database.stand_still_after(place).await;
         assert_eq!(store.claim(&request).await.unwrap(), all, "{place}");
         still.release().await;

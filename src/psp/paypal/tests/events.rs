@@ -87,3 +87,14 @@ fn a_detail_for_people_never_repeats_the_body() {
         );
     }
 }
+
+#[test]
+fn an_event_tells_when_it_was_created_and_nonsense_tells_nothing() {
+    let told = |body: &[u8]| paypal().told_at(body);
+    let body = fixture("events/CHECKOUT.ORDER.APPROVED.json");
+    let created = Time::from_micros(1_795_165_985_120_000);
+    assert_eq!(told(&body), Some(created));
+    for odd in ["", "{}", r#"{"create_time":"now"}"#, r#"{"create_time":5}"#] {
+        assert_eq!(told(odd.as_bytes()), None, "{odd}");
+    }
+}

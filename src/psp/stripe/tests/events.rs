@@ -152,3 +152,19 @@ fn a_detail_for_people_never_repeats_the_body() {
         assert!(!unreadable.detail.contains("hunter2"), "{}", unreadable.detail);
     }
 }
+
+#[test]
+fn an_event_tells_when_it_was_created_and_nonsense_tells_nothing() {
+    let told = |body: &[u8]| stripe().told_at(body);
+    let body = event("payment_intent.succeeded");
+    assert_eq!(told(&body), Some(Time::from_seconds(1_795_000_123)));
+    for odd in [
+        "",
+        "[]",
+        "{}",
+        r#"{"created":"now"}"#,
+        r#"{"created":1,"created":2}"#,
+    ] {
+        assert_eq!(told(odd.as_bytes()), None, "{odd}");
+    }
+}

@@ -344,3 +344,11 @@ fn a_customer_is_kept_as_a_mark_of_shop_and_word_and_a_bad_word_is_refused() {
         assert_eq!(code(&body(word)), "bad_customer", "{word}");
     }
 }
+
+#[test]
+fn an_event_has_its_own_time_whenever_it_comes_and_nonsense_has_none() {
+    assert_eq!(sent_at(PENDING.as_bytes()), Some(at(TEN)));
+    for odd in ["", "{}", r#"{"timestamp":"now"}"#, r#"{"timestamp":5}"#] {
+        assert_eq!(sent_at(odd.as_bytes()), None, "{odd}");
+    }
+}
