@@ -1,9 +1,10 @@
 //! Measures the real daemon beside raw yardsticks and what others would write, in one run on one
 //! machine.
 //!
-//! `cargo bench --bench daemon` measures everything; `-- beside`, `-- flatness`, `-- intake`,
-//! `-- settle`, `-- latency` and `-- memory` one part each. All traffic stays on loopback and is bounded in count. What the
-//! figures mean, and what they were, stands in benches/README.md.
+//! `cargo bench --bench daemon` measures everything; `-- beside`, `-- flatness`, `-- backlog`,
+//! `-- pruning`, `-- paced`, `-- intake`, `-- settle`, `-- latency` and `-- memory` one part each. All
+//! traffic stays on loopback and is bounded in count. What the figures mean, and what they were, stands
+//! in benches/README.md.
 #![expect(
     clippy::arithmetic_side_effects,
     clippy::as_conversions,
@@ -22,6 +23,8 @@ mod beside;
 mod filled;
 #[path = "support/flatness.rs"]
 mod flatness;
+#[path = "support/keeping.rs"]
+mod keeping;
 #[path = "support/load.rs"]
 mod load;
 #[path = "support/paced.rs"]
@@ -84,6 +87,12 @@ fn main() {
     }
     if wanted("flatness") {
         runtime.block_on(flatness::run());
+    }
+    if wanted("backlog") {
+        runtime.block_on(keeping::backlog());
+    }
+    if wanted("pruning") {
+        runtime.block_on(keeping::pruning());
     }
     if wanted("paced") {
         runtime.block_on(paced::run());

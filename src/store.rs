@@ -242,7 +242,8 @@ pub trait Store: Send + Sync + 'static {
 
     /// Checkouts that changed at or after a moment or are not at rest, in the order of their ids:
     /// all whose money a day's books may have to show. Those that are `open`, and so never held
-    /// money, need not be among them. Begins after the id given; none are left when none are told.
+    /// money, need not be among them. Begins after the id given. No more are told than the limit, and
+    /// perhaps fewer; none are left when none are told.
     async fn moved_since(
         &self,
         since: Time,

@@ -6,7 +6,7 @@
 use crate::load;
 use crate::subject::{Subject, event, file, order, signed_event, signed_order};
 use reconciled::core::ids::{AccountId, CheckoutId, PaymentRef, Reference};
-use reconciled::core::time::Time;
+use reconciled::core::time::{Span, Time};
 use reconciled::store::sqlite::SqliteStore;
 use reconciled::store::{
     CheckoutCommit, CheckoutRow, CommitUnit, Committed, Disposition, JournalEntry, NewDelivery,
@@ -22,6 +22,8 @@ const PAGE: usize = 500;
 pub(crate) struct Mould {
     row: CheckoutRow,
     entries: Vec<JournalEntry>,
+    /// How long ago all of it was.
+    age: Span,
 }
 
 impl Mould {
@@ -36,7 +38,19 @@ impl Mould {
         let store = SqliteStore::open(&file(&directory)).await.unwrap();
         let (row, entries) = store.audit_page(None, 1).await.unwrap().remove(0);
         store.close().await;
-        Mould { row, entries }
+        Mould {
+            row,
+            entries,
+            age: Span::ZERO,
+        }
+    }
+
+    /// The same, so many days ago.
+    pub(crate) fn aged(mut self, days: u64) -> Mould {
+        self.age = Span::from_days(days);
+        self.row.created_at = self.row.created_at.minus(self.age);
+        self.row.since = self.row.since.minus(self.age);
+        self
     }
 
     /// Writes so many of them, numbered from 1 on, each with the delivery that told of it.
@@ -108,7 +122,7 @@ impl Mould {
             self.renamed(&known.facts, n),
             self.renamed(&known.decision, n),
         );
-        let at: Time = known.at;
+        let at: Time = known.at.minus(self.age);
         let entry = JournalEntry::chained(head, &id, known.seq, at, facts, decision);
         head.clone_from(&entry.hash);
         let payment = format!("pi_{RUN}_{n}");

@@ -20,6 +20,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 pub(crate) const PSP_SECRET: &str = "whsec_measured_measured_measured";
 const SHOP_KEY: [u8; 32] = [7; 32];
+const WAITING: &str = "reconciled_backlog{queue=\"deliveries_pending\"}";
 
 pub(crate) struct Subject {
     pub(crate) public: SocketAddr,
@@ -170,10 +171,15 @@ sweep_every = "1h"
 
     /// Waits until no delivery waits for the engine.
     pub(crate) async fn until_drained(&self) {
-        self.until("reconciled_backlog{queue=\"deliveries_pending\"}", |sum| {
-            sum == 0.0
-        })
-        .await;
+        self.until(WAITING, |sum| sum == 0.0).await;
+    }
+
+    /// How many deliveries wait for the engine.
+    pub(crate) async fn waiting(&self) -> usize {
+        let text = self.metrics().await;
+        let line = text.lines().find(|line| line.starts_with(WAITING));
+        let figure = line.and_then(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
+        figure.expect("the metric is there") as usize
     }
 
     /// Waits until so many checkouts are settled.

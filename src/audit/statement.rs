@@ -20,9 +20,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Checkouts held in memory at once, each with its whole journal.
 const BOOKS_PAGE: usize = 64;
-/// Names held in memory at once, of those that are still to be looked at. Each time they are fetched
-/// the store looks at all that moved.
-const NAMES_PAGE: u32 = 50_000;
+/// Names held in memory at once, of those that are still to be looked at.
+const NAMES_PAGE: u32 = 5_000;
 /// Differences listed by name; the rest is counted.
 pub const NAMED_MAX: usize = 1_000;
 /// A machine's clock may have stepped back by this much: so much earlier changes are looked at.

@@ -134,6 +134,12 @@ pub(super) fn saturated(sum: i128) -> i64 {
     i64::try_from(sum).unwrap_or(edge)
 }
 
+/// The last id that may have been made before a moment: ids grow with the moments they are made in.
+pub(super) fn last_made_before(at: Time) -> CheckoutId {
+    let millis = at.micros().div_euclid(1000).saturating_sub(1);
+    CheckoutId::made(u64::try_from(millis).unwrap_or(0), &[0xff; 10])
+}
+
 /// The minute that a tally is kept under.
 pub(super) fn minute(at: Time) -> i64 {
     at.seconds().div_euclid(60)

@@ -389,8 +389,8 @@ statements! {
     SELECT_JOURNALS = concat!(
         "SELECT ", entry_columns!(), " FROM journal j WHERE j.checkout = ANY($1) \
          ORDER BY j.checkout, j.seq");
-    /// What rests and changed since; what rests and is still looked at; what does not rest, without
-    /// the open ones. Each part has its index.
+    /// Of those made up to `$3`: what rests and changed since; what rests and is still looked at; what
+    /// does not rest, without the open ones. Each part has its index.
     SELECT_MOVED =
         "WITH m AS MATERIALIZED (SELECT id FROM checkouts WHERE wake_at IS NULL \
            AND verdict IN ('settled', 'returned', 'closed', 'foreign') AND changed_at >= $1 \
@@ -399,7 +399,13 @@ statements! {
            CROSS JOIN unnest( \
              '{matching,confirming,releasing,refunding,held}'::text[]) AS v (verdict) \
            JOIN checkouts c ON c.shop = s.shop AND c.verdict = v.verdict) \
-         SELECT id FROM m WHERE id > $2 ORDER BY id LIMIT $3";
+         SELECT id FROM m WHERE id > $2 AND id <= $3 ORDER BY id LIMIT $4";
+    /// The same of those made after `$2`, one after the other.
+    SELECT_MOVED_LATELY =
+        "SELECT id FROM checkouts WHERE id > $2 AND verdict <> 'open' \
+         AND (changed_at >= $1 OR wake_at IS NOT NULL \
+           OR verdict NOT IN ('settled', 'returned', 'closed', 'foreign')) \
+         ORDER BY id LIMIT $3";
     SELECT_OVERVIEW =
         "SELECT s.shop, s.verdict, s.currency, s.count, s.high, s.low, \
            (SELECT min(c.since) FROM checkouts c WHERE c.shop = s.shop \

@@ -9,7 +9,7 @@ use super::sql;
 use crate::core::ids::{CheckoutId, PaymentRef, Reference, ShopId};
 use crate::core::plan::{Reason, Verdict};
 use crate::core::time::Time;
-use crate::store::rows::{RawAction, RawCheckout, RawEntry, Reading};
+use crate::store::rows::{RawAction, RawCheckout, RawEntry, Reading, last_made_before};
 use crate::store::sums::{self, RawBacklog, action_count};
 use crate::store::turns::LOOK_ROWS_MAX;
 use crate::store::{
@@ -193,14 +193,28 @@ pub(super) async fn moved_since(
     after: Option<&CheckoutId>,
     limit: u32,
 ) -> Result<Vec<CheckoutId>, Fault> {
-    let query = sqlx::query_as(sql::SELECT_MOVED)
-        .bind(since.micros())
-        .bind(after.map_or("", CheckoutId::as_str))
-        .bind(i64::from(limit));
     let read = |(id,): (String,)| checkout_id(&id);
-    let moved = session.read(query, read).await?;
-    let in_order: BTreeSet<CheckoutId> = moved.into_iter().collect();
-    Ok(in_order.into_iter().collect())
+    let (after, early) = (
+        after.map_or("", CheckoutId::as_str),
+        last_made_before(since),
+    );
+    if after < early.as_str() {
+        let query = sqlx::query_as(sql::SELECT_MOVED)
+            .bind(since.micros())
+            .bind(after)
+            .bind(early.as_str())
+            .bind(i64::from(limit));
+        let moved = session.read(query, read).await?;
+        let in_order: BTreeSet<CheckoutId> = moved.into_iter().collect();
+        if !in_order.is_empty() {
+            return Ok(in_order.into_iter().collect());
+        }
+    }
+    let query = sqlx::query_as(sql::SELECT_MOVED_LATELY)
+        .bind(since.micros())
+        .bind(after.max(early.as_str()))
+        .bind(i64::from(limit));
+    session.read(query, read).await
 }
 
 pub(super) async fn books(session: &mut Session, ids: &[CheckoutId]) -> Result<Vec<Book>, Fault> {

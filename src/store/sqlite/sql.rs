@@ -426,8 +426,8 @@ statements! {
     SELECT_JOURNALS = concat!(
         "SELECT ", entry_columns!(), " FROM jsonb_each($1) r CROSS JOIN journal j \
          ON j.checkout = r.value ORDER BY j.checkout, j.seq");
-    /// What rests and changed since; what rests and is still looked at; what does not rest, without
-    /// the open ones. Each part has its index; $2 is the least moment there is.
+    /// Of those made up to `$4`: what rests and changed since; what rests and is still looked at; what
+    /// does not rest, without the open ones. Each part has its index; $2 is the least moment there is.
     SELECT_MOVED =
         "SELECT id FROM (SELECT id FROM checkouts WHERE wake_at IS NULL \
            AND verdict IN ('settled', 'returned', 'closed', 'foreign') AND changed_at >= $1 \
@@ -436,7 +436,12 @@ statements! {
            CROSS JOIN json_each( \
              '[\"matching\",\"confirming\",\"releasing\",\"refunding\",\"held\"]') v \
            CROSS JOIN checkouts c ON c.shop = s.shop AND c.verdict = v.value) \
-         WHERE +id > $3 ORDER BY +id LIMIT $4";
+         WHERE +id > $3 AND +id <= $4 ORDER BY +id LIMIT $5";
+    /// The same of those made after `$2`, one after the other.
+    SELECT_MOVED_LATELY =
+        "SELECT id FROM checkouts WHERE id > $2 AND verdict <> 'open' AND (changed_at >= $1 \
+           OR wake_at IS NOT NULL OR verdict NOT IN ('settled', 'returned', 'closed', 'foreign')) \
+         ORDER BY id LIMIT $3";
     SELECT_OVERVIEW =
         "SELECT s.shop, s.verdict, s.currency, s.count, s.high, s.low, \
            (SELECT min(c.since) FROM checkouts c WHERE c.shop = s.shop \

@@ -8,7 +8,7 @@ use super::{read_all, read_packed, sql};
 use crate::core::ids::{CheckoutId, PaymentRef, Reference, ShopId};
 use crate::core::plan::{Reason, Verdict};
 use crate::core::time::Time;
-use crate::store::rows::{RawAction, RawCheckout, RawEntry, Reading};
+use crate::store::rows::{RawAction, RawCheckout, RawEntry, Reading, last_made_before};
 use crate::store::sums::{self, RawBacklog, action_count};
 use crate::store::turns::LOOK_ROWS_MAX;
 use crate::store::{
@@ -206,15 +206,29 @@ pub(super) async fn moved_since(
     after: Option<&CheckoutId>,
     limit: u32,
 ) -> Result<Vec<CheckoutId>, StoreError> {
-    let query = sqlx::query_as(sql::SELECT_MOVED)
-        .bind(since.micros())
-        .bind(i64::MIN)
-        .bind(after.map_or("", CheckoutId::as_str))
-        .bind(limit);
     let read = |(id,): (String,)| checkout_id(&id);
-    let moved = read_all(connection, query, read).await?;
-    let in_order: BTreeSet<CheckoutId> = moved.into_iter().collect();
-    Ok(in_order.into_iter().collect())
+    let (after, early) = (
+        after.map_or("", CheckoutId::as_str),
+        last_made_before(since),
+    );
+    if after < early.as_str() {
+        let query = sqlx::query_as(sql::SELECT_MOVED)
+            .bind(since.micros())
+            .bind(i64::MIN)
+            .bind(after)
+            .bind(early.as_str())
+            .bind(limit);
+        let moved = read_all(&mut *connection, query, read).await?;
+        let in_order: BTreeSet<CheckoutId> = moved.into_iter().collect();
+        if !in_order.is_empty() {
+            return Ok(in_order.into_iter().collect());
+        }
+    }
+    let query = sqlx::query_as(sql::SELECT_MOVED_LATELY)
+        .bind(since.micros())
+        .bind(after.max(early.as_str()))
+        .bind(limit);
+    read_all(connection, query, read).await
 }
 
 pub(super) async fn books(

@@ -364,17 +364,27 @@ pub(super) async fn what_moved_is_what_changed_since_or_does_not_rest(store: &Ar
     written("c4", Verdict::Settled, Some(at(-5)), 1).await;
     written("c3", Verdict::Confirming, Some(at(500)), 1).await;
     written("c2", Verdict::Refunding, None, 200).await;
-    let moved = async |after: Option<&str>, limit| -> Vec<String> {
-        let after = after.map(id);
-        let moved = store.moved_since(at(100), after.as_ref(), limit).await;
-        moved.unwrap().iter().map(ToString::to_string).collect()
-    };
-    let all = ["c2", "c3", "c4", "c5", "c7", "c9"];
-    assert_eq!(moved(None, 99).await, all);
-    assert_eq!(moved(None, 2).await, ["c2", "c3"]);
-    assert_eq!(moved(Some("c3"), 2).await, ["c4", "c5"]);
-    assert_eq!(moved(Some("c5"), 99).await, ["c7", "c9"]);
-    assert!(moved(Some("c9"), 99).await.is_empty());
+    // Their ids come before all that are made today: those above come after.
+    written("01", Verdict::Settled, None, 100).await;
+    written("02", Verdict::Settled, None, 99).await;
+    written("03", Verdict::Held, Some(at(9)), 1).await;
+    written("04", Verdict::Settled, None, 101).await;
+    written("05", Verdict::Settled, None, 102).await;
+    for limit in [1, 2, 3, 99] {
+        let mut all: Vec<String> = Vec::new();
+        loop {
+            let after = all.last().map(|last| id(last));
+            let moved = store.moved_since(at(100), after.as_ref(), limit).await;
+            let moved = moved.unwrap();
+            assert!(moved.len() <= usize::try_from(limit).unwrap());
+            if moved.is_empty() {
+                break;
+            }
+            all.extend(moved.iter().map(ToString::to_string));
+        }
+        let expected = ["01", "03", "04", "05", "c2", "c3", "c4", "c5", "c7", "c9"];
+        assert_eq!(all, expected, "{limit} at a time");
+    }
     let books = store
         .books(&[id("c9"), id("c3"), id("none")])
         .await

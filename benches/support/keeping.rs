@@ -1,0 +1,115 @@
+//! What a store keeps, on either database: a backlog that waits to be decided, and payments that are
+//! past their retention.
+//!
+//! How many deliveries the backlog has is `BACKLOG` (50,000 when it is not set), how many old payments
+//! there are is `PRUNED` (50,000), and how many deliveries a second come meanwhile is `PACED` (4,000).
+
+use crate::filled::Mould;
+use crate::server::Server;
+use crate::subject::{Subject, event, file, signed_event};
+use crate::{SENDERS, load};
+use reconciled::store::Store;
+use reconciled::store::postgres::{PostgresOptions, PostgresStore};
+use reconciled::store::sqlite::SqliteStore;
+use std::time::{Duration, Instant};
+
+const BACKLOG: usize = 50_000;
+/// Deliveries that are made and sent at a time.
+const CHUNK: usize = 25_000;
+const PRUNED: usize = 50_000;
+const PER_SECOND: f64 = 4_000.0;
+const SECONDS: f64 = 15.0;
+const WARM_COUNT: usize = 2_000;
+/// Far past every retention.
+const DAYS_OLD: u64 = 1_000;
+
+fn given(name: &str, otherwise: usize) -> usize {
+    let named = std::env::var(name).ok();
+    named.map_or(otherwise, |count| count.parse().expect(name))
+}
+
+/// Deliveries come faster than they can be decided, and then no more: is memory bounded meanwhile?
+pub(crate) async fn backlog() {
+    let server = Server::start();
+    let count = given("BACKLOG", BACKLOG);
+    for (name, database) in [("SQLite", None), ("PostgreSQL", Some(server.database()))] {
+        let subject = Subject::start_on(database).await;
+        let begun = Instant::now();
+        for first in (0..count).step_by(CHUNK) {
+            let numbers = first..(first + CHUNK).min(count);
+            let requests: Vec<Vec<u8>> = numbers.map(|n| signed_event(&event("k", n))).collect();
+            load::run(subject.public, &requests, SENDERS).await;
+        }
+        let came = begun.elapsed().as_secs_f64();
+        let waiting = subject.waiting().await;
+        println!(
+            "{name}: {count} deliveries came in {came:.0} s, {waiting} of them wait; RSS {} MiB",
+            subject.rss_mib()
+        );
+        let (begun, mut left, mut told) = (Instant::now(), waiting, waiting);
+        while left > 0 {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            left = subject.waiting().await;
+            if left <= told * 3 / 4 {
+                told = left;
+                println!("  {left} wait; RSS {} MiB", subject.rss_mib());
+            }
+        }
+        let took = begun.elapsed().as_secs_f64();
+        println!(
+            "{name}: drained in {took:.0} s, {:.0}/s; RSS {} MiB",
+            waiting as f64 / took,
+            subject.rss_mib()
+        );
+        subject.stop().await;
+    }
+}
+
+/// Deliveries at an even pace, on a store whose payments stay and on one whose payments go.
+pub(crate) async fn pruning() {
+    let count = given("PRUNED", PRUNED);
+    for days in [0, DAYS_OLD] {
+        let mould = Mould::cast().await.aged(days);
+        let directory = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&file(&directory)).await.unwrap();
+        mould.fill(&store, count).await;
+        store.close().await;
+        drop(store);
+        let subject = Subject::start_in(directory, None).await;
+        pace(subject, "SQLite", days).await;
+
+        let server = Server::start();
+        let url = server.database();
+        let options = PostgresOptions {
+            url: url.clone().into(),
+            connections_max: 4,
+            statement_timeout: Duration::from_secs(60),
+            session_features: true,
+        };
+        let store = PostgresStore::open(&options).await.unwrap();
+        mould.fill(&store, count).await;
+        store.close().await;
+        let subject = Subject::start_on(Some(url)).await;
+        pace(subject, "PostgreSQL", days).await;
+    }
+}
+
+async fn pace(subject: Subject, name: &str, days: u64) {
+    let per_second = given("PACED", PER_SECOND as usize) as f64;
+    let made = |part: &str, count: usize| -> Vec<Vec<u8>> {
+        (0..count).map(|n| signed_event(&event(part, n))).collect()
+    };
+    load::run(subject.public, &made("w", WARM_COUNT), SENDERS).await;
+    let before = subject.settled().await;
+    let requests = made("p", (per_second * SECONDS) as usize);
+    let ran = load::run_at(subject.public, &requests, SENDERS, per_second).await;
+    let gone = before.saturating_sub(subject.settled().await);
+    println!(
+        "{name}, payments {days} days old: at {per_second:.0}/s p50 {:.1}, p99 {:.1}, p99.9 {:.1} ms; \
+         {gone} payments pruned meanwhile",
+        ran.at(0.5),
+        ran.at(0.99),
+        ran.at(0.999)
+    );
+    subject.stop().await;
+}
