@@ -17,6 +17,8 @@ use std::sync::Arc;
 const REST_SHARE: u64 = 3;
 /// The same while the intake writes.
 const REST_SHARE_BESIDE_INTAKE: u64 = 15;
+/// The longest rest: a clock that was set ahead during a look says nothing about the look.
+const REST_MAX: Span = Span::from_seconds(5);
 
 /// Says each day's statement once after the day has closed, and the last one at the start.
 pub struct Closing {
@@ -85,7 +87,7 @@ fn rest(took: Span, pressure: &Pressure, now: Time) -> Span {
         true => REST_SHARE_BESIDE_INTAKE,
         false => REST_SHARE,
     };
-    Span::from_micros(took.micros().saturating_mul(share))
+    Span::from_micros(took.micros().saturating_mul(share)).min(REST_MAX)
 }
 
 fn say(made: &DayStatement) {
@@ -209,9 +211,10 @@ mod tests {
         let now = Time::from_seconds(1_000);
         let pressure = Pressure::default();
         let took = Span::from_millis(10);
-        let rest = || rest(took, &pressure, now);
-        assert_eq!(rest(), Span::from_millis(30));
+        assert_eq!(rest(took, &pressure, now), Span::from_millis(30));
         pressure.written(1, now);
-        assert_eq!(rest(), Span::from_millis(150));
+        assert_eq!(rest(took, &pressure, now), Span::from_millis(150));
+        // The machine slept, or its clock was set, in the middle of a look.
+        assert_eq!(rest(Span::from_hours(8), &pressure, now), REST_MAX);
     }
 }
