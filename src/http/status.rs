@@ -133,6 +133,7 @@ fn seen_accounts(roster: &Roster) -> Vec<SeenAccount> {
             account: account.clone(),
             shop: entry.shop.clone(),
             sweep_every: entry.sweep_every,
+            listings: entry.adapter.listings(),
         })
         .collect()
 }

@@ -214,7 +214,7 @@ fn waiting_work(seen: &Seen, now: Time) -> impl Iterator<Item = Concern> {
 fn sweeps(seen: &Seen, now: Time) -> impl Iterator<Item = Concern> {
     seen.accounts.iter().filter_map(move |account| {
         let key = &account.account;
-        let last = swept_at(key, &seen.marks);
+        let last = swept_at(account, &seen.marks);
         let error = sweep_error(key, &seen.marks).map(printable);
         let allowed =
             std::iter::repeat_n(account.sweep_every, SWEEPS_MISSED).fold(Span::ZERO, Span::plus);

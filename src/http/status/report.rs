@@ -74,6 +74,8 @@ pub struct SeenAccount {
     pub shop: ShopId,
     /// How often it is swept.
     pub sweep_every: Span,
+    /// How many listings a sweep reads, counted from 0.
+    pub listings: u8,
 }
 
 /// The page.
@@ -385,7 +387,7 @@ fn last_checked(seen: &Seen, now: Time) -> String {
     let swept = seen
         .accounts
         .iter()
-        .map(|account| (swept_at(&account.account, &seen.marks), account));
+        .map(|account| (swept_at(account, &seen.marks), account));
     match swept.min_by_key(|(at, _)| *at) {
         None => "No PSP account is configured.".to_owned(),
         Some((None, account)) => format!("{} has not been swept yet.", account.account),
@@ -395,9 +397,12 @@ fn last_checked(seen: &Seen, now: Time) -> String {
 
 /// When the least recently swept listing of an account was read whole; none while any listing
 /// never was.
-pub(super) fn swept_at(account: &AccountId, marks: &[SweepMark]) -> Option<Time> {
-    let own = marks.iter().filter(|mark| mark.account == *account);
-    own.map(|mark| mark.swept_at).min().flatten()
+pub(super) fn swept_at(account: &SeenAccount, marks: &[SweepMark]) -> Option<Time> {
+    let of = |listing| {
+        let mut own = marks.iter().filter(|mark| mark.account == account.account);
+        own.find(|mark| mark.listing == listing)?.swept_at
+    };
+    (0..account.listings).map(of).min().flatten()
 }
 
 /// What stopped the latest sweep of an account.
@@ -407,7 +412,7 @@ pub(super) fn sweep_error<'a>(account: &AccountId, marks: &'a [SweepMark]) -> Op
 }
 
 fn account_line(account: &SeenAccount, marks: &[SweepMark], now: Time) -> AccountLine {
-    let at = swept_at(&account.account, marks);
+    let at = swept_at(account, marks);
     AccountLine {
         account: account.account.to_string(),
         shop: account.shop.to_string(),

@@ -49,6 +49,7 @@ fn seen(rows: impl IntoIterator<Item = Made>) -> Seen {
             account: account(),
             shop: shop(),
             sweep_every: Span::from_minutes(5),
+            listings: 1,
         }],
         parts: Vec::new(),
         unheard: Vec::new(),
@@ -235,6 +236,14 @@ fn troubles_of_work_and_sweeps() -> Vec<Trouble> {
         (
             "never swept",
             with(|seen| seen.marks.clear()),
+            Level::Amber,
+            "stripe_nl: never swept whole.",
+        ),
+        (
+            "swept by half",
+            with(|seen| {
+                seen.accounts.iter_mut().for_each(|one| one.listings = 2);
+            }),
             Level::Amber,
             "stripe_nl: never swept whole.",
         ),
