@@ -112,24 +112,24 @@ impl Ended {
     }
 }
 
-/// Carries out a leased attempt and reports it.
+/// Carries out a leased attempt and reports it. `epoch_before` is the greatest epoch heard from the
+/// shop before.
 #[tracing::instrument(name = "dispatch.attempt", skip_all, fields(
     checkout.id = %row.checkout, action.kind = row.planned.action.kind().code(),
     attempt = row.attempts))]
-pub async fn carry_out(crew: &Crew, row: ActionRow, destination: &Destination) {
+pub async fn carry_out(
+    crew: &Crew,
+    row: ActionRow,
+    destination: &Destination,
+    epoch_before: Option<u64>,
+) {
     let begun = crew.clock.now();
     let Some(lease) = row.lease.clone() else {
         return;
     };
     let sent_at = row.last_sent_at.unwrap_or(begun);
-    let mut epoch_before = None;
     let ended = match admission::admitted(crew, &row, lease.until, begun).await {
-        Ok(()) => {
-            if let Destination::Shop(shop) = destination {
-                epoch_before = known_epoch(crew, shop).await;
-            }
-            call(crew, &row, sent_at, lease.until).await
-        }
+        Ok(()) => call(crew, &row, sent_at, lease.until).await,
         Err(ended) => ended,
     };
     let now = crew.clock.now();

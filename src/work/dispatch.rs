@@ -6,6 +6,7 @@
 use super::attempt::{self, Crew};
 use super::{Next, STORE_PAUSE, Worker};
 use crate::core::fact::{Fact, Outcome};
+use crate::core::ids::ShopId;
 use crate::core::plan::Destination;
 use crate::core::time::{Span, Time};
 use crate::engine::input::{Input, Report};
@@ -81,9 +82,28 @@ impl Dispatch {
             .collect()
     }
 
-    fn send(&self, row: ActionRow, now: Time) {
+    /// The greatest epoch heard from each shop that is called now: asked for once for all its calls.
+    async fn known_epochs(&self, leased: &[Leased]) -> BTreeMap<ShopId, Option<u64>> {
+        let mut known = BTreeMap::new();
+        for one in leased {
+            if let Leased::Attempt(row) = one
+                && let Destination::Shop(shop) = row.planned.action.destination(&row.shop)
+                && !known.contains_key(&shop)
+            {
+                let epoch = attempt::known_epoch(&self.crew, &shop).await;
+                known.insert(shop, epoch);
+            }
+        }
+        known
+    }
+
+    fn send(&self, row: ActionRow, now: Time, epochs: &BTreeMap<ShopId, Option<u64>>) {
         use std::sync::atomic::Ordering;
         let destination = row.planned.action.destination(&row.shop);
+        let epoch_before = match &destination {
+            Destination::Shop(shop) => epochs.get(shop).copied().flatten(),
+            Destination::Psp(_) => None,
+        };
         self.crew
             .gates
             .with(&destination, PaceLimits::SHOP, now, |gate| gate.start(now));
@@ -91,7 +111,7 @@ impl Dispatch {
         let crew = self.crew.clone();
         let under_way = self.under_way.clone();
         (self.crew.spawn)(Box::pin(async move {
-            attempt::carry_out(&crew, row, &destination).await;
+            attempt::carry_out(&crew, row, &destination, epoch_before).await;
             under_way.fetch_sub(1, Ordering::SeqCst);
             crew.dispatch.give();
         }));
@@ -154,9 +174,10 @@ impl Worker for Dispatch {
         };
         let is_full = u32::try_from(leased.len()).unwrap_or(u32::MAX) >= limit;
         let found_any = !leased.is_empty();
+        let epochs = self.known_epochs(&leased).await;
         for one in leased {
             match one {
-                Leased::Attempt(row) => self.send(row, now),
+                Leased::Attempt(row) => self.send(row, now, &epochs),
                 Leased::Lost(row) => self.report_lost(row, now).await,
             }
         }
