@@ -17,7 +17,7 @@ use crate::outbound::{CallLimits, Outbound, SHOP_BODY_BYTES_MAX};
 use crate::psp::{Psp, PspAnswer, PspAsk};
 use crate::roster::Roster;
 use crate::shop::{ShopAnswer, ShopAsk};
-use crate::store::{ActionRow, Store};
+use crate::store::{ActionRow, Store, StoreError};
 use crate::telemetry::Telemetry;
 use crate::wire::Failure;
 use arc_swap::ArcSwap;
@@ -112,8 +112,12 @@ impl Ended {
     }
 }
 
-/// Carries out a leased attempt and reports it. `epoch_before` is the greatest epoch heard from the
-/// shop before.
+/// The greatest epoch heard from a shop before calls that start together: the first of them asks
+/// for it, and each asks anew until the store has answered.
+pub type EpochBefore = tokio::sync::OnceCell<Option<u64>>;
+
+/// Carries out a leased attempt and reports it. `shared` is that of all calls to the shop that
+/// start together.
 #[tracing::instrument(name = "dispatch.attempt", skip_all, fields(
     checkout.id = %row.checkout, action.kind = row.planned.action.kind().code(),
     attempt = row.attempts))]
@@ -121,15 +125,22 @@ pub async fn carry_out(
     crew: &Crew,
     row: ActionRow,
     destination: &Destination,
-    epoch_before: Option<u64>,
+    shared: &EpochBefore,
 ) {
     let begun = crew.clock.now();
     let Some(lease) = row.lease.clone() else {
         return;
     };
     let sent_at = row.last_sent_at.unwrap_or(begun);
+    let mut epoch_before = None;
     let ended = match admission::admitted(crew, &row, lease.until, begun).await {
-        Ok(()) => call(crew, &row, sent_at, lease.until).await,
+        Ok(()) => {
+            if let Destination::Shop(shop) = destination {
+                let asked = shared.get_or_try_init(|| stored_epoch(crew, shop)).await;
+                epoch_before = asked.ok().copied().flatten();
+            }
+            call(crew, &row, sent_at, lease.until).await
+        }
         Err(ended) => ended,
     };
     let now = crew.clock.now();
@@ -221,13 +232,14 @@ pub(super) async fn watch_epoch(
 /// The greatest epoch heard from a shop. Asked for before a call, since what is heard while the
 /// call is under way, here or by another daemon, may well be greater than what its answer says.
 pub(super) async fn known_epoch(crew: &Crew, shop: &ShopId) -> Option<u64> {
-    match crew.store.shop(shop).await {
-        Ok(row) => row.epoch,
-        Err(error) => {
-            tracing::warn!(%error, "the shop's epoch cannot be compared");
-            None
-        }
-    }
+    stored_epoch(crew, shop).await.ok().flatten()
+}
+
+async fn stored_epoch(crew: &Crew, shop: &ShopId) -> Result<Option<u64>, StoreError> {
+    let row = crew.store.shop(shop).await;
+    row.map(|row| row.epoch).inspect_err(|error| {
+        tracing::warn!(%error, "the shop's epoch cannot be compared");
+    })
 }
 
 async fn is_braked(crew: &Crew, shop: &ShopId) -> bool {

@@ -3,7 +3,7 @@
 //! Keeps a gate per destination (calls at once, pace, breaker) and a bound on all attempts
 //! together. A lease that ran out is reported as unclear, never sent again from here.
 
-use super::attempt::{self, Crew};
+use super::attempt::{self, Crew, EpochBefore};
 use super::{Next, STORE_PAUSE, Worker};
 use crate::core::fact::{Fact, Outcome};
 use crate::core::ids::ShopId;
@@ -41,6 +41,9 @@ impl Gates {
         act(gate)
     }
 }
+
+/// What calls that start together share, for each shop.
+type Epochs = BTreeMap<ShopId, Arc<EpochBefore>>;
 
 /// The worker.
 pub struct Dispatch {
@@ -82,28 +85,10 @@ impl Dispatch {
             .collect()
     }
 
-    /// The greatest epoch heard from each shop that is called now: asked for once for all its calls.
-    async fn known_epochs(&self, leased: &[Leased]) -> BTreeMap<ShopId, Option<u64>> {
-        let mut known = BTreeMap::new();
-        for one in leased {
-            if let Leased::Attempt(row) = one
-                && let Destination::Shop(shop) = row.planned.action.destination(&row.shop)
-                && !known.contains_key(&shop)
-            {
-                let epoch = attempt::known_epoch(&self.crew, &shop).await;
-                known.insert(shop, epoch);
-            }
-        }
-        known
-    }
-
-    fn send(&self, row: ActionRow, now: Time, epochs: &BTreeMap<ShopId, Option<u64>>) {
+    fn send(&self, row: ActionRow, now: Time, epochs: &mut Epochs) {
         use std::sync::atomic::Ordering;
         let destination = row.planned.action.destination(&row.shop);
-        let epoch_before = match &destination {
-            Destination::Shop(shop) => epochs.get(shop).copied().flatten(),
-            Destination::Psp(_) => None,
-        };
+        let shared = epochs.entry(row.shop.clone()).or_default().clone();
         self.crew
             .gates
             .with(&destination, PaceLimits::SHOP, now, |gate| gate.start(now));
@@ -111,7 +96,7 @@ impl Dispatch {
         let crew = self.crew.clone();
         let under_way = self.under_way.clone();
         (self.crew.spawn)(Box::pin(async move {
-            attempt::carry_out(&crew, row, &destination, epoch_before).await;
+            attempt::carry_out(&crew, row, &destination, &shared).await;
             under_way.fetch_sub(1, Ordering::SeqCst);
             crew.dispatch.give();
         }));
@@ -174,10 +159,10 @@ impl Worker for Dispatch {
         };
         let is_full = u32::try_from(leased.len()).unwrap_or(u32::MAX) >= limit;
         let found_any = !leased.is_empty();
-        let epochs = self.known_epochs(&leased).await;
+        let mut epochs = Epochs::new();
         for one in leased {
             match one {
-                Leased::Attempt(row) => self.send(row, now, &epochs),
+                Leased::Attempt(row) => self.send(row, now, &mut epochs),
                 Leased::Lost(row) => self.report_lost(row, now).await,
             }
         }
