@@ -18,7 +18,7 @@ pub use units::Outcome;
 use crate::clock::Clock;
 use crate::core::checkout::Checkout;
 use crate::core::fact::BrakeCause;
-use crate::core::ids::{CheckoutId, ShopId};
+use crate::core::ids::{CheckoutRef, ShopId};
 use crate::core::plan::Reason;
 use crate::core::policy::Policy;
 use crate::core::time::Time;
@@ -217,8 +217,8 @@ impl Engine {
         let done = units.iter().zip(committed);
         let done = done.filter(|(_, result)| **result == Committed::Done);
         let seen = done.flat_map(|(unit, _)| &unit.sightings);
-        let seen: Vec<CheckoutId> = seen
-            .filter_map(|(id, sighting)| sighting.as_ref().map(|_| id.clone()))
+        let seen: Vec<CheckoutRef> = seen
+            .filter_map(|(one, sighting)| sighting.as_ref().map(|_| one.clone()))
             .collect();
         if seen.is_empty() {
             return;

@@ -41,7 +41,7 @@ pub use watch::{
 };
 
 use crate::core::fact::BrakeCause;
-use crate::core::ids::{AccountId, ActionKey, CheckoutId, Reference, ShopId};
+use crate::core::ids::{AccountId, CheckoutId, CheckoutRef, Reference, ShopId};
 use crate::core::plan::{Reason, Verdict};
 use crate::core::time::{Span, Time};
 use async_trait::async_trait;
@@ -131,7 +131,7 @@ pub trait Store: Send + Sync + 'static {
 
     /// Checkouts whose wake-up is due, longest overdue first; when there are more, their shops take
     /// turns.
-    async fn due(&self, now: Time, limit: u32) -> Result<Vec<CheckoutId>, StoreError>;
+    async fn due(&self, now: Time, limit: u32) -> Result<Vec<CheckoutRef>, StoreError>;
 
     /// Takes work for the engine: deliveries as `pending` and checkouts as `due` name them. Where
     /// processes share the store, what another one took is left out until its claim ends; taking
@@ -149,15 +149,6 @@ pub trait Store: Send + Sync + 'static {
     /// Leases due actions, longest overdue first, and finds lost leases; when more are due, their
     /// destinations take turns.
     async fn lease(&self, request: &LeaseRequest) -> Result<Vec<Leased>, StoreError>;
-
-    /// Gives a lease back unused (`attempts` goes back by one); for draining. A lost lease is
-    /// found lost again, since its attempt may have been sent. Another token's lease stays.
-    async fn unlease(
-        &self,
-        checkout: &CheckoutId,
-        key: &ActionKey,
-        token: &str,
-    ) -> Result<(), StoreError>;
 
     /// Ends the leases of processes that are gone; their number. Called once at start, before
     /// anything is leased. A store that one process has to itself ends all of them: who held one
@@ -217,7 +208,7 @@ pub trait Store: Send + Sync + 'static {
     /// Which of these checkouts look like another one, and like which.
     async fn twins(
         &self,
-        checkouts: &[CheckoutId],
+        checkouts: &[CheckoutRef],
     ) -> Result<BTreeMap<CheckoutId, CheckoutId>, StoreError>;
 
     /// Notes that a daemon starts on this store at `home`, a word that is the same at every start
@@ -275,7 +266,7 @@ pub trait Store: Send + Sync + 'static {
         ids: &[CheckoutId],
     ) -> Result<Vec<(CheckoutRow, Vec<JournalEntry>)>, StoreError> {
         let wanted = Wanted {
-            checkouts: ids.to_vec(),
+            ids: ids.to_vec(),
             ..Wanted::default()
         };
         let mut books = Vec::new();

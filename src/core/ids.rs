@@ -280,6 +280,15 @@ impl fmt::Display for OrderRef {
     }
 }
 
+/// A checkout and the shop that it belongs to: whoever knows both need not look in other shops.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CheckoutRef {
+    /// The shop's key in the configuration.
+    pub shop: ShopId,
+    /// Ours.
+    pub id: CheckoutId,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -68,7 +68,7 @@ impl EngineDesk {
             filter.after = Some((last.row.since, last.row.id.clone()));
             for one in page.iter().filter(|one| fits(one)) {
                 let told = Input::Told {
-                    checkout: one.row.id.clone(),
+                    checkout: one.row.named(),
                     facts: vec![fact.clone()],
                 };
                 self.inputs.send(told).await.map_err(stopped)?;

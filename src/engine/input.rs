@@ -3,7 +3,7 @@
 //! Plain values. Whoever makes them has decided nothing.
 
 use crate::core::fact::{Fact, Ruling};
-use crate::core::ids::{AccountId, ActionKey, CheckoutId, ExternalRef, ShopId};
+use crate::core::ids::{AccountId, ActionKey, CheckoutId, CheckoutRef, ExternalRef, ShopId};
 use crate::core::payment::PaymentSnapshot;
 use crate::desk::DeskError;
 use crate::store::{Delivery, LoadedCheckout, StoreError};
@@ -15,7 +15,7 @@ pub enum Input {
     /// A delivery from the inbox.
     Delivery(Delivery),
     /// A checkout whose wake-up is due.
-    Due(CheckoutId),
+    Due(CheckoutRef),
     /// How a call ended.
     Report(Report),
     /// What a sweep listed.
@@ -25,7 +25,7 @@ pub enum Input {
     /// Facts about one checkout from inside the house (a brake released).
     Told {
         /// Which checkout.
-        checkout: CheckoutId,
+        checkout: CheckoutRef,
         /// What it learns.
         facts: Vec<Fact>,
     },
@@ -46,6 +46,16 @@ pub struct Report {
     pub facts: Vec<Fact>,
     /// The shop's growing number, if it gave one.
     pub epoch: Option<u64>,
+}
+
+impl Report {
+    /// By what its checkout is found in one place.
+    pub fn named(&self) -> CheckoutRef {
+        CheckoutRef {
+            shop: self.shop.clone(),
+            id: self.checkout.clone(),
+        }
+    }
 }
 
 /// What one page of a sweep showed.

@@ -5,7 +5,9 @@
 
 use super::input::Input;
 use crate::core::fact::Fact;
-use crate::core::ids::{AccountId, CheckoutId, ExternalRef, OrderRef, PaymentRef, ShopId};
+use crate::core::ids::{
+    AccountId, CheckoutId, CheckoutRef, ExternalRef, OrderRef, PaymentRef, ShopId,
+};
 use crate::core::order::OrderSnapshot;
 use crate::core::payment::{PaymentSnapshot, Source};
 use crate::core::time::Time;
@@ -16,8 +18,10 @@ use crate::store::{Delivery, Disposition, NewDelivery, Sender, Wanted};
 /// One thing learned, and what it is about.
 #[derive(Clone, Debug)]
 pub(super) enum Lesson {
-    /// About a checkout known by our id.
-    Checkout(CheckoutId, Vec<Fact>),
+    /// About a checkout known by shop and id.
+    Checkout(CheckoutRef, Vec<Fact>),
+    /// About a checkout known by our id alone.
+    Named(CheckoutId, Fact),
     /// About a payment; it finds its own checkout.
     Payment(ShopId, Box<PaymentSnapshot>),
     /// The same from a list, where only news counts.
@@ -43,7 +47,7 @@ pub(super) fn read(input: &Input, roster: &Roster, now: Time) -> Taught {
         }
         Input::Ruled(ruled) => {
             let fact = Fact::RulingMade(ruled.ruling.clone());
-            only(vec![Lesson::Checkout(ruled.checkout.clone(), vec![fact])])
+            only(vec![Lesson::Named(ruled.checkout.clone(), fact)])
         }
         Input::Report(report) => {
             // Statements about payments find their own checkout, which may by now be another.
@@ -52,7 +56,7 @@ pub(super) fn read(input: &Input, roster: &Roster, now: Time) -> Taught {
                 .iter()
                 .cloned()
                 .partition(|fact| matches!(fact, Fact::PaymentSeen(_)));
-            let mut lessons = vec![Lesson::Checkout(report.checkout.clone(), own)];
+            let mut lessons = vec![Lesson::Checkout(report.named(), own)];
             for fact in seen {
                 if let Fact::PaymentSeen(snapshot) = fact {
                     lessons.push(Lesson::Payment(report.shop.clone(), snapshot));
@@ -183,7 +187,8 @@ impl Lesson {
     /// What must be loaded to learn this.
     pub(super) fn want(&self, wanted: &mut Wanted) {
         match self {
-            Lesson::Checkout(id, _) => wanted.checkouts.push(id.clone()),
+            Lesson::Checkout(checkout, _) => wanted.checkouts.push(checkout.clone()),
+            Lesson::Named(id, _) => wanted.ids.push(id.clone()),
             Lesson::Payment(shop, snapshot) | Lesson::Listed(shop, snapshot) => {
                 wanted.payments.push(snapshot.payment.clone());
                 if let Some(reference) = &snapshot.reference {

@@ -4,7 +4,7 @@
 
 use super::*;
 use crate::core::fact::{Fact, Ruling, RulingKind};
-use crate::core::ids::{AccountId, ActionKey, CheckoutId, ShopId};
+use crate::core::ids::{AccountId, ActionKey, CheckoutId, CheckoutRef, ShopId};
 use crate::core::plan::{Action, Plan, Planned, Reason, Verdict};
 use crate::core::time::{Span, Time};
 use crate::desk::DeskError;
@@ -91,6 +91,10 @@ impl Bench {
         self.store.checkouts(&filter).await.unwrap().remove(0)
     }
 
+    async fn due(&self) -> Input {
+        Input::Due(self.loaded().await.row.named())
+    }
+
     async fn is_held_with_nothing_done(&self) {
         let loaded = self.loaded().await;
         let stands = (loaded.row.verdict, loaded.row.reason);
@@ -162,7 +166,7 @@ async fn a_plan_that_would_break_a_promise_is_never_committed_and_the_checkout_i
     ];
     for (planner, promise) in planner {
         let bench = bench(planner, minute(20)).await;
-        let due = Input::Due(bench.checkout.clone());
+        let due = bench.due().await;
         let outcomes = bench.engine.advance(&[due]).await.unwrap();
         let [Outcome::Breached { checkout, why }] = outcomes.as_slice() else {
             panic!("{outcomes:?}");
@@ -212,7 +216,7 @@ async fn a_ruling_stamped_by_a_clock_that_runs_ahead_lets_no_broken_plan_through
 #[tokio::test]
 async fn a_plan_that_keeps_the_promises_is_committed_as_it_is() {
     let bench = bench(Checkout::reconcile, minute(0).plus(Span::from_minutes(15))).await;
-    let due = Input::Due(bench.checkout.clone());
+    let due = bench.due().await;
     let outcomes = bench.engine.advance(&[due]).await.unwrap();
     assert!(matches!(outcomes.as_slice(), [Outcome::Done]));
     let row = bench.loaded().await.row;
@@ -241,7 +245,12 @@ fn delivered_by(sender: Sender) -> Input {
 fn a_capture_is_learned_from_the_psps_own_word_then_from_a_sweep_and_never_from_a_shop() {
     let psp = || delivered_by(Sender::Psp(AccountId::parse("stripe_nl").unwrap()));
     let shop = || delivered_by(Sender::Shop(ShopId::parse("klompen").unwrap()));
-    let due = || Input::Due(CheckoutId::parse("c1").unwrap());
+    let due = || {
+        Input::Due(CheckoutRef {
+            shop: ShopId::parse("klompen").unwrap(),
+            id: CheckoutId::parse("c1").unwrap(),
+        })
+    };
     let swept = || {
         let (done, _) = tokio::sync::oneshot::channel();
         Input::Swept(input::Swept {

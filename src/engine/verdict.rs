@@ -6,7 +6,7 @@
 use super::workspace::Working;
 use crate::core::checkout::Checkout;
 use crate::core::fact::Fact;
-use crate::core::ids::{ActionKey, CheckoutId};
+use crate::core::ids::{ActionKey, CheckoutRef};
 use crate::core::invariants;
 use crate::core::order::{OrderStatus, Via};
 use crate::core::payment::{Ownership, Payment, PaymentStatus};
@@ -20,7 +20,7 @@ pub(super) struct Decided {
     pub(super) commit: CheckoutCommit,
     pub(super) tallies: Vec<Tally>,
     /// What the order is recognised by, where that changed.
-    pub(super) sighted: Option<(CheckoutId, Option<Sighting>)>,
+    pub(super) sighted: Option<(CheckoutRef, Option<Sighting>)>,
     /// The promise that a plan would have broken, if one would.
     pub(super) breach: Option<invariants::Breach>,
 }
@@ -55,10 +55,11 @@ pub(super) fn decide(
     let was = stood.and_then(|standing| sighting(&working.before, standing));
     let is = sighting(&working.checkout, (plan.verdict, plan.reason));
     let commit = write_down(working, plan, released, now)?;
+    let named = commit.row.named();
     Ok(Some(Decided {
         commit,
         tallies,
-        sighted: (was != is).then(|| (working.checkout.id.clone(), is)),
+        sighted: (was != is).then_some((named, is)),
         breach,
     }))
 }

@@ -96,16 +96,8 @@ impl Workspace {
         now: Time,
     ) -> Result<BTreeSet<CheckoutId>, Unreadable> {
         match lesson {
-            Lesson::Checkout(id, facts) => {
-                self.readable(id)?;
-                if let Some(working) = self.checkouts.get_mut(id) {
-                    for fact in facts {
-                        working.learn(fact.clone());
-                    }
-                    return Ok(BTreeSet::from([id.clone()]));
-                }
-                Ok(BTreeSet::new())
-            }
+            Lesson::Checkout(checkout, facts) => self.learn_facts(&checkout.id, facts),
+            Lesson::Named(id, fact) => self.learn_facts(id, std::slice::from_ref(fact)),
             Lesson::Payment(shop, snapshot) => self.learn_payment(shop, snapshot, now),
             Lesson::Listed(shop, snapshot) => {
                 if self.is_known_already(snapshot) {
@@ -123,6 +115,21 @@ impl Workspace {
                 Ok(touched)
             }
         }
+    }
+
+    fn learn_facts(
+        &mut self,
+        id: &CheckoutId,
+        facts: &[Fact],
+    ) -> Result<BTreeSet<CheckoutId>, Unreadable> {
+        self.readable(id)?;
+        let Some(working) = self.checkouts.get_mut(id) else {
+            return Ok(BTreeSet::new());
+        };
+        for fact in facts {
+            working.learn(fact.clone());
+        }
+        Ok(BTreeSet::from([id.clone()]))
     }
 
     /// A list shows many payments again and again; only news is worth a commit.

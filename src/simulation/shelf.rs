@@ -5,7 +5,7 @@
 use super::gate::Gate;
 use super::trace::Trace;
 use crate::core::fact::BrakeCause;
-use crate::core::ids::{AccountId, ActionKey, CheckoutId, Reference, ShopId};
+use crate::core::ids::{AccountId, CheckoutId, CheckoutRef, Reference, ShopId};
 use crate::core::plan::{Reason, Verdict};
 use crate::core::time::Time;
 use crate::store::memory::MemoryStore;
@@ -136,7 +136,7 @@ impl Store for Shelf {
         self.gate.change("commit", call).await
     }
 
-    async fn due(&self, now: Time, limit: u32) -> Result<Vec<CheckoutId>, StoreError> {
+    async fn due(&self, now: Time, limit: u32) -> Result<Vec<CheckoutRef>, StoreError> {
         self.gate.read("due", self.store.due(now, limit)).await
     }
 
@@ -151,16 +151,6 @@ impl Store for Shelf {
         }
         let done = async { Ok(leased) };
         self.gate.change("leased", done).await
-    }
-
-    async fn unlease(
-        &self,
-        checkout: &CheckoutId,
-        key: &ActionKey,
-        token: &str,
-    ) -> Result<(), StoreError> {
-        let call = self.store.unlease(checkout, key, token);
-        self.gate.change("unlease", call).await
     }
 
     async fn end_orphaned_leases(&self, now: Time) -> Result<u64, StoreError> {
@@ -211,7 +201,7 @@ impl Store for Shelf {
 
     async fn twins(
         &self,
-        checkouts: &[CheckoutId],
+        checkouts: &[CheckoutRef],
     ) -> Result<BTreeMap<CheckoutId, CheckoutId>, StoreError> {
         let call = self.store.twins(checkouts);
         self.gate.read("twins", call).await

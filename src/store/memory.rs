@@ -17,7 +17,7 @@ use super::{
     SweepMark, Tally, TallyKind, TallySums, VerdictCount, Wanted,
 };
 use crate::core::fact::BrakeCause;
-use crate::core::ids::{AccountId, ActionKey, CheckoutId, Reference, ShopId};
+use crate::core::ids::{AccountId, CheckoutId, CheckoutRef, Reference, ShopId};
 use crate::core::plan::{Reason, Verdict};
 use crate::core::time::Time;
 use async_trait::async_trait;
@@ -101,7 +101,7 @@ impl Store for MemoryStore {
         self.change(|state| state.commit(units))
     }
 
-    async fn due(&self, now: Time, limit: u32) -> Result<Vec<CheckoutId>, StoreError> {
+    async fn due(&self, now: Time, limit: u32) -> Result<Vec<CheckoutRef>, StoreError> {
         Ok(self.read(|state| state.due(now, limit)))
     }
 
@@ -111,16 +111,6 @@ impl Store for MemoryStore {
 
     async fn lease(&self, request: &LeaseRequest) -> Result<Vec<Leased>, StoreError> {
         Ok(self.change(|state| state.lease(request)))
-    }
-
-    async fn unlease(
-        &self,
-        checkout: &CheckoutId,
-        key: &ActionKey,
-        token: &str,
-    ) -> Result<(), StoreError> {
-        self.change(|state| state.unlease(checkout, key, token));
-        Ok(())
     }
 
     async fn end_orphaned_leases(&self, now: Time) -> Result<u64, StoreError> {
@@ -200,7 +190,7 @@ impl Store for MemoryStore {
 
     async fn twins(
         &self,
-        checkouts: &[CheckoutId],
+        checkouts: &[CheckoutRef],
     ) -> Result<BTreeMap<CheckoutId, CheckoutId>, StoreError> {
         Ok(self.read(|state| state.twins(checkouts)))
     }

@@ -25,7 +25,7 @@ use super::{
     StoreError, SweepMark, Tally, TallySums, VerdictCount, Wanted,
 };
 use crate::core::fact::BrakeCause;
-use crate::core::ids::{AccountId, ActionKey, CheckoutId, Reference, ShopId};
+use crate::core::ids::{AccountId, CheckoutId, CheckoutRef, Reference, ShopId};
 use crate::core::plan::{Reason, Verdict};
 use crate::core::time::Time;
 use async_trait::async_trait;
@@ -159,7 +159,7 @@ impl Store for PostgresStore {
         write!(self, |session| commit::commit(session, units))
     }
 
-    async fn due(&self, now: Time, limit: u32) -> Result<Vec<CheckoutId>, StoreError> {
+    async fn due(&self, now: Time, limit: u32) -> Result<Vec<CheckoutRef>, StoreError> {
         read!(self, |session| views::due(session, now, limit))
     }
 
@@ -179,17 +179,6 @@ impl Store for PostgresStore {
 
     async fn lease(&self, request: &LeaseRequest) -> Result<Vec<Leased>, StoreError> {
         write!(self, |session| actions::lease(session, request))
-    }
-
-    async fn unlease(
-        &self,
-        checkout: &CheckoutId,
-        key: &ActionKey,
-        token: &str,
-    ) -> Result<(), StoreError> {
-        write!(self, |session| actions::unlease(
-            session, checkout, key, token
-        ))
     }
 
     async fn end_orphaned_leases(&self, _now: Time) -> Result<u64, StoreError> {
@@ -263,7 +252,7 @@ impl Store for PostgresStore {
 
     async fn twins(
         &self,
-        checkouts: &[CheckoutId],
+        checkouts: &[CheckoutRef],
     ) -> Result<BTreeMap<CheckoutId, CheckoutId>, StoreError> {
         read!(self, |session| likeness::twins(session, checkouts))
     }

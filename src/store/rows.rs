@@ -9,7 +9,7 @@ use super::{
     Quarantined, Sender, ShopRow, StoreError, SweepMark,
 };
 use crate::core::fact::BrakeCause;
-use crate::core::ids::{AccountId, ActionKey, CheckoutId, Reference, ShopId};
+use crate::core::ids::{AccountId, ActionKey, CheckoutId, CheckoutRef, Reference, ShopId};
 use crate::core::money::{Currency, Money};
 use crate::core::plan::{Destination, Planned, Reason, Verdict};
 use crate::core::time::Time;
@@ -464,6 +464,15 @@ impl RawLookalike {
             paid_at: Time::from_micros(self.paid_at),
         })
     }
+}
+
+/// A checkout's shop and id.
+pub(super) fn read_checkout_ref((shop, id): (String, String)) -> Result<CheckoutRef, StoreError> {
+    let reading = Reading::of("checkouts", &id);
+    Ok(CheckoutRef {
+        shop: reading.parsed("shop", ShopId::parse(&shop))?,
+        id: reading.checkout("id", &id)?,
+    })
 }
 
 /// A checkout and its twin.

@@ -25,7 +25,7 @@ use super::{
     SweepMark, Tally, TallySums, VerdictCount, Wanted,
 };
 use crate::core::fact::BrakeCause;
-use crate::core::ids::{AccountId, ActionKey, CheckoutId, Reference, ShopId};
+use crate::core::ids::{AccountId, CheckoutId, CheckoutRef, Reference, ShopId};
 use crate::core::plan::{Reason, Verdict};
 use crate::core::time::Time;
 use async_trait::async_trait;
@@ -246,7 +246,7 @@ impl Store for SqliteStore {
         writing.end(committed).await
     }
 
-    async fn due(&self, now: Time, limit: u32) -> Result<Vec<CheckoutId>, StoreError> {
+    async fn due(&self, now: Time, limit: u32) -> Result<Vec<CheckoutRef>, StoreError> {
         views::due(&mut *self.readers.acquire().await?, now, limit).await
     }
 
@@ -258,17 +258,6 @@ impl Store for SqliteStore {
         let mut writing = self.begin().await?;
         let leased = actions::lease(writing.connection().await?, request).await;
         writing.end(leased).await
-    }
-
-    async fn unlease(
-        &self,
-        checkout: &CheckoutId,
-        key: &ActionKey,
-        token: &str,
-    ) -> Result<(), StoreError> {
-        let mut writing = self.begin().await?;
-        let given = actions::unlease(writing.connection().await?, checkout, key, token).await;
-        writing.end(given).await
     }
 
     async fn end_orphaned_leases(&self, now: Time) -> Result<u64, StoreError> {
@@ -343,7 +332,7 @@ impl Store for SqliteStore {
 
     async fn twins(
         &self,
-        checkouts: &[CheckoutId],
+        checkouts: &[CheckoutRef],
     ) -> Result<BTreeMap<CheckoutId, CheckoutId>, StoreError> {
         likeness::twins(&mut *self.readers.acquire().await?, checkouts).await
     }

@@ -4,7 +4,9 @@
 
 use super::watch::Tally;
 use super::{Delivery, Disposition, Sighting};
-use crate::core::ids::{ActionKey, CheckoutId, OrderRef, PaymentRef, Reference, ShopId};
+use crate::core::ids::{
+    ActionKey, CheckoutId, CheckoutRef, OrderRef, PaymentRef, Reference, ShopId,
+};
 use crate::core::money::Money;
 use crate::core::plan::{Destination, Planned, Reason, Verdict};
 use crate::core::time::Time;
@@ -39,6 +41,16 @@ pub struct CheckoutRow {
     pub document: String,
 }
 
+impl CheckoutRow {
+    /// By what it is found in one place.
+    pub fn named(&self) -> CheckoutRef {
+        CheckoutRef {
+            shop: self.shop.clone(),
+            id: self.id.clone(),
+        }
+    }
+}
+
 /// A checkout with its standing actions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoadedCheckout {
@@ -67,6 +79,16 @@ pub struct ActionRow {
     pub lease: Option<Lease>,
 }
 
+impl ActionRow {
+    /// By what its checkout is found in one place.
+    pub fn named(&self) -> CheckoutRef {
+        CheckoutRef {
+            shop: self.shop.clone(),
+            id: self.checkout.clone(),
+        }
+    }
+}
+
 /// The right to carry out one attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lease {
@@ -79,8 +101,10 @@ pub struct Lease {
 /// What to load for a batch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wanted {
-    /// By our id.
-    pub checkouts: Vec<CheckoutId>,
+    /// By shop and our id.
+    pub checkouts: Vec<CheckoutRef>,
+    /// By our id alone, whatever the shop: a store that is spread is asked in all its parts.
+    pub ids: Vec<CheckoutId>,
     /// By order.
     pub orders: Vec<OrderRef>,
     /// By payment.
@@ -137,6 +161,13 @@ pub struct CheckoutCommit {
     pub payments: Vec<PaymentRef>,
 }
 
+impl CheckoutCommit {
+    /// True for an action that is wanted from now on.
+    pub(super) fn wants(&self, key: &ActionKey) -> bool {
+        self.actions.iter().any(|planned| planned.key == *key)
+    }
+}
+
 /// A unit of change: all of it or none of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CommitUnit {
@@ -149,7 +180,7 @@ pub struct CommitUnit {
     /// Greatest epoch heard from a shop.
     pub epochs: Vec<(ShopId, u64)>,
     /// Checkouts of this unit that came to be recognised otherwise than before, or not at all.
-    pub sightings: Vec<(CheckoutId, Option<Sighting>)>,
+    pub sightings: Vec<(CheckoutRef, Option<Sighting>)>,
 }
 
 /// What became of a unit.
@@ -187,7 +218,7 @@ pub struct Claimed {
     /// Deliveries that wait, oldest first.
     pub deliveries: Vec<Delivery>,
     /// Checkouts whose wake-up is due, longest overdue first.
-    pub checkouts: Vec<CheckoutId>,
+    pub checkouts: Vec<CheckoutRef>,
 }
 
 /// Which actions may be leased now.

@@ -206,7 +206,7 @@ fn leaves_first(checkout: &Checkout, key: &ActionKey) -> bool {
 /// The checkout as it stands in the store.
 pub(super) async fn stored(crew: &Crew, row: &ActionRow) -> Result<Checkout, Ended> {
     let wanted = Wanted {
-        checkouts: vec![row.checkout.clone()],
+        checkouts: vec![row.named()],
         ..Wanted::default()
     };
     let found = crew.store.load(&wanted).await.ok();

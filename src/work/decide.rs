@@ -125,7 +125,7 @@ impl Decide {
         };
         let claimed = store.claim(&request).await?;
         let due = claimed.checkouts.into_iter();
-        let due = due.filter(|id| !self.set_aside.contains_key(id));
+        let due = due.filter(|one| !self.set_aside.contains_key(&one.id));
         let deliveries = claimed.deliveries.into_iter().map(Input::Delivery);
         Ok(deliveries.chain(due.map(Input::Due)).collect())
     }
@@ -136,10 +136,10 @@ impl Decide {
             match input {
                 Input::Ruled(ruled) => self.answer(ruled, outcome).await,
                 Input::Swept(swept) => answer_sweep(swept, &outcome),
-                Input::Due(id) => match outcome {
+                Input::Due(due) => match outcome {
                     Outcome::Parked { .. } => {
                         let until = self.clock.now().plus(SET_ASIDE_FOR);
-                        self.set_aside.insert(id, until);
+                        self.set_aside.insert(due.id, until);
                     }
                     Outcome::Done
                     | Outcome::Breached { .. }
@@ -168,7 +168,9 @@ impl Decide {
                             row.delivery.sender.code()
                         )
                     }
-                    Input::Due(id) | Input::Told { checkout: id, .. } => format!("checkout {id}"),
+                    Input::Due(one) | Input::Told { checkout: one, .. } => {
+                        format!("checkout {}", one.id)
+                    }
                     Input::Report(report) => format!("report on {}", report.checkout),
                     Input::Swept(swept) => format!("sweep of {}", swept.account),
                     Input::Ruled(ruled) => format!("ruling on {}", ruled.checkout),
@@ -207,7 +209,7 @@ impl Decide {
 
     async fn loaded(&self, id: &CheckoutId) -> Result<crate::store::LoadedCheckout, DeskError> {
         let wanted = Wanted {
-            checkouts: vec![id.clone()],
+            ids: vec![id.clone()],
             ..Wanted::default()
         };
         let mut found = self

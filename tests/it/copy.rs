@@ -10,7 +10,7 @@
 mod moved;
 
 use crate::store_laws::drafts::{
-    Draft, account, at, attempts, commit, delivery, done, eur, id, lease, load, look_up, lost,
+    Draft, account, at, attempts, commit, delivery, done, eur, lease, load, look_up, lost, named,
     refund, shop,
 };
 use crate::support::asking::{Said, reconciled};
@@ -169,7 +169,7 @@ async fn checkouts(store: &dyn Store) {
             paid_at: at(1),
         };
         let unit = CommitUnit {
-            sightings: vec![(id(name), Some(sighting))],
+            sightings: vec![(named(name), Some(sighting))],
             ..sound(draft).unit()
         };
         assert_eq!(commit(store, unit).await, Committed::Done);

@@ -4,8 +4,8 @@
 //! The laws it shares with every store are in `store_laws`.
 
 use crate::store_laws::drafts::{
-    Draft, at, commit, delivery, done, eur, id, lease, load, look_up, lost, refund, request, shop,
-    token,
+    Draft, at, commit, delivery, done, eur, id, lease, load, look_up, lost, named, refund, request,
+    shop, token,
 };
 use crate::store_laws::views::recount;
 use crate::support::cluster::{Cluster, Database};
@@ -24,6 +24,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+mod partitions;
 mod plans;
 mod race;
 

@@ -254,7 +254,7 @@ async fn a_torn_page_is_corrupt_and_not_unavailable() {
 /// Loads, lists and leases until something is said to be corrupt.
 async fn first_failure(store: &SqliteStore) -> String {
     let wanted = Wanted {
-        checkouts: vec![id("c1")],
+        ids: vec![id("c1")],
         ..Wanted::default()
     };
     let filter = CheckoutFilter {

@@ -3,7 +3,7 @@
 //! Reads only.
 
 use super::query::{self, Parameters};
-use crate::core::ids::{CheckoutId, Reference, ShopId};
+use crate::core::ids::{CheckoutId, CheckoutRef, Reference, ShopId};
 use crate::core::plan::Verdict;
 use crate::core::time::Time;
 use crate::http::admin::format::{self, Format};
@@ -71,8 +71,8 @@ pub async fn list(State(state): State<AdminState>, headers: HeaderMap, uri: Uri)
     filter.limit = limit.saturating_add(1);
     match state.store.checkouts(&filter).await {
         Ok(rows) => {
-            let ids: Vec<CheckoutId> = rows.iter().map(|one| one.row.id.clone()).collect();
-            match state.store.twins(&ids).await {
+            let named: Vec<CheckoutRef> = rows.iter().map(|one| one.row.named()).collect();
+            match state.store.twins(&named).await {
                 Ok(twins) => list_answer(rows, &twins, limit, form, (&uri, now)),
                 Err(error) => store_problem(&error),
             }
@@ -210,7 +210,10 @@ async fn tell(state: &AdminState, id: CheckoutId, after: i64) -> Result<Option<S
     };
     let (entries, rest) = journal(state, &id, after).await?;
     let mut story = timeline::story(&loaded, &entries, rest, state.clock.now())?;
-    let twins = state.store.twins(std::slice::from_ref(&id)).await?;
+    let twins = state
+        .store
+        .twins(std::slice::from_ref(&loaded.row.named()))
+        .await?;
     story.checkout.looks_like = twins.get(&id).map(ToString::to_string);
     Ok(Some(story))
 }
@@ -218,7 +221,7 @@ async fn tell(state: &AdminState, id: CheckoutId, after: i64) -> Result<Option<S
 /// One checkout by our id.
 async fn load(state: &AdminState, id: &CheckoutId) -> Result<Option<LoadedCheckout>, StoreError> {
     let wanted = Wanted {
-        checkouts: vec![id.clone()],
+        ids: vec![id.clone()],
         ..Wanted::default()
     };
     Ok(state.store.load(&wanted).await?.checkouts.remove(id))

@@ -2,7 +2,7 @@
 //!
 //! Which units may happen is judged by `admission`, as for the durable stores.
 
-use super::state::{KeptAction, KeptCheckout, State};
+use super::state::{KeptCheckout, State};
 use crate::core::ids::{ActionKey, CheckoutId};
 use crate::core::time::Time;
 use crate::store::admission::{Held, Known, judge, order};
@@ -59,8 +59,8 @@ impl State {
 
     fn under_way(&self, id: &CheckoutId) -> BTreeSet<ActionKey> {
         let actions = self.actions.get(id).into_iter().flatten();
-        let leased = actions.filter(|(_, kept)| kept.row.lease.is_some());
-        let weighty = leased.filter(|(_, kept)| kept.row.planned.action.kind().has_weight());
+        let leased = actions.filter(|(_, kept)| kept.lease.is_some());
+        let weighty = leased.filter(|(_, kept)| kept.planned.action.kind().has_weight());
         weighty.map(|(key, _)| key.clone()).collect()
     }
 
@@ -159,7 +159,7 @@ impl State {
             kept.row.verdict.is_at_rest()
                 && kept.row.wake_at.is_none()
                 && kept.changed_at < before
-                && actions.all(|action| action.row.lease.is_none())
+                && actions.all(|action| action.lease.is_none())
         };
         let past = self.checkouts.iter().filter(|(id, kept)| is_past(id, kept));
         let ids: Vec<CheckoutId> = past.map(|(id, _)| id.clone()).take(most).collect();
@@ -184,40 +184,32 @@ impl State {
     }
 }
 
-fn sync_actions(actions: &mut BTreeMap<ActionKey, KeptAction>, commit: &CheckoutCommit) {
+fn sync_actions(actions: &mut BTreeMap<ActionKey, ActionRow>, commit: &CheckoutCommit) {
     for (key, token) in &commit.released {
         if let Some(kept) = actions.get_mut(key)
             && kept
-                .row
                 .lease
                 .as_ref()
                 .is_some_and(|lease| lease.token == *token)
         {
-            kept.row.lease = None;
-            kept.is_lost = false;
+            kept.lease = None;
         }
     }
-    actions.retain(|key, kept| {
-        kept.row.lease.is_some() || commit.actions.iter().any(|planned| planned.key == *key)
-    });
+    actions.retain(|key, kept| kept.lease.is_some() || commit.wants(key));
     for planned in &commit.actions {
-        let kept = actions.entry(planned.key.clone()).or_insert(KeptAction {
-            row: ActionRow {
-                checkout: commit.row.id.clone(),
-                shop: commit.row.shop.clone(),
-                key: planned.key.clone(),
-                planned: planned.clone(),
-                attempts: planned.attempts,
-                last_sent_at: None,
-                lease: None,
-            },
-            sent_before: None,
-            is_lost: false,
+        let kept = actions.entry(planned.key.clone()).or_insert(ActionRow {
+            checkout: commit.row.id.clone(),
+            shop: commit.row.shop.clone(),
+            key: planned.key.clone(),
+            planned: planned.clone(),
+            attempts: planned.attempts,
+            last_sent_at: None,
+            lease: None,
         });
-        if kept.row.lease.is_none() {
-            kept.row.planned = planned.clone();
-            kept.row.shop = commit.row.shop.clone();
-            kept.row.attempts = kept.row.attempts.max(planned.attempts);
+        if kept.lease.is_none() {
+            kept.planned = planned.clone();
+            kept.shop = commit.row.shop.clone();
+            kept.attempts = kept.attempts.max(planned.attempts);
         }
     }
 }

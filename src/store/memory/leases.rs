@@ -2,16 +2,16 @@
 //!
 //! Knows due times, destinations and tokens, nothing of what an action does.
 
-use super::state::{KeptAction, State, most};
+use super::state::{State, most};
 use crate::core::ids::{ActionKey, CheckoutId};
 use crate::core::plan::Destination;
 use crate::core::time::Time;
-use crate::store::{Lease, LeaseRequest, Leased, turns};
+use crate::store::{ActionRow, Lease, LeaseRequest, Leased, turns};
 
 type Key = (CheckoutId, ActionKey);
 
-fn key(kept: &KeptAction) -> Key {
-    (kept.row.checkout.clone(), kept.row.key.clone())
+fn key(kept: &ActionRow) -> Key {
+    (kept.checkout.clone(), kept.key.clone())
 }
 
 impl State {
@@ -24,27 +24,25 @@ impl State {
         for key in lost {
             let lease = self.next_lease(request);
             if let Some(kept) = self.action_mut(&key) {
-                kept.row.lease = Some(lease);
-                kept.is_lost = true;
-                leased.push(Leased::Lost(kept.row.clone()));
+                kept.lease = Some(lease);
+                leased.push(Leased::Lost(kept.clone()));
             }
         }
         for key in due {
             let lease = self.next_lease(request);
             if let Some(kept) = self.action_mut(&key) {
-                kept.row.lease = Some(lease);
-                kept.row.attempts = kept.row.attempts.saturating_add(1);
-                kept.sent_before = kept.row.last_sent_at;
-                kept.row.last_sent_at = Some(request.now);
-                leased.push(Leased::Attempt(kept.row.clone()));
+                kept.lease = Some(lease);
+                kept.attempts = kept.attempts.saturating_add(1);
+                kept.last_sent_at = Some(request.now);
+                leased.push(Leased::Attempt(kept.clone()));
             }
         }
         leased
     }
 
     fn lost(&self, request: &LeaseRequest) -> Vec<Key> {
-        let ran_out = |kept: &KeptAction| {
-            let until = kept.row.lease.as_ref().map(|lease| lease.until);
+        let ran_out = |kept: &ActionRow| {
+            let until = kept.lease.as_ref().map(|lease| lease.until);
             until
                 .filter(|until| *until <= request.now)
                 .map(|until| (until, key(kept)))
@@ -56,14 +54,14 @@ impl State {
     }
 
     fn choose(&self, request: &LeaseRequest, limit: usize) -> Vec<Key> {
-        let is_due = |kept: &&KeptAction| {
+        let is_due = |kept: &&ActionRow| {
             let is_held_back =
-                !request.with_refunds && kept.row.planned.action.kind().gives_money_back();
-            kept.row.lease.is_none() && kept.row.planned.due <= request.now && !is_held_back
+                !request.with_refunds && kept.planned.action.kind().gives_money_back();
+            kept.lease.is_none() && kept.planned.due <= request.now && !is_held_back
         };
         let waiting = self.standing().filter(is_due).map(|kept| {
-            let destination = kept.row.planned.action.destination(&kept.row.shop);
-            ((kept.row.planned.due, key(kept)), destination)
+            let destination = kept.planned.action.destination(&kept.shop);
+            ((kept.planned.due, key(kept)), destination)
         });
         let room = |destination: &Destination| request.room.get(destination).copied().unwrap_or(0);
         let chosen = turns::take(waiting, room, limit).into_iter();
@@ -78,39 +76,17 @@ impl State {
         }
     }
 
-    fn action_mut(&mut self, key: &Key) -> Option<&mut KeptAction> {
+    fn action_mut(&mut self, key: &Key) -> Option<&mut ActionRow> {
         self.actions.get_mut(&key.0)?.get_mut(&key.1)
     }
 
     pub(super) fn end_leases(&mut self, now: Time) -> u64 {
         let rows = self.actions.values_mut().flat_map(|of| of.values_mut());
         let mut ended = 0_u64;
-        for lease in rows.filter_map(|kept| kept.row.lease.as_mut()) {
+        for lease in rows.filter_map(|kept| kept.lease.as_mut()) {
             lease.until = lease.until.min(now);
             ended = ended.saturating_add(1);
         }
         ended
-    }
-
-    pub(super) fn unlease(&mut self, checkout: &CheckoutId, key: &ActionKey, token: &str) {
-        let Some(kept) = self.action_mut(&(checkout.clone(), key.clone())) else {
-            return;
-        };
-        let sent_at = kept.row.last_sent_at;
-        match kept.row.lease.take() {
-            Some(lease) if lease.token != token => kept.row.lease = Some(lease),
-            // A lost attempt may have been sent, so it is only found again.
-            Some(lease) if kept.is_lost => {
-                kept.row.lease = Some(Lease {
-                    until: sent_at.unwrap_or(lease.until),
-                    ..lease
-                });
-            }
-            Some(_) => {
-                kept.row.attempts = kept.row.attempts.saturating_sub(1);
-                kept.row.last_sent_at = kept.sent_before;
-            }
-            None => {}
-        }
     }
 }

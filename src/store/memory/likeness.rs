@@ -3,7 +3,7 @@
 //! The same rule as in the durable stores: each order points to the latest other one like it.
 
 use super::state::State;
-use crate::core::ids::CheckoutId;
+use crate::core::ids::{CheckoutId, CheckoutRef};
 use crate::core::time::Time;
 use crate::store::{Lookalike, Sighting};
 use std::cmp::Reverse;
@@ -17,18 +17,18 @@ pub(super) struct KeptSighting {
 }
 
 impl State {
-    pub(super) fn see(&mut self, seen: &[(CheckoutId, Option<Sighting>)]) {
+    pub(super) fn see(&mut self, seen: &[(CheckoutRef, Option<Sighting>)]) {
         if seen.is_empty() {
             return;
         }
-        self.unsee(seen.iter().map(|(id, _)| id));
-        for (id, sighting) in seen {
+        self.unsee(seen.iter().map(|(one, _)| &one.id));
+        for (one, sighting) in seen {
             if let Some(sighting) = sighting.clone() {
                 let kept = KeptSighting {
                     sighting,
                     twin: None,
                 };
-                self.sightings.insert(id.clone(), kept);
+                self.sightings.insert(one.id.clone(), kept);
             }
         }
         let alone = self
@@ -82,8 +82,9 @@ impl State {
         found
     }
 
-    pub(super) fn twins(&self, ids: &[CheckoutId]) -> BTreeMap<CheckoutId, CheckoutId> {
+    pub(super) fn twins(&self, named: &[CheckoutRef]) -> BTreeMap<CheckoutId, CheckoutId> {
+        let ids = named.iter().map(|one| &one.id);
         let twin = |id: &CheckoutId| Some((id.clone(), self.sightings.get(id)?.twin.clone()?));
-        ids.iter().filter_map(twin).collect()
+        ids.filter_map(twin).collect()
     }
 }

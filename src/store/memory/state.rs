@@ -32,14 +32,6 @@ pub(super) struct KeptCheckout {
     pub(super) changed_at: Time,
 }
 
-/// An action and what an unused lease would restore.
-#[derive(Clone, Debug)]
-pub(super) struct KeptAction {
-    pub(super) row: ActionRow,
-    pub(super) sent_before: Option<Time>,
-    pub(super) is_lost: bool,
-}
-
 /// Which minute, kind and currency of a shop a tally is kept under.
 pub(super) type Bucket = (ShopId, i64, TallyKind, Option<Currency>);
 
@@ -57,7 +49,7 @@ pub(super) struct State {
     pub(super) payments: BTreeMap<PaymentRef, CheckoutId>,
     pub(super) journal: BTreeMap<CheckoutId, BTreeMap<i64, Arc<JournalEntry>>>,
     /// Only of checkouts that have any.
-    pub(super) actions: BTreeMap<CheckoutId, BTreeMap<ActionKey, KeptAction>>,
+    pub(super) actions: BTreeMap<CheckoutId, BTreeMap<ActionKey, ActionRow>>,
     pub(super) sightings: BTreeMap<CheckoutId, KeptSighting>,
     pub(super) last_token: u64,
     pub(super) tallies: BTreeMap<Bucket, (u64, i128)>,
@@ -139,7 +131,7 @@ impl State {
     }
 
     /// All standing actions.
-    pub(super) fn standing(&self) -> impl Iterator<Item = &KeptAction> {
+    pub(super) fn standing(&self) -> impl Iterator<Item = &ActionRow> {
         self.actions.values().flat_map(BTreeMap::values)
     }
 }

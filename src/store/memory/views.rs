@@ -3,7 +3,7 @@
 //! Counts everything anew at every call; what the durable stores keep must agree with it.
 
 use super::state::{KeptCheckout, State, most};
-use crate::core::ids::{CheckoutId, Reference, ShopId};
+use crate::core::ids::{CheckoutId, CheckoutRef, Reference, ShopId};
 use crate::core::money::{Currency, Money};
 use crate::core::plan::{Reason, Verdict};
 use crate::core::time::Time;
@@ -21,13 +21,14 @@ impl State {
         let actions = self.actions.get(id).into_iter().flat_map(BTreeMap::values);
         Some(LoadedCheckout {
             row: CheckoutRow::clone(&kept.row),
-            actions: actions.map(|action| action.row.clone()).collect(),
+            actions: actions.cloned().collect(),
         })
     }
 
     pub(super) fn load(&self, wanted: &Wanted) -> Found {
         let mut found = Found::default();
-        let mut ids: BTreeSet<CheckoutId> = wanted.checkouts.iter().cloned().collect();
+        let mut ids: BTreeSet<CheckoutId> = wanted.ids.iter().cloned().collect();
+        ids.extend(wanted.checkouts.iter().map(|one| one.id.clone()));
         for order in &wanted.orders {
             if let Some(home) = self.orders.get(order) {
                 found.orders.insert(order.clone(), home.clone());
@@ -45,20 +46,21 @@ impl State {
         found
     }
 
-    pub(super) fn due(&self, now: Time, limit: u32) -> Vec<CheckoutId> {
+    pub(super) fn due(&self, now: Time, limit: u32) -> Vec<CheckoutRef> {
         let wakes = self.checkouts.values().filter_map(|kept| {
             let wake_at = kept.row.wake_at.filter(|at| *at <= now)?;
             Some(((wake_at, &kept.row.id), &kept.row.shop))
         });
         let due = turns::take(wakes, |_| u32::MAX, most(limit)).into_iter();
-        due.map(|(_, id)| id.clone()).collect()
+        let named = due.filter_map(|(_, id)| Some(self.checkouts.get(id)?.row.named()));
+        named.collect()
     }
 
     pub(super) fn next_due(&self) -> Option<Time> {
         let wakes = self.checkouts.values().filter_map(|kept| kept.row.wake_at);
-        let acts = self.standing().map(|action| match &action.row.lease {
+        let acts = self.standing().map(|action| match &action.lease {
             Some(lease) => lease.until,
-            None => action.row.planned.due,
+            None => action.planned.due,
         });
         wakes.chain(acts).min()
     }
@@ -166,11 +168,11 @@ impl State {
             ..Backlog::default()
         };
         for action in self.standing() {
-            let kind = action.row.planned.action.kind();
+            let kind = action.planned.action.kind();
             let count = backlog.actions.entry(kind).or_insert(0);
             *count = count.saturating_add(1);
-            if action.row.lease.is_none() {
-                let due = Some(action.row.planned.due);
+            if action.lease.is_none() {
+                let due = Some(action.planned.due);
                 backlog.oldest_due = match backlog.oldest_due {
                     Some(known) => Some(known).min(due),
                     None => due,

@@ -6,7 +6,6 @@
 use super::connect::Session;
 use super::error::Fault;
 use super::sql;
-use crate::core::ids::{ActionKey, CheckoutId};
 use crate::store::rows::{ASK, GIVE_BACK, RawAction, destination_code};
 use crate::store::{ActionRow, LeaseRequest, Leased, turns};
 use std::collections::BTreeMap;
@@ -28,8 +27,14 @@ pub(super) async fn lease(
     let limit = request.limit.saturating_sub(lost_count);
     let chosen = choose(session, request, limit).await?;
     if !chosen.is_empty() {
-        let (checkouts, keys): (Vec<String>, Vec<String>) = chosen.into_iter().unzip();
+        let (mut shops, mut checkouts, mut keys) = (Vec::new(), Vec::new(), Vec::new());
+        for (shop, checkout, key) in chosen {
+            shops.push(shop);
+            checkouts.push(checkout);
+            keys.push(key);
+        }
         let query = sqlx::query_as(sql::LEASE_ACTIONS)
+            .bind(shops)
             .bind(checkouts)
             .bind(keys)
             .bind(&request.holder)
@@ -48,13 +53,13 @@ fn in_order(one: &ActionRow, other: &ActionRow) -> std::cmp::Ordering {
     order(one).cmp(&order(other))
 }
 
-/// The actions to lease, by checkout and key: per destination no more than its room, overall no
+/// The actions to lease, by shop, checkout and key: per destination no more than its room, overall no
 /// more than `limit`. They are locked, so that they are still free when they are leased.
 async fn choose(
     session: &mut Session,
     request: &LeaseRequest,
     limit: u32,
-) -> Result<Vec<(String, String)>, Fault> {
+) -> Result<Vec<(String, String, String)>, Fault> {
     let mut room: BTreeMap<String, u32> = BTreeMap::new();
     let (mut destinations, mut lanes, mut rooms) = (Vec::new(), Vec::new(), Vec::new());
     for (destination, free) in request.room.iter().filter(|(_, free)| **free > 0) {
@@ -78,26 +83,17 @@ async fn choose(
         .bind(lanes)
         .bind(rooms)
         .bind(request.now.micros());
-    let found: Vec<(i64, String, String, String)> = session.read(query, Ok).await?;
+    let found: Vec<(i64, String, String, String, String)> = session.read(query, Ok).await?;
     let candidates = found
         .into_iter()
-        .map(|(due, checkout, key, destination)| ((due, checkout, key), destination));
+        .map(|(due, checkout, key, shop, destination)| {
+            let order = (due, checkout, key, shop);
+            (order, destination)
+        });
     let room = |destination: &String| room.get(destination).copied().unwrap_or(0);
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let chosen = turns::take(candidates, room, limit).into_iter();
-    Ok(chosen.map(|(_, checkout, key)| (checkout, key)).collect())
-}
-
-pub(super) async fn unlease(
-    session: &mut Session,
-    checkout: &CheckoutId,
-    key: &ActionKey,
-    token: &str,
-) -> Result<(), Fault> {
-    let query = sqlx::query(sql::UNLEASE)
-        .bind(checkout.as_str())
-        .bind(key.as_str())
-        .bind(token);
-    session.run(query).await?;
-    Ok(())
+    Ok(chosen
+        .map(|(_, checkout, key, shop)| (shop, checkout, key))
+        .collect())
 }

@@ -8,8 +8,7 @@
 use super::connect::{Line, Session};
 use super::error::Fault;
 use super::sql;
-use crate::core::ids::CheckoutId;
-use crate::store::rows::{RawDelivery, Reading};
+use crate::store::rows::{RawDelivery, read_checkout_ref};
 use crate::store::turns::LOOK_ROWS_MAX;
 use crate::store::{ClaimRequest, Claimed, StoreError};
 
@@ -40,14 +39,11 @@ async fn take_in_turn(session: &mut Session, request: &ClaimRequest) -> Result<C
         .bind(i64::from(request.deliveries))
         .bind(i64::from(request.checkouts))
         .bind(i64::from(LOOK_ROWS_MAX));
-    let chosen: Vec<(Vec<i64>, Vec<String>)> = session.read(query, Ok).await?;
-    let (deliveries, checkouts) = chosen.into_iter().next().unwrap_or_default();
+    let chosen: Vec<(Vec<i64>, Vec<String>, Vec<String>)> = session.read(query, Ok).await?;
+    let (deliveries, shops, checkouts) = chosen.into_iter().next().unwrap_or_default();
     let mut claimed = Claimed::default();
-    for id in checkouts {
-        let reading = Reading::of("checkouts", &id);
-        claimed
-            .checkouts
-            .push(reading.parsed("id", CheckoutId::parse(&id))?);
+    for named in shops.into_iter().zip(checkouts) {
+        claimed.checkouts.push(read_checkout_ref(named)?);
     }
     if !deliveries.is_empty() {
         let query = sqlx::query_as(sql::SELECT_CLAIMED).bind(deliveries);

@@ -12,7 +12,9 @@ use super::connect::Session;
 use super::error::Fault;
 use super::write;
 use super::{guard, likeness, sql};
-use crate::core::ids::{ActionKey, CheckoutId, OrderRef, PaymentRef, Reference, ShopId};
+use crate::core::ids::{
+    ActionKey, CheckoutId, CheckoutRef, OrderRef, PaymentRef, Reference, ShopId,
+};
 use crate::store::admission::{Held, Known, judge, order};
 use crate::store::rows::{RawStanding, Reading};
 use crate::store::standing::StandingChanges;
@@ -21,7 +23,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 type Stood = BTreeMap<CheckoutId, RawStanding>;
 type UnderWay = BTreeMap<CheckoutId, BTreeSet<ActionKey>>;
-type Homes = BTreeMap<PaymentRef, CheckoutId>;
+type Homes = BTreeMap<PaymentRef, CheckoutRef>;
 
 pub(super) async fn commit(
     session: &mut Session,
@@ -36,7 +38,7 @@ pub(super) async fn commit(
     let known = Known {
         orders: find_orders(session, &orders).await?,
         checkouts: held(&stood, hold_weighty(session, &stood).await?),
-        payments: homes.clone(),
+        payments: ids_of(&homes),
         pending: pending.into_iter().collect(),
     };
     let results = judge(units, known)?;
@@ -52,16 +54,33 @@ pub(super) async fn commit(
     Ok(results)
 }
 
+/// The checkouts, without their shops.
+pub(super) fn ids_of<Thing: Clone + Ord>(
+    homes: &BTreeMap<Thing, CheckoutRef>,
+) -> BTreeMap<Thing, CheckoutId> {
+    let bare = |(thing, home): (&Thing, &CheckoutRef)| (thing.clone(), home.id.clone());
+    homes.iter().map(bare).collect()
+}
+
+/// Two columns that name checkouts.
+pub(super) fn names<'a>(
+    checkouts: impl Iterator<Item = (&'a ShopId, &'a CheckoutId)>,
+) -> (Vec<&'a str>, Vec<&'a str>) {
+    checkouts
+        .map(|(shop, id)| (shop.as_str(), id.as_str()))
+        .unzip()
+}
+
 async fn hold_checkouts(
     session: &mut Session,
     commits: &[&CheckoutCommit],
 ) -> Result<Stood, Fault> {
     // Those at their first version are not there, or this commit conflicts.
-    let ids: Vec<&str> = commits.iter().map(|one| one.row.id.as_str()).collect();
+    let (shops, ids) = names(commits.iter().map(|one| (&one.row.shop, &one.row.id)));
     if ids.is_empty() {
         return Ok(Stood::new());
     }
-    let query = sqlx::query_as(sql::LOCK_CHECKOUTS).bind(ids);
+    let query = sqlx::query_as(sql::LOCK_CHECKOUTS).bind(shops).bind(ids);
     let read = |raw: RawStanding| Ok((raw.id()?, raw));
     Ok(session.read(query, read).await?.into_iter().collect())
 }
@@ -69,11 +88,12 @@ async fn hold_checkouts(
 /// What is under way of the checkouts that exist, held as it is.
 async fn hold_weighty(session: &mut Session, stood: &Stood) -> Result<UnderWay, Fault> {
     let mut under_way = UnderWay::new();
-    let ids: Vec<&str> = stood.keys().map(CheckoutId::as_str).collect();
-    if ids.is_empty() {
+    if stood.is_empty() {
         return Ok(under_way);
     }
-    let query = sqlx::query_as(sql::LOCK_WEIGHTY).bind(ids);
+    let (shops, ids): (Vec<&str>, Vec<&str>) =
+        stood.values().map(|raw| (&*raw.shop, &*raw.id)).unzip();
+    let query = sqlx::query_as(sql::LOCK_WEIGHTY).bind(shops).bind(ids);
     let read = |(id, key, is_leased): (String, String, bool)| {
         let reading = Reading::of("actions", format_args!("{id}/{key}"));
         let key = reading.parsed("key", ActionKey::parse(&key))?;
@@ -147,10 +167,14 @@ pub(super) async fn find_payments(
     let query = sqlx::query_as(sql::SELECT_PAYMENT_HOMES)
         .bind(accounts)
         .bind(ids);
-    let read = |(account, payment, id): (String, String, String)| {
+    let read = |(account, payment, shop, id): (String, String, String, String)| {
         let reading = Reading::of("payments", format_args!("{account}/{payment}"));
         let payment = reading.parsed("payment", PaymentRef::parse(&account, &payment))?;
-        Ok((payment, reading.parsed("checkout", CheckoutId::parse(&id))?))
+        let home = CheckoutRef {
+            shop: reading.parsed("shop", ShopId::parse(&shop))?,
+            id: reading.parsed("checkout", CheckoutId::parse(&id))?,
+        };
+        Ok((payment, home))
     };
     Ok(session.read(query, read).await?.into_iter().collect())
 }

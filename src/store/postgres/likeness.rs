@@ -4,10 +4,11 @@
 //! Each order points to the latest other one that is like it. Whoever writes about a customer
 //! holds that customer's mark, since of two orders written at once neither sees the other.
 
+use super::commit::names;
 use super::connect::Session;
 use super::error::Fault;
 use super::sql;
-use crate::core::ids::CheckoutId;
+use crate::core::ids::{CheckoutId, CheckoutRef};
 use crate::core::time::Time;
 use crate::store::likeness::ALIKE_WITHIN;
 use crate::store::rows::{RawLookalike, read_twin};
@@ -17,21 +18,27 @@ use std::collections::BTreeMap;
 /// Takes over what the units say of sightings; nothing is asked when they say nothing.
 pub(super) async fn write(session: &mut Session, units: &[&CommitUnit]) -> Result<(), Fault> {
     let changed = || units.iter().flat_map(|unit| &unit.sightings);
-    let ids: Vec<String> = changed().map(|(id, _)| id.to_string()).collect();
+    let (mut shops, mut ids): (Vec<String>, Vec<String>) = changed()
+        .map(|(one, _)| (one.shop.to_string(), one.id.to_string()))
+        .unzip();
     if ids.is_empty() {
         return Ok(());
     }
     let seen: Vec<(&CheckoutId, &Sighting)> = changed()
-        .filter_map(|(id, one)| Some((id, one.as_ref()?)))
+        .filter_map(|(named, one)| Some((&named.id, one.as_ref()?)))
         .collect();
     let marks = seen.iter().map(|(_, one)| one.mark.clone());
-    let mut alone = forget(session, &ids, marks.collect()).await?;
+    let alone = forget(session, (&shops, &ids), marks.collect()).await?;
     if !seen.is_empty() {
         insert(session, &seen).await?;
     }
-    alone.extend(ids);
+    for (shop, id) in alone {
+        shops.push(shop);
+        ids.push(id);
+    }
     let paired = sqlx::query(sql::PAIR_SIGHTINGS)
-        .bind(alone)
+        .bind(shops)
+        .bind(ids)
         .bind(i64::try_from(ALIKE_WITHIN.micros()).unwrap_or(i64::MAX));
     session.run(paired).await?;
     Ok(())
@@ -56,14 +63,14 @@ async fn insert(session: &mut Session, seen: &[(&CheckoutId, &Sighting)]) -> Res
     Ok(())
 }
 
-/// Forgets these checkouts' sightings, while their marks and those given are held; gives those
-/// that pointed to one of them.
+/// Forgets the sightings of these checkouts, named by two columns, while their marks and those given
+/// are held; gives shop and id of those that pointed to one of them.
 pub(super) async fn forget(
     session: &mut Session,
-    ids: &[String],
+    (shops, ids): (&[String], &[String]),
     mut marks: Vec<String>,
-) -> Result<Vec<String>, Fault> {
-    let held = sqlx::query_scalar(sql::SELECT_MARKS).bind(ids);
+) -> Result<Vec<(String, String)>, Fault> {
+    let held = sqlx::query_scalar(sql::SELECT_MARKS).bind(shops).bind(ids);
     marks.extend(session.scalars::<String>(held).await?);
     if marks.is_empty() {
         return Ok(Vec::new());
@@ -71,11 +78,10 @@ pub(super) async fn forget(
     session
         .run(sqlx::query(sql::LOCK_MARKS).bind(marks))
         .await?;
-    session
-        .run(sqlx::query(sql::DELETE_SIGHTINGS).bind(ids))
-        .await?;
-    let query = sqlx::query_scalar(sql::FORGET_TWINS).bind(ids);
-    session.scalars(query).await
+    let forgotten = sqlx::query(sql::DELETE_SIGHTINGS).bind(shops).bind(ids);
+    session.run(forgotten).await?;
+    let query = sqlx::query_as(sql::FORGET_TWINS).bind(shops).bind(ids);
+    session.read(query, Ok).await
 }
 
 pub(super) async fn since(
@@ -91,9 +97,9 @@ pub(super) async fn since(
 
 pub(super) async fn twins(
     session: &mut Session,
-    ids: &[CheckoutId],
+    named: &[CheckoutRef],
 ) -> Result<BTreeMap<CheckoutId, CheckoutId>, Fault> {
-    let ids: Vec<&str> = ids.iter().map(CheckoutId::as_str).collect();
-    let query = sqlx::query_as(sql::SELECT_TWINS).bind(ids);
+    let (shops, ids) = names(named.iter().map(|one| (&one.shop, &one.id)));
+    let query = sqlx::query_as(sql::SELECT_TWINS).bind(shops).bind(ids);
     Ok(session.read(query, read_twin).await?.into_iter().collect())
 }

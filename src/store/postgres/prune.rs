@@ -76,7 +76,7 @@ async fn checkouts(session: &mut Session, before: i64, most: u32) -> Result<u64,
     let old: Vec<RawStanding> = session.read(query, Ok).await?;
     let leased = leased_since(session, &old).await?;
     let mut changes = StandingChanges::default();
-    let mut ids: Vec<String> = Vec::new();
+    let (mut shops, mut ids): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
     let mut touched = 0_i64;
     for raw in old.into_iter().filter(|raw| !leased.contains(&raw.id)) {
         // Its journal is as long as its version; its own row, payment and action come on top.
@@ -85,12 +85,13 @@ async fn checkouts(session: &mut Session, before: i64, most: u32) -> Result<u64,
             break;
         }
         changes.leave(&raw);
+        shops.push(raw.shop);
         ids.push(raw.id);
     }
     if ids.is_empty() {
         return Ok(0);
     }
-    likeness::forget(session, &ids, Vec::new()).await?;
+    likeness::forget(session, (&shops, &ids), Vec::new()).await?;
     let mut touched = 0_u64;
     for statement in [
         sql::DELETE_JOURNALS,
@@ -98,7 +99,8 @@ async fn checkouts(session: &mut Session, before: i64, most: u32) -> Result<u64,
         sql::DELETE_ACTIONS,
         sql::DELETE_CHECKOUTS,
     ] {
-        let deleted = session.run(sqlx::query(statement).bind(&ids)).await?;
+        let query = sqlx::query(statement).bind(&shops).bind(&ids);
+        let deleted = session.run(query).await?;
         touched = touched.saturating_add(deleted);
     }
     add_standings(session, changes).await?;
@@ -110,11 +112,11 @@ async fn leased_since(
     session: &mut Session,
     old: &[RawStanding],
 ) -> Result<BTreeSet<String>, Fault> {
-    let ids: Vec<&str> = old.iter().map(|raw| raw.id.as_str()).collect();
-    if ids.is_empty() {
+    if old.is_empty() {
         return Ok(BTreeSet::new());
     }
-    let query = sqlx::query_as(sql::LOCK_ACTIONS).bind(ids);
+    let (shops, ids): (Vec<&str>, Vec<&str>) = old.iter().map(|raw| (&*raw.shop, &*raw.id)).unzip();
+    let query = sqlx::query_as(sql::LOCK_ACTIONS).bind(shops).bind(ids);
     let actions: Vec<(String, bool)> = session.read(query, Ok).await?;
     let leased = actions.into_iter().filter(|(_, is_leased)| *is_leased);
     Ok(leased.map(|(checkout, _)| checkout).collect())

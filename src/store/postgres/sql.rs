@@ -1,8 +1,13 @@
 //! Every statement that the PostgreSQL store runs, each with a name.
 //!
 //! Many rows go through one statement: each parameter is one column of them, an array, and
-//! `unnest` makes rows of the arrays.
+//! `unnest` makes rows of the arrays. What is about a checkout names its shop, so that tables which
+//! are partitioned or spread by the shop are asked in one place; no statement asks for a unique key
+//! that such tables could not have.
 
+#[macro_use]
+#[path = "sql/columns.rs"]
+mod columns;
 #[macro_use]
 #[path = "sql/turns.rs"]
 mod turns;
@@ -16,31 +21,6 @@ macro_rules! statements {
     };
 }
 
-macro_rules! delivery_columns {
-    () => {
-        "i.id, i.sender, i.delivery_id, i.received_at, i.is_signed::bigint, b.body"
-    };
-}
-
-macro_rules! checkout_columns {
-    () => {
-        "c.id, c.shop, c.reference, c.verdict, c.reason, c.since, c.created_at, c.suspense_minor, \
-         c.suspense_currency, c.wake_at, c.version, c.head, c.document"
-    };
-}
-
-macro_rules! action_columns {
-    () => {
-        "a.checkout, a.key, a.shop, a.due, a.planned, a.attempts, a.last_sent_at, a.token, a.until"
-    };
-}
-
-macro_rules! entry_columns {
-    () => {
-        "j.checkout, j.seq, j.at, j.facts, j.decision, j.previous, j.hash"
-    };
-}
-
 statements! {
     /// Said in full, since the server's defaults may be others.
     BEGIN_WRITING = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
@@ -51,7 +31,8 @@ statements! {
     /// `$1` is a limit in milliseconds; with `$2` it holds for the transaction only. A server that
     /// would acknowledge what it has not synced is told to sync for us. Nothing is asked that takes
     /// longer than to compile it. `$3` is `off` where rows are found one by one through indexes: a
-    /// plan that was made while a table was small, to read it whole, would stay as the table grows.
+    /// plan that was made while a table was small, to read it whole, would stay as the table grows; and
+    /// one plan then does for all values.
     SETTINGS =
         "SELECT set_config('statement_timeout', $1, $2), \
            set_config('idle_in_transaction_session_timeout', $1, $2), \
@@ -59,7 +40,9 @@ statements! {
              WHEN current_setting('synchronous_commit') IN ('off', 'local') THEN 'on' \
              ELSE current_setting('synchronous_commit') END, $2), \
            set_config('enable_seqscan', $3, $2), set_config('enable_hashjoin', $3, $2), \
-           set_config('enable_mergejoin', $3, $2), set_config('enable_bitmapscan', $3, $2)";
+           set_config('enable_mergejoin', $3, $2), set_config('enable_bitmapscan', $3, $2), \
+           set_config('enable_material', $3, $2), set_config('plan_cache_mode', \
+             CASE $3 WHEN 'off' THEN 'force_generic_plan' ELSE 'auto' END, $2)";
     ENCODING = "SELECT current_setting('server_encoding')";
     IS_STANDBY = "SELECT pg_is_in_recovery()";
     HAS_SCHEMA = "SELECT to_regclass('_sqlx_migrations') IS NOT NULL";
@@ -120,21 +103,24 @@ statements! {
            WHERE EXISTS (SELECT FROM r) OR EXISTS (SELECT FROM e) \
            ON CONFLICT (holder) DO UPDATE SET until = excluded.until, \
              deliveries = excluded.deliveries, checkouts = excluded.checkouts) \
-         SELECT ARRAY(SELECT id FROM r), ARRAY(SELECT id FROM e ORDER BY wake_at, id)");
+         SELECT ARRAY(SELECT id FROM r), ARRAY(SELECT shop FROM e ORDER BY wake_at, id), \
+           ARRAY(SELECT id FROM e ORDER BY wake_at, id)");
     /// Choosing takes milliseconds. Who waits longer than `lock_timeout` waits for a daemon that
     /// stands still or is cut off.
     LOCK_CLAIMS =
         "SELECT pg_advisory_xact_lock(7308896, 0) FROM set_config('lock_timeout', '500ms', true)";
     /// `IS TRUE` keeps the server from going through all that is pending instead.
     SELECT_CLAIMED = concat!(
-        "SELECT ", delivery_columns!(), " FROM inbox i JOIN bodies b ON b.id = i.id \
-         WHERE i.id = ANY($1) AND (i.state = 'pending') IS TRUE ORDER BY i.id");
+        "SELECT ", delivery_columns!(), " FROM unnest($1::bigint[]) AS r (id) CROSS JOIN LATERAL ( \
+           SELECT * FROM inbox i WHERE i.id = r.id AND (i.state = 'pending') IS TRUE OFFSET 0) i \
+         CROSS JOIN LATERAL (SELECT * FROM bodies b WHERE b.id = r.id OFFSET 0) b ORDER BY i.id");
     SELECT_PARKED =
         "SELECT id, sender, delivery_id, received_at, coalesce(why, '') AS why FROM inbox \
          WHERE state = 'parked' ORDER BY id DESC LIMIT $1";
     LOCK_PENDING =
-        "SELECT id FROM inbox WHERE id = ANY($1) AND (state = 'pending') IS TRUE \
-         ORDER BY id FOR UPDATE";
+        "SELECT i.id FROM (SELECT id FROM unnest($1::bigint[]) AS u (id) ORDER BY id) AS r \
+         CROSS JOIN LATERAL (SELECT i.id FROM inbox i WHERE i.id = r.id \
+           AND (i.state = 'pending') IS TRUE FOR UPDATE) i";
     /// Columns: id, state, why.
     UPDATE_INBOX =
         "UPDATE inbox SET state = r.state, why = r.why \
@@ -160,45 +146,55 @@ statements! {
     /// Columns: shop, reference.
     SELECT_ORDER_HOMES =
         "SELECT c.shop, c.reference, c.id FROM unnest($1::text[], $2::text[]) AS r (shop, reference) \
-         JOIN checkouts c ON c.reference = r.reference AND c.shop = r.shop";
+         CROSS JOIN LATERAL (SELECT * FROM checkouts c WHERE c.reference = r.reference \
+           AND c.shop = r.shop OFFSET 0) c";
     /// Columns: account, payment.
     SELECT_PAYMENT_HOMES =
-        "SELECT p.account, p.payment, p.checkout \
+        "SELECT p.account, p.payment, p.shop, p.checkout \
          FROM unnest($1::text[], $2::text[]) AS r (account, payment) \
-         JOIN payments p ON p.account = r.account AND p.payment = r.payment";
+         CROSS JOIN LATERAL (SELECT * FROM payments p WHERE p.account = r.account \
+           AND p.payment = r.payment OFFSET 0) p";
+    /// Of checkouts whose shop is not known.
+    SELECT_SHOPS_OF = "SELECT shop, id FROM checkouts WHERE id = ANY($1)";
+    /// Columns: shop, id.
     SELECT_CHECKOUTS = concat!(
-        "SELECT ", checkout_columns!(), " FROM checkouts c WHERE c.id = ANY($1) ORDER BY c.id");
+        "SELECT ", checkout_columns!(), " FROM ", of_named!("checkouts", "id", "", "OFFSET 0"), " c \
+         ORDER BY c.id");
+    /// Columns: shop, checkout.
     SELECT_ACTIONS = concat!(
-        "SELECT ", action_columns!(), " FROM actions a WHERE a.checkout = ANY($1) \
+        "SELECT ", action_columns!(), " FROM ", of_named!("actions", "checkout", "", "OFFSET 0"), " a \
          ORDER BY a.checkout, a.key");
-    /// Held until the transaction ends, and taken in one order by everybody.
-    LOCK_CHECKOUTS =
-        "SELECT id, version, head, shop, verdict, suspense_minor, suspense_currency \
-         FROM checkouts WHERE id = ANY($1) ORDER BY id FOR UPDATE";
+    /// Columns: shop, id. Held until the transaction ends, and taken in one order by everybody.
+    LOCK_CHECKOUTS = concat!(
+        "SELECT c.id, c.version, c.head, c.shop, c.verdict, c.suspense_minor, \
+           c.suspense_currency \
+         FROM ", of_named!("checkouts", "id", "", "FOR UPDATE"), " c");
 
-    /// The actions with weight of these checkouts; true for those that are leased. They are held, so
-    /// that none is leased before the commit's end.
-    LOCK_WEIGHTY =
-        "SELECT checkout, key, token IS NOT NULL FROM actions WHERE checkout = ANY($1) \
-         AND kind IN ('confirm', 'release', 'refund', 'void', 'cancel_refund') \
-         ORDER BY checkout, key FOR UPDATE";
+    /// Columns: shop, checkout. The actions with weight of these checkouts; true for those that are
+    /// leased. They are held, so that none is leased before the commit's end.
+    LOCK_WEIGHTY = concat!(
+        "SELECT a.checkout, a.key, a.token IS NOT NULL FROM ", of_named!("actions", "checkout", " \
+         AND t.kind IN ('confirm', 'release', 'refund', 'void', 'cancel_refund')",
+         "ORDER BY t.key FOR UPDATE"), " a");
 
     /// Columns: id, shop, reference, verdict, reason, since, created at, changed at, suspense,
-    /// currency, wake at, version, head, document. A checkout that is not at the version before
-    /// stays, and is not counted.
-    UPSERT_CHECKOUTS =
-        "INSERT INTO checkouts AS c (id, shop, reference, verdict, reason, since, created_at, \
+    /// currency, wake at, version, head, document. One that another transaction made meanwhile fails
+    /// it.
+    INSERT_CHECKOUTS = concat!(
+        "INSERT INTO checkouts (id, shop, reference, verdict, reason, since, created_at, \
            changed_at, suspense_minor, suspense_currency, wake_at, version, head, document) \
-         SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], \
-           $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::text[], $11::bigint[], \
-           $12::bigint[], $13::text[], $14::bytea[]) \
-         ON CONFLICT (id) DO UPDATE SET shop = excluded.shop, reference = excluded.reference, \
-           verdict = excluded.verdict, reason = excluded.reason, since = excluded.since, \
-           created_at = excluded.created_at, changed_at = excluded.changed_at, \
-           suspense_minor = excluded.suspense_minor, \
-           suspense_currency = excluded.suspense_currency, wake_at = excluded.wake_at, \
-           version = excluded.version, head = excluded.head, document = excluded.document \
-         WHERE c.version = excluded.version - 1";
+         SELECT * FROM ", checkout_rows!());
+    /// The same columns. One that is not at the version before stays, and is not counted.
+    UPDATE_CHECKOUTS = concat!(
+        "UPDATE checkouts c SET reference = r.reference, verdict = r.verdict, \
+           reason = r.reason, since = r.since, created_at = r.created_at, \
+           changed_at = r.changed_at, suspense_minor = r.suspense_minor, \
+           suspense_currency = r.suspense_currency, wake_at = r.wake_at, version = r.version, \
+           head = r.head, document = r.document \
+         FROM ", checkout_rows!(), " AS r (id, shop, reference, verdict, reason, since, \
+           created_at, changed_at, suspense_minor, suspense_currency, wake_at, version, head, \
+           document) \
+         WHERE c.shop = r.shop AND c.id = r.id AND c.version = r.version - 1");
     /// Columns: checkout, seq, shop, at, facts, decision, previous, hash.
     INSERT_JOURNAL =
         "INSERT INTO journal (checkout, seq, shop, at, facts, decision, previous, hash) \
@@ -215,28 +211,43 @@ statements! {
          FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) \
            AS r (account, payment, shop, checkout) \
          WHERE p.account = r.account AND p.payment = r.payment";
-    /// Columns: checkout, key, token. Another token's lease stays.
+    /// Columns: shop, checkout, key, token. Another token's lease stays.
     RELEASE_ACTIONS =
         "UPDATE actions a SET token = NULL, until = NULL, lease = NULL \
-         FROM unnest($1::text[], $2::text[], $3::text[]) AS r (checkout, key, token) \
-         WHERE a.checkout = r.checkout AND a.key = r.key AND a.token = r.token";
+         FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) \
+           AS r (shop, checkout, key, token) \
+         WHERE a.shop = r.shop AND a.checkout = r.checkout AND a.key = r.key \
+           AND a.token = r.token";
+    /// The same columns. What ends and is not wanted anew goes at once.
+    DELETE_ENDED_ACTIONS =
+        "DELETE FROM actions a USING unnest($1::text[], $2::text[], $3::text[], $4::text[]) \
+           AS r (shop, checkout, key, token) \
+         WHERE a.shop = r.shop AND a.checkout = r.checkout AND a.key = r.key \
+           AND a.token = r.token";
     /// Columns: checkout, key, version, shop, kind, destination, lane, due, planned, attempts. A
-    /// leased action stays as it is.
-    UPSERT_ACTIONS =
-        "INSERT INTO actions AS a (checkout, key, version, shop, kind, destination, lane, due, \
+    /// leased action stays as it is; `IS TRUE` as above. Who writes holds the checkout, so that none
+    /// appears before `INSERT_ACTIONS`.
+    UPDATE_ACTIONS = concat!(
+        "UPDATE actions a SET version = r.version, kind = r.kind, destination = r.destination, \
+           lane = r.lane, due = r.due, planned = r.planned, \
+           attempts = greatest(a.attempts, r.attempts) \
+         FROM ", action_rows!(), " \
+         WHERE a.shop = r.shop AND a.checkout = r.checkout AND a.key = r.key \
+           AND (a.token IS NULL) IS TRUE");
+    /// The same columns; those that are there stay as they are.
+    INSERT_ACTIONS = concat!(
+        "INSERT INTO actions (checkout, key, version, shop, kind, destination, lane, due, \
            planned, attempts) \
-         SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[], \
-           $6::text[], $7::text[], $8::bigint[], $9::text[], $10::bigint[]) \
-         ON CONFLICT (checkout, key) DO UPDATE SET version = excluded.version, \
-           shop = excluded.shop, kind = excluded.kind, destination = excluded.destination, \
-           lane = excluded.lane, due = excluded.due, planned = excluded.planned, \
-           attempts = greatest(a.attempts, excluded.attempts) \
-         WHERE a.token IS NULL";
-    /// What the checkouts' versions, which were written before, did not want anew goes, unless
-    /// leased. `IS TRUE` keeps the server from going through all that is not leased instead.
+         SELECT * FROM ", action_rows!(), " \
+         WHERE NOT EXISTS (SELECT FROM actions a WHERE a.shop = r.shop \
+           AND a.checkout = r.checkout AND a.key = r.key)");
+    /// Columns: shop, checkout, version. What this version did not want anew goes, unless leased.
+    /// `IS TRUE` keeps the server from going through all that is not leased instead.
     DELETE_UNWANTED_ACTIONS =
-        "DELETE FROM actions a WHERE a.checkout = ANY($1) AND (a.token IS NULL) IS TRUE \
-         AND a.version < (SELECT c.version FROM checkouts c WHERE c.id = a.checkout)";
+        "DELETE FROM actions a \
+         USING unnest($1::text[], $2::text[], $3::bigint[]) AS r (shop, checkout, version) \
+         WHERE a.shop = r.shop AND a.checkout = r.checkout AND (a.token IS NULL) IS TRUE \
+           AND a.version < r.version";
     /// Columns: shop, verdict, currency, count, high, low; all may be negative.
     ADD_STANDINGS =
         "INSERT INTO standings AS s (shop, verdict, currency, count, high, low) \
@@ -262,41 +273,52 @@ statements! {
     LOCK_MARKS =
         "SELECT pg_advisory_xact_lock(7308895, m) FROM ( \
            SELECT DISTINCT hashtext(mark) AS m FROM unnest($1::text[]) AS r (mark) ORDER BY m) l";
-    DELETE_SIGHTINGS = "DELETE FROM sightings WHERE checkout = ANY($1)";
-    FORGET_TWINS =
-        "UPDATE sightings SET twin = NULL WHERE twin = ANY($1) RETURNING checkout";
-    SELECT_MARKS = "SELECT DISTINCT mark FROM sightings WHERE checkout = ANY($1)";
+    /// Columns: shop, checkout.
+    DELETE_SIGHTINGS = concat!(
+        "DELETE FROM sightings l USING ", named!(), " WHERE l.shop = r.shop AND l.checkout = r.id");
+    /// Columns: shop, checkout. Two that are alike are of one shop.
+    FORGET_TWINS = concat!(
+        "UPDATE sightings l SET twin = NULL FROM ", named!(), " \
+         WHERE l.shop = r.shop AND l.twin = r.id RETURNING l.shop, l.checkout");
+    /// Columns: shop, checkout.
+    SELECT_MARKS = concat!(
+        "SELECT DISTINCT l.mark FROM ", of_named!("sightings", "checkout", "", "OFFSET 0"), " l");
     /// Columns: checkout, shop, mark, currency, minor, paid at.
     INSERT_SIGHTINGS =
         "INSERT INTO sightings (checkout, shop, mark, currency, minor, paid_at) \
          SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], \
            $6::bigint[])";
-    /// Those of `$1`, and the lone ones that are like them, point to the latest other one that was
-    /// paid within `$2`. `OFFSET 0` keeps the planner from beginning with all that are alone.
-    PAIR_SIGHTINGS =
-        "UPDATE sightings AS l SET twin = ( \
+    /// Columns: shop, checkout. Those named, and the lone ones that are like them, point to the latest
+    /// other one that was paid within `$3`. `OFFSET 0` keeps the planner from beginning with all that
+    /// are alone.
+    PAIR_SIGHTINGS = concat!(
+        "WITH n AS MATERIALIZED ( \
+           SELECT DISTINCT o.shop, o.checkout \
+           FROM ", of_named!("sightings", "checkout", "", "OFFSET 0"), " n \
+           CROSS JOIN LATERAL ( \
+             SELECT a.shop, a.checkout FROM sightings a WHERE a.shop = n.shop \
+             AND a.mark = n.mark AND a.currency = n.currency AND a.minor = n.minor \
+             AND a.paid_at BETWEEN n.paid_at - $3 AND n.paid_at + $3 \
+             AND a.twin IS NULL OFFSET 0) o) \
+         UPDATE sightings AS l SET twin = ( \
            SELECT o.checkout FROM sightings o WHERE o.shop = l.shop AND o.mark = l.mark \
            AND o.currency = l.currency AND o.minor = l.minor \
-           AND o.paid_at BETWEEN l.paid_at - $2 AND l.paid_at + $2 AND o.checkout <> l.checkout \
+           AND o.paid_at BETWEEN l.paid_at - $3 AND l.paid_at + $3 AND o.checkout <> l.checkout \
            ORDER BY o.paid_at DESC, o.checkout LIMIT 1) \
-         WHERE l.checkout IN ( \
-           SELECT o.checkout FROM sightings n CROSS JOIN LATERAL ( \
-             SELECT a.checkout FROM sightings a WHERE a.shop = n.shop AND a.mark = n.mark \
-             AND a.currency = n.currency AND a.minor = n.minor \
-             AND a.paid_at BETWEEN n.paid_at - $2 AND n.paid_at + $2 \
-             AND a.twin IS NULL OFFSET 0) o \
-           WHERE n.checkout = ANY($1))";
+         FROM n WHERE l.shop = n.shop AND l.checkout = n.checkout");
     SELECT_LOOKALIKES =
         "SELECT l.checkout, l.shop, c.reference, l.twin, l.currency, l.minor, l.paid_at \
-         FROM sightings l JOIN checkouts c ON c.id = l.checkout \
+         FROM sightings l JOIN checkouts c ON c.shop = l.shop AND c.id = l.checkout \
          WHERE l.twin IS NOT NULL AND l.paid_at >= $1 ORDER BY l.paid_at DESC, l.checkout LIMIT $2";
-    SELECT_TWINS =
-        "SELECT checkout, twin FROM sightings WHERE twin IS NOT NULL AND checkout = ANY($1)";
+    /// Columns: shop, checkout.
+    SELECT_TWINS = concat!(
+        "SELECT l.checkout, l.twin FROM ", of_named!("sightings", "checkout", "", "OFFSET 0"), " l \
+         WHERE l.twin IS NOT NULL");
 
     /// Shops take turns. `$3` bounds the entries that are read of all together.
     SELECT_DUE_CHECKOUTS = concat!(
         "WITH RECURSIVE ", shops!("true"), ", ", due!("$1", "$2", "$3", "true"), " \
-         SELECT id FROM e ORDER BY wake_at, id");
+         SELECT shop, id FROM e ORDER BY wake_at, id");
     SELECT_NEXT_DUE = concat!(
         "WITH RECURSIVE ", shops!("true"), " SELECT least( \
            (SELECT min((SELECT c.wake_at FROM checkouts c WHERE c.shop = t.shop \
@@ -305,38 +327,31 @@ statements! {
            (SELECT until FROM actions WHERE token IS NOT NULL ORDER BY until LIMIT 1))");
     /// What another transaction holds is being leased or dealt with there.
     LEASE_LOST = concat!(
-        "WITH r AS MATERIALIZED (SELECT checkout, key FROM actions \
+        "WITH r AS MATERIALIZED (SELECT shop, checkout, key FROM actions \
            WHERE token IS NOT NULL AND until <= $1 \
            ORDER BY until, checkout, key LIMIT $2 FOR UPDATE SKIP LOCKED) \
          UPDATE actions a SET lease = 'lost', until = $4, \
            token = $3 || '.' || replace(gen_random_uuid()::text, '-', '') \
-         FROM r WHERE a.checkout = r.checkout AND a.key = r.key RETURNING ", action_columns!());
+         FROM r WHERE a.shop = r.shop AND a.checkout = r.checkout AND a.key = r.key \
+         RETURNING ", action_columns!());
     /// Columns: destination, lane, room. The longest overdue of each, and no more than its room.
     LOCK_DUE_ACTIONS =
-        "SELECT d.due, d.checkout, d.key, l.destination \
+        "SELECT d.due, d.checkout, d.key, d.shop, l.destination \
          FROM unnest($1::text[], $2::text[], $3::bigint[]) AS l (destination, lane, room) \
-         CROSS JOIN LATERAL (SELECT a.due, a.checkout, a.key FROM actions a \
+         CROSS JOIN LATERAL (SELECT a.due, a.checkout, a.key, a.shop FROM actions a \
            WHERE a.destination = l.destination AND a.lane = l.lane AND a.token IS NULL \
            AND a.due <= $4 ORDER BY a.due, a.checkout, a.key LIMIT l.room \
            FOR UPDATE SKIP LOCKED) d";
-    /// Columns: checkout, key. `IS TRUE` as above.
+    /// Columns: shop, checkout, key. `IS TRUE` as above.
     LEASE_ACTIONS = concat!(
-        "UPDATE actions a SET lease = 'attempt', until = $4, attempts = attempts + 1, \
-           sent_before = last_sent_at, last_sent_at = $5, \
-           token = $3 || '.' || replace(gen_random_uuid()::text, '-', '') \
-         FROM unnest($1::text[], $2::text[]) AS r (checkout, key) \
-         WHERE a.checkout = r.checkout AND a.key = r.key AND (a.token IS NULL) IS TRUE \
+        "UPDATE actions a SET lease = 'attempt', until = $5, attempts = attempts + 1, \
+           last_sent_at = $6, \
+           token = $4 || '.' || replace(gen_random_uuid()::text, '-', '') \
+         FROM unnest($1::text[], $2::text[], $3::text[]) AS r (shop, checkout, key) \
+         WHERE a.shop = r.shop AND a.checkout = r.checkout AND a.key = r.key \
+           AND (a.token IS NULL) IS TRUE \
          RETURNING ",
         action_columns!());
-    /// An unused attempt was never sent; a lost one may have been, so it is only found again.
-    UNLEASE =
-        "UPDATE actions SET \
-           attempts = CASE lease WHEN 'attempt' THEN attempts - 1 ELSE attempts END, \
-           last_sent_at = CASE lease WHEN 'attempt' THEN sent_before ELSE last_sent_at END, \
-           until = CASE lease WHEN 'attempt' THEN NULL ELSE last_sent_at END, \
-           token = CASE lease WHEN 'attempt' THEN NULL ELSE token END, \
-           lease = CASE lease WHEN 'attempt' THEN NULL ELSE lease END \
-         WHERE checkout = $1 AND key = $2 AND token = $3";
 
     SELECT_SHOP = "SELECT epoch, brake_cause, brake_at FROM shops WHERE shop = $1";
     INSERT_SHOP = "INSERT INTO shops (shop) VALUES ($1) ON CONFLICT (shop) DO NOTHING";
@@ -388,8 +403,9 @@ statements! {
     SELECT_AUDIT_PAGE = concat!(
         "SELECT ", checkout_columns!(), " FROM checkouts c WHERE c.id > $1 ORDER BY c.id \
          LIMIT $2");
+    /// Columns: shop, checkout.
     SELECT_JOURNALS = concat!(
-        "SELECT ", entry_columns!(), " FROM journal j WHERE j.checkout = ANY($1) \
+        "SELECT ", entry_columns!(), " FROM ", of_named!("journal", "checkout", "", "OFFSET 0"), " j \
          ORDER BY j.checkout, j.seq");
     /// Of those made up to `$3`: what rests and changed since; what rests and is still looked at; what
     /// does not rest, without the open ones. Each part has its index.
@@ -437,23 +453,31 @@ statements! {
         "SELECT id FROM inbox WHERE received_at < $1 AND state <> 'pending' \
          ORDER BY received_at, id LIMIT $2 FOR UPDATE SKIP LOCKED";
     DELETE_DELIVERY_KEYS =
-        "DELETE FROM delivery_keys k USING inbox i WHERE i.id = ANY($1) AND k.key = i.key";
-    DELETE_BODIES = "DELETE FROM bodies WHERE id = ANY($1)";
-    DELETE_INBOX = "DELETE FROM inbox WHERE id = ANY($1)";
+        "DELETE FROM delivery_keys k USING unnest($1::bigint[]) AS r (id), inbox i \
+         WHERE i.id = r.id AND k.key = i.key";
+    DELETE_BODIES =
+        "DELETE FROM bodies b USING unnest($1::bigint[]) AS r (id) WHERE b.id = r.id";
+    DELETE_INBOX = "DELETE FROM inbox i USING unnest($1::bigint[]) AS r (id) WHERE i.id = r.id";
     LOCK_OLD_CHECKOUTS =
         "SELECT id, version, head, shop, verdict, suspense_minor, suspense_currency \
          FROM checkouts c WHERE wake_at IS NULL \
          AND verdict IN ('settled', 'returned', 'closed', 'foreign') AND changed_at < $1 \
-         AND NOT EXISTS (SELECT 1 FROM actions a WHERE a.checkout = c.id AND a.token IS NOT NULL) \
+         AND NOT EXISTS (SELECT 1 FROM actions a WHERE a.shop = c.shop AND a.checkout = c.id \
+           AND a.token IS NOT NULL) \
          ORDER BY changed_at LIMIT $2 FOR UPDATE SKIP LOCKED";
-    /// Those of `$1` whose actions may have been leased since they were looked at.
-    LOCK_ACTIONS =
-        "SELECT checkout, token IS NOT NULL FROM actions WHERE checkout = ANY($1) \
-         ORDER BY checkout, key FOR UPDATE";
-    DELETE_JOURNALS = "DELETE FROM journal WHERE checkout = ANY($1)";
-    DELETE_PAYMENTS = "DELETE FROM payments WHERE checkout = ANY($1)";
-    DELETE_ACTIONS = "DELETE FROM actions WHERE checkout = ANY($1)";
-    DELETE_CHECKOUTS = "DELETE FROM checkouts WHERE id = ANY($1)";
+    /// Columns: shop, checkout. Whose actions may have been leased since they were looked at.
+    LOCK_ACTIONS = concat!(
+        "SELECT a.checkout, a.token IS NOT NULL \
+         FROM ", of_named!("actions", "checkout", "", "ORDER BY t.key FOR UPDATE"), " a");
+    /// Columns: shop, checkout; and of the next three.
+    DELETE_JOURNALS = concat!(
+        "DELETE FROM journal j USING ", named!(), " WHERE j.shop = r.shop AND j.checkout = r.id");
+    DELETE_PAYMENTS = concat!(
+        "DELETE FROM payments p USING ", named!(), " WHERE p.shop = r.shop AND p.checkout = r.id");
+    DELETE_ACTIONS = concat!(
+        "DELETE FROM actions a USING ", named!(), " WHERE a.shop = r.shop AND a.checkout = r.id");
+    DELETE_CHECKOUTS = concat!(
+        "DELETE FROM checkouts c USING ", named!(), " WHERE c.shop = r.shop AND c.id = r.id");
     PRUNE_TALLIES =
         "WITH r AS MATERIALIZED (SELECT shop, minute, kind, currency FROM tallies \
            WHERE minute < $1 ORDER BY minute LIMIT $2 FOR UPDATE SKIP LOCKED) \

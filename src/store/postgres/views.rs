@@ -2,14 +2,16 @@
 //!
 //! Reads one moment per call and changes nothing.
 
-use super::commit::{find_orders, find_payments};
+use super::commit::{find_orders, find_payments, ids_of, names};
 use super::connect::Session;
 use super::error::Fault;
 use super::sql;
-use crate::core::ids::{CheckoutId, PaymentRef, Reference, ShopId};
+use crate::core::ids::{CheckoutId, CheckoutRef, OrderRef, PaymentRef, Reference, ShopId};
 use crate::core::plan::{Reason, Verdict};
 use crate::core::time::Time;
-use crate::store::rows::{RawAction, RawCheckout, RawEntry, Reading, last_made_before};
+use crate::store::rows::{
+    RawAction, RawCheckout, RawEntry, Reading, last_made_before, read_checkout_ref,
+};
 use crate::store::sums::{self, RawBacklog, action_count};
 use crate::store::turns::LOOK_ROWS_MAX;
 use crate::store::{
@@ -25,31 +27,56 @@ pub(super) async fn load(session: &mut Session, wanted: &Wanted) -> Result<Found
     let payments: Vec<&PaymentRef> = wanted.payments.iter().collect();
     let orders = find_orders(session, &wanted.orders).await?;
     let payments = find_payments(session, &payments).await?;
-    let mut ids: BTreeSet<CheckoutId> = wanted.checkouts.iter().cloned().collect();
-    ids.extend(orders.values().chain(payments.values()).cloned());
+    let mut named: BTreeSet<CheckoutRef> = wanted.checkouts.iter().cloned().collect();
+    named.extend(shops_of(session, &wanted.ids).await?);
+    let of_order = |(order, id): (&OrderRef, &CheckoutId)| CheckoutRef {
+        shop: order.shop.clone(),
+        id: id.clone(),
+    };
+    named.extend(orders.iter().map(of_order));
+    named.extend(payments.values().cloned());
     Ok(Found {
-        checkouts: by_id(session, &ids).await?,
+        checkouts: by_name(session, &named).await?,
         orders,
-        payments,
+        payments: ids_of(&payments),
     })
+}
+
+/// The shops of checkouts that are known by their ids alone; all shops are asked.
+async fn shops_of(session: &mut Session, ids: &[CheckoutId]) -> Result<Vec<CheckoutRef>, Fault> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let query = sqlx::query_as(sql::SELECT_SHOPS_OF).bind(texts(ids));
+    session.read(query, read_checkout_ref).await
 }
 
 fn texts<'a>(ids: impl IntoIterator<Item = &'a CheckoutId>) -> Vec<&'a str> {
     ids.into_iter().map(CheckoutId::as_str).collect()
 }
 
-async fn by_id(
+async fn by_name(
     session: &mut Session,
-    ids: &BTreeSet<CheckoutId>,
+    named: &BTreeSet<CheckoutRef>,
 ) -> Result<BTreeMap<CheckoutId, LoadedCheckout>, Fault> {
-    if ids.is_empty() {
+    if named.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let query = sqlx::query_as(sql::SELECT_CHECKOUTS).bind(texts(ids));
-    let found = session.read(query, RawCheckout::read).await?;
-    let query = sqlx::query_as(sql::SELECT_ACTIONS).bind(texts(ids));
+    let found = rows(session, named).await?;
+    let (shops, ids) = names(named.iter().map(|one| (&one.shop, &one.id)));
+    let query = sqlx::query_as(sql::SELECT_ACTIONS).bind(shops).bind(ids);
     let actions = session.read(query, RawAction::read).await?;
     Ok(with_actions(found, actions))
+}
+
+async fn rows<'a>(
+    session: &mut Session,
+    named: impl IntoIterator<Item = &'a CheckoutRef>,
+) -> Result<Vec<CheckoutRow>, Fault> {
+    let named = named.into_iter();
+    let (shops, ids) = names(named.map(|one| (&one.shop, &one.id)));
+    let query = sqlx::query_as(sql::SELECT_CHECKOUTS).bind(shops).bind(ids);
+    session.read(query, RawCheckout::read).await
 }
 
 fn with_actions(
@@ -77,13 +104,12 @@ pub(super) async fn due(
     session: &mut Session,
     now: Time,
     limit: u32,
-) -> Result<Vec<CheckoutId>, Fault> {
+) -> Result<Vec<CheckoutRef>, Fault> {
     let query = sqlx::query_as(sql::SELECT_DUE_CHECKOUTS)
         .bind(now.micros())
         .bind(i64::from(limit))
         .bind(i64::from(LOOK_ROWS_MAX));
-    let read = |(id,): (String,)| checkout_id(&id);
-    session.read(query, read).await
+    session.read(query, read_checkout_ref).await
 }
 
 pub(super) async fn next_due(session: &mut Session) -> Result<Option<Time>, Fault> {
@@ -103,22 +129,25 @@ pub(super) async fn checkouts(
             let query = sqlx::query_as(sql::SELECT_BY_REFERENCE).bind(reference.as_str());
             let found = session.read(query, RawCheckout::read).await?;
             let kept = found.into_iter().filter(|row| filter.takes(row));
-            kept.map(|row| (row.since, row.id)).collect()
+            kept.map(|row| (row.since, row.id, row.shop)).collect()
         }
         None => lanes(session, filter).await?,
     };
     page.sort();
     page.truncate(usize::try_from(filter.limit).unwrap_or(usize::MAX));
-    let ids = page.iter().map(|(_, id)| id.clone()).collect();
-    let mut loaded = by_id(session, &ids).await?;
-    let in_order = page.iter().filter_map(|(_, id)| loaded.remove(id));
+    let named = page.iter().map(|(_, id, shop)| CheckoutRef {
+        shop: shop.clone(),
+        id: id.clone(),
+    });
+    let mut loaded = by_name(session, &named.collect()).await?;
+    let in_order = page.iter().filter_map(|(_, id, _)| loaded.remove(id));
     Ok(in_order.collect())
 }
 
 async fn lanes(
     session: &mut Session,
     filter: &CheckoutFilter,
-) -> Result<Vec<(Time, CheckoutId)>, Fault> {
+) -> Result<Vec<(Time, CheckoutId, ShopId)>, Fault> {
     let query = sqlx::query_as(sql::SELECT_LANES);
     let lanes: Vec<(String, String)> = session.read(query, Ok).await?;
     let after = filter.after.as_ref();
@@ -130,6 +159,7 @@ async fn lanes(
         if !shop_fits || !verdict_fits {
             continue;
         }
+        let owner = Reading::of("standings", &shop).parsed("shop", ShopId::parse(&shop))?;
         let query = sqlx::query_as(sql::SELECT_LANE)
             .bind(shop)
             .bind(verdict)
@@ -137,7 +167,9 @@ async fn lanes(
             .bind(after.map_or(String::new(), |(_, id)| id.to_string()))
             .bind(filter.since_before.map_or(i64::MAX, Time::micros))
             .bind(i64::from(filter.limit));
-        let read = |(since, id): (i64, String)| Ok((Time::from_micros(since), checkout_id(&id)?));
+        let read = |(since, id): (i64, String)| {
+            Ok((Time::from_micros(since), checkout_id(&id)?, owner.clone()))
+        };
         page.extend(session.read(query, read).await?);
     }
     Ok(page)
@@ -218,14 +250,14 @@ pub(super) async fn moved_since(
 }
 
 pub(super) async fn books(session: &mut Session, ids: &[CheckoutId]) -> Result<Vec<Book>, Fault> {
-    let query = sqlx::query_as(sql::SELECT_CHECKOUTS).bind(texts(ids));
-    let found = session.read(query, RawCheckout::read).await?;
+    let named = shops_of(session, ids).await?;
+    let found = rows(session, &named).await?;
     with_journals(session, found).await
 }
 
 async fn with_journals(session: &mut Session, found: Vec<CheckoutRow>) -> Result<Vec<Book>, Fault> {
-    let ids = texts(found.iter().map(|row| &row.id));
-    let query = sqlx::query_as(sql::SELECT_JOURNALS).bind(ids);
+    let (shops, ids) = names(found.iter().map(|row| (&row.shop, &row.id)));
+    let query = sqlx::query_as(sql::SELECT_JOURNALS).bind(shops).bind(ids);
     let mut journals: BTreeMap<CheckoutId, Vec<JournalEntry>> = BTreeMap::new();
     for entry in session.read(query, RawEntry::read).await? {
         let journal = journals.entry(entry.checkout.clone()).or_default();

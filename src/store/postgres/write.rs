@@ -2,15 +2,19 @@
 //!
 //! Each column becomes an array. Whether the rows may be written was judged before.
 
+use super::commit::names;
 use super::connect::Session;
 use super::error::Fault;
 use super::sql;
-use crate::core::ids::{CheckoutId, PaymentRef};
+use crate::core::ids::{CheckoutRef, PaymentRef};
 use crate::core::plan::Planned;
 use crate::store::rows::{content, destination_code, epoch_code, lane};
 use crate::store::{
     CheckoutCommit, CheckoutRow, CommitUnit, Disposition, JournalEntry, StoreError,
 };
+use sqlx::Postgres;
+use sqlx::postgres::PgArguments;
+use sqlx::query::Query;
 use std::collections::BTreeMap;
 
 /// One column of the commits' rows.
@@ -23,14 +27,34 @@ fn of_entries<'a, T>(commits: &[&'a CheckoutCommit], of: impl Fn(&'a JournalEntr
     commits.iter().map(|commit| of(&commit.entry)).collect()
 }
 
-/// Each at the version after the one that was judged; else another transaction made it meanwhile.
+/// Each at the version after the one that was judged; else another transaction made or changed it
+/// meanwhile.
 pub(super) async fn checkouts(
     session: &mut Session,
     commits: &[&CheckoutCommit],
 ) -> Result<(), Fault> {
+    let (new, known): (Vec<&CheckoutCommit>, Vec<&CheckoutCommit>) =
+        commits.iter().partition(|commit| commit.row.version == 1);
+    for (statement, commits) in [(sql::INSERT_CHECKOUTS, new), (sql::UPDATE_CHECKOUTS, known)] {
+        if commits.is_empty() {
+            continue;
+        }
+        let written = session.run(checkout_rows(statement, &commits)).await?;
+        if usize::try_from(written) != Ok(commits.len()) {
+            let why = "a checkout was changed by another transaction meanwhile".to_owned();
+            return Err(Fault::Overtaken(StoreError::Unavailable(why)));
+        }
+    }
+    Ok(())
+}
+
+fn checkout_rows<'a>(
+    statement: &'static str,
+    commits: &[&'a CheckoutCommit],
+) -> Query<'a, Postgres, PgArguments> {
     let suspense = |row: &CheckoutRow| row.in_suspense.map(|money| money.minor());
     let currency = |row: &CheckoutRow| row.in_suspense.map(|money| String::from(money.currency()));
-    let query = sqlx::query(sql::UPSERT_CHECKOUTS)
+    sqlx::query(statement)
         .bind(of_rows(commits, |row| row.id.as_str()))
         .bind(of_rows(commits, |row| row.shop.as_str()))
         .bind(of_rows(commits, |row| {
@@ -46,14 +70,7 @@ pub(super) async fn checkouts(
         .bind(of_rows(commits, |row| row.wake_at.map(|at| at.micros())))
         .bind(of_rows(commits, |row| row.version))
         .bind(of_rows(commits, |row| row.head.as_str()))
-        .bind(of_rows(commits, |row| row.document.as_bytes()));
-    let written = session.run(query).await?;
-    if usize::try_from(written) == Ok(commits.len()) {
-        Ok(())
-    } else {
-        let why = "a checkout was made by another transaction meanwhile".to_owned();
-        Err(Fault::Overtaken(StoreError::Unavailable(why)))
-    }
+        .bind(of_rows(commits, |row| row.document.as_bytes()))
 }
 
 pub(super) async fn journal(
@@ -77,7 +94,7 @@ pub(super) async fn journal(
 pub(super) async fn payments(
     session: &mut Session,
     commits: &[&CheckoutCommit],
-    homes: &BTreeMap<PaymentRef, CheckoutId>,
+    homes: &BTreeMap<PaymentRef, CheckoutRef>,
 ) -> Result<(), Fault> {
     let mut named = Vec::new();
     for commit in commits {
@@ -86,7 +103,7 @@ pub(super) async fn payments(
     named.sort_by_key(|(payment, _)| *payment);
     let (moved, new): (Vec<_>, Vec<_>) = named
         .into_iter()
-        .filter(|(payment, row)| homes.get(payment) != Some(&row.id))
+        .filter(|(payment, row)| homes.get(payment).is_none_or(|home| home.id != row.id))
         .partition(|(payment, _)| homes.contains_key(payment));
     for (statement, rows) in [(sql::INSERT_PAYMENTS, new), (sql::MOVE_PAYMENTS, moved)] {
         if rows.is_empty() {
@@ -110,29 +127,40 @@ pub(super) async fn actions(
     session: &mut Session,
     commits: &[&CheckoutCommit],
 ) -> Result<(), Fault> {
-    let mut released = (Vec::new(), Vec::new(), Vec::new());
-    let mut continued = Vec::new();
+    let (mut released, mut ended) = (Vec::new(), Vec::new());
     for commit in commits {
-        let row = &commit.row;
         for (key, token) in &commit.released {
-            released.0.push(row.id.as_str());
-            released.1.push(key.as_str());
-            released.2.push(token.as_str());
-        }
-        if row.version > 1 {
-            continued.push(row.id.as_str());
+            let those = if commit.wants(key) {
+                &mut released
+            } else {
+                &mut ended
+            };
+            those.push((&commit.row, key.as_str(), token.as_str()));
         }
     }
-    if !released.0.is_empty() {
-        let query = sqlx::query(sql::RELEASE_ACTIONS)
-            .bind(released.0)
-            .bind(released.1)
-            .bind(released.2);
-        session.run(query).await?;
+    for (statement, rows) in [
+        (sql::RELEASE_ACTIONS, released),
+        (sql::DELETE_ENDED_ACTIONS, ended),
+    ] {
+        if !rows.is_empty() {
+            let (shops, ids) = names(rows.iter().map(|(row, ..)| (&row.shop, &row.id)));
+            let query = sqlx::query(statement)
+                .bind(shops)
+                .bind(ids)
+                .bind(rows.iter().map(|(_, key, _)| *key).collect::<Vec<_>>())
+                .bind(rows.iter().map(|(.., token)| *token).collect::<Vec<_>>());
+            session.run(query).await?;
+        }
     }
     want(session, commits).await?;
+    let rows = commits.iter().map(|commit| &commit.row);
+    let continued: Vec<&CheckoutRow> = rows.filter(|row| row.version > 1).collect();
     if !continued.is_empty() {
-        let query = sqlx::query(sql::DELETE_UNWANTED_ACTIONS).bind(continued);
+        let (shops, ids) = names(continued.iter().map(|row| (&row.shop, &row.id)));
+        let query = sqlx::query(sql::DELETE_UNWANTED_ACTIONS)
+            .bind(shops)
+            .bind(ids)
+            .bind(continued.iter().map(|row| row.version).collect::<Vec<_>>());
         session.run(query).await?;
     }
     Ok(())
@@ -146,34 +174,44 @@ fn of_wanted<'a, T>(
     wanted.iter().map(|(row, one)| of(row, one)).collect()
 }
 
+/// What a known checkout wants may be there already; what a new one wants cannot be.
 async fn want(session: &mut Session, commits: &[&CheckoutCommit]) -> Result<(), Fault> {
     let mut wanted: Vec<(&CheckoutRow, &Planned)> = Vec::new();
     for commit in commits {
         wanted.extend(commit.actions.iter().map(|planned| (&commit.row, planned)));
     }
-    if wanted.is_empty() {
-        return Ok(());
-    }
     wanted.sort_by(|(row, one), (other_row, other)| {
         (&row.id, &one.key).cmp(&(&other_row.id, &other.key))
     });
+    let known = wanted.iter().copied().filter(|(row, _)| row.version > 1);
+    let known: Vec<(&CheckoutRow, &Planned)> = known.collect();
+    for (statement, rows) in [(sql::UPDATE_ACTIONS, known), (sql::INSERT_ACTIONS, wanted)] {
+        if !rows.is_empty() {
+            session.run(action_rows(statement, &rows)?).await?;
+        }
+    }
+    Ok(())
+}
+
+fn action_rows<'a>(
+    statement: &'static str,
+    wanted: &[(&'a CheckoutRow, &'a Planned)],
+) -> Result<Query<'a, Postgres, PgArguments>, StoreError> {
     let contents: Result<Vec<String>, StoreError> =
         wanted.iter().map(|(_, planned)| content(planned)).collect();
-    let query = sqlx::query(sql::UPSERT_ACTIONS)
-        .bind(of_wanted(&wanted, |row, _| row.id.as_str()))
-        .bind(of_wanted(&wanted, |_, one| one.key.as_str()))
-        .bind(of_wanted(&wanted, |row, _| row.version))
-        .bind(of_wanted(&wanted, |row, _| row.shop.as_str()))
-        .bind(of_wanted(&wanted, |_, one| one.action.kind().code()))
-        .bind(of_wanted(&wanted, |row, one| {
+    Ok(sqlx::query(statement)
+        .bind(of_wanted(wanted, |row, _| row.id.as_str()))
+        .bind(of_wanted(wanted, |_, one| one.key.as_str()))
+        .bind(of_wanted(wanted, |row, _| row.version))
+        .bind(of_wanted(wanted, |row, _| row.shop.as_str()))
+        .bind(of_wanted(wanted, |_, one| one.action.kind().code()))
+        .bind(of_wanted(wanted, |row, one| {
             destination_code(&one.action.destination(&row.shop))
         }))
-        .bind(of_wanted(&wanted, |_, one| lane(one)))
-        .bind(of_wanted(&wanted, |_, one| one.due.micros()))
+        .bind(of_wanted(wanted, |_, one| lane(one)))
+        .bind(of_wanted(wanted, |_, one| one.due.micros()))
         .bind(contents?)
-        .bind(of_wanted(&wanted, |_, one| i64::from(one.attempts)));
-    session.run(query).await?;
-    Ok(())
+        .bind(of_wanted(wanted, |_, one| i64::from(one.attempts))))
 }
 
 pub(super) async fn dispositions(

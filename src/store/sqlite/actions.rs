@@ -4,7 +4,6 @@
 
 use super::pack::rows;
 use super::{read_packed, sql};
-use crate::core::ids::{ActionKey, CheckoutId};
 use crate::core::plan::Destination;
 use crate::core::time::Time;
 use crate::store::rows::{ASK, GIVE_BACK, RawAction, destination_code};
@@ -111,21 +110,6 @@ fn lanes_of(destination: &Destination, with_refunds: bool) -> Vec<(String, &'sta
     } else {
         vec![(code, ASK)]
     }
-}
-
-pub(super) async fn unlease(
-    connection: &mut SqliteConnection,
-    checkout: &CheckoutId,
-    key: &ActionKey,
-    token: &str,
-) -> Result<(), StoreError> {
-    sqlx::query(sql::UNLEASE)
-        .bind(checkout.as_str())
-        .bind(key.as_str())
-        .bind(token)
-        .execute(connection)
-        .await?;
-    Ok(())
 }
 
 /// The lock on the file lets no second process in, so every lease found at start is orphaned.

@@ -310,14 +310,19 @@ async fn write_actions(
     connection: &mut SqliteConnection,
     commits: &[&CheckoutCommit],
 ) -> Result<(), StoreError> {
-    let mut released = Vec::new();
+    let (mut released, mut ended) = (Vec::new(), Vec::new());
     let mut wanted = Vec::new();
     let mut continued = Vec::new();
     let mut arena = Arena::with_capacity(commits.len().saturating_mul(512));
     for commit in commits {
         let row = &commit.row;
-        let leases = commit.released.iter();
-        released.extend(leases.map(|(key, token)| (&row.id, key, token)));
+        for (key, token) in &commit.released {
+            if commit.wants(key) {
+                released.push((&row.id, key, token));
+            } else {
+                ended.push((&row.id, key, token));
+            }
+        }
         if row.version > 1 {
             continued.push((&row.id, row.version));
         }
@@ -336,11 +341,16 @@ async fn write_actions(
             ));
         }
     }
-    if !released.is_empty() {
-        run(connection, sql::RELEASE_ACTIONS, rows(&released)?).await?;
+    for (statement, rows_of) in [
+        (sql::RELEASE_ACTIONS, released),
+        (sql::DELETE_ENDED_ACTIONS, ended),
+    ] {
+        if !rows_of.is_empty() {
+            run(&mut *connection, statement, rows(&rows_of)?).await?;
+        }
     }
     if !wanted.is_empty() {
-        run_with(connection, sql::UPSERT_ACTIONS, rows(&wanted)?, arena).await?;
+        run_with(&mut *connection, sql::UPSERT_ACTIONS, rows(&wanted)?, arena).await?;
     }
     if !continued.is_empty() {
         run(connection, sql::DELETE_UNWANTED_ACTIONS, rows(&continued)?).await?;

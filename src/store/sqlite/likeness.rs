@@ -6,7 +6,7 @@
 use super::commit::run;
 use super::pack::rows;
 use super::{read_all, sql};
-use crate::core::ids::CheckoutId;
+use crate::core::ids::{CheckoutId, CheckoutRef};
 use crate::core::time::Time;
 use crate::store::likeness::ALIKE_WITHIN;
 use crate::store::rows::{RawLookalike, read_twin};
@@ -20,12 +20,12 @@ pub(super) async fn write(
     units: &[&CommitUnit],
 ) -> Result<(), StoreError> {
     let changed = || units.iter().flat_map(|unit| &unit.sightings);
-    let ids: Vec<&str> = changed().map(|(id, _)| id.as_str()).collect();
+    let ids: Vec<&str> = changed().map(|(one, _)| one.id.as_str()).collect();
     if ids.is_empty() {
         return Ok(());
     }
     let mut alone = forget(&mut *connection, &rows(&ids)?).await?;
-    let seen = changed().filter_map(|(id, one)| one.as_ref().map(|one| (id, one)));
+    let seen = changed().filter_map(|(named, one)| one.as_ref().map(|one| (&named.id, one)));
     let seen: Vec<_> = seen
         .map(|(id, one)| {
             let (currency, minor) = (one.amount.currency(), one.amount.minor());
@@ -67,9 +67,10 @@ pub(super) async fn since(
 
 pub(super) async fn twins(
     connection: &mut SqliteConnection,
-    ids: &[CheckoutId],
+    named: &[CheckoutRef],
 ) -> Result<BTreeMap<CheckoutId, CheckoutId>, StoreError> {
-    let query = sqlx::query_as(sql::SELECT_TWINS).bind(rows(ids)?);
+    let ids: Vec<&CheckoutId> = named.iter().map(|one| &one.id).collect();
+    let query = sqlx::query_as(sql::SELECT_TWINS).bind(rows(&ids)?);
     let twins = read_all(connection, query, read_twin).await?;
     Ok(twins.into_iter().collect())
 }

@@ -258,6 +258,12 @@ statements! {
            SELECT a.nr FROM jsonb_each($1) r CROSS JOIN actions a \
            ON a.checkout = r.value ->> 0 AND a.key = r.value ->> 1 \
            WHERE a.token = r.value ->> 2)";
+    /// The same rows. What ends and is not wanted anew goes at once.
+    DELETE_ENDED_ACTIONS =
+        "DELETE FROM actions WHERE nr IN ( \
+           SELECT a.nr FROM jsonb_each($1) r CROSS JOIN actions a \
+           ON a.checkout = r.value ->> 0 AND a.key = r.value ->> 1 \
+           WHERE a.token = r.value ->> 2)";
     /// Rows: checkout, key, version, shop, kind, destination, lane, due, planned,
     /// attempts. A leased action stays as it is.
     UPSERT_ACTIONS =
@@ -332,14 +338,14 @@ statements! {
     SELECT_DUE_CHECKOUTS = concat!(
         "WITH RECURSIVE ", shops!(), ", \
          q (depth) AS (SELECT max(1, min($2, $3 / max(1, count(shop)))) FROM s), \
-         w AS (SELECT c.id, c.wake_at, \
+         w AS (SELECT c.shop, c.id, c.wake_at, \
              row_number() OVER (PARTITION BY c.shop ORDER BY c.wake_at, c.id) AS turn \
            FROM s CROSS JOIN checkouts c ON c.shop = s.shop AND c.wake_at <= $1 \
            AND c.wake_at <= coalesce((SELECT x.wake_at FROM checkouts x \
              WHERE x.shop = s.shop AND x.wake_at <= $1 ORDER BY x.wake_at, x.id \
              LIMIT 1 OFFSET (SELECT depth - 1 FROM q)), $1)), \
-         r AS (SELECT id, wake_at FROM w ORDER BY turn, wake_at, id LIMIT $2) \
-         SELECT id FROM r ORDER BY wake_at, id");
+         r AS (SELECT shop, id, wake_at FROM w ORDER BY turn, wake_at, id LIMIT $2) \
+         SELECT shop, id FROM r ORDER BY wake_at, id");
     SELECT_NEXT_DUE = concat!(
         "WITH RECURSIVE ", shops!(), " \
          SELECT min(at) FROM ( \
@@ -360,21 +366,13 @@ statements! {
          AND due <= $3 ORDER BY due, nr LIMIT $4";
     LEASE_ACTIONS = concat!(
         "UPDATE actions SET lease = 'attempt', token = $2 || '.' || lower(hex(randomblob(12))), \
-           until = $3, attempts = attempts + 1, sent_before = last_sent_at, last_sent_at = $4 \
+           until = $3, attempts = attempts + 1, last_sent_at = $4 \
          WHERE nr IN (SELECT value FROM jsonb_each($1)) AND token IS NULL RETURNING ",
         packed_action!(""));
     LEASE_LOST = concat!(
         "UPDATE actions SET lease = 'lost', token = $2 || '.' || lower(hex(randomblob(12))), \
            until = $3 WHERE nr IN (SELECT value FROM jsonb_each($1)) RETURNING ",
         packed_action!(""));
-    /// An unused attempt was never sent; a lost one may have been, so it is only found again.
-    UNLEASE =
-        "UPDATE actions SET attempts = attempts - (lease = 'attempt'), \
-           last_sent_at = iif(lease = 'attempt', sent_before, last_sent_at), \
-           until = iif(lease = 'attempt', NULL, last_sent_at), \
-           token = iif(lease = 'attempt', NULL, token), \
-           lease = iif(lease = 'attempt', NULL, lease) \
-         WHERE checkout = $1 AND key = $2 AND token = $3";
     END_LEASES = "UPDATE actions SET until = min(until, $1) WHERE token IS NOT NULL";
 
     SELECT_SHOP = "SELECT epoch, brake_cause, brake_at FROM shops WHERE shop = $1";

@@ -5,10 +5,12 @@
 use super::commit::{find_orders, find_payments};
 use super::pack::rows;
 use super::{read_all, read_packed, sql};
-use crate::core::ids::{CheckoutId, PaymentRef, Reference, ShopId};
+use crate::core::ids::{CheckoutId, CheckoutRef, PaymentRef, Reference, ShopId};
 use crate::core::plan::{Reason, Verdict};
 use crate::core::time::Time;
-use crate::store::rows::{RawAction, RawCheckout, RawEntry, Reading, last_made_before};
+use crate::store::rows::{
+    RawAction, RawCheckout, RawEntry, Reading, last_made_before, read_checkout_ref,
+};
 use crate::store::sums::{self, RawBacklog, action_count};
 use crate::store::turns::LOOK_ROWS_MAX;
 use crate::store::{
@@ -25,7 +27,8 @@ pub(super) async fn load(
     let payments: Vec<&PaymentRef> = wanted.payments.iter().collect();
     let orders = find_orders(&mut *connection, &wanted.orders).await?;
     let payments = find_payments(&mut *connection, &payments).await?;
-    let mut ids: BTreeSet<CheckoutId> = wanted.checkouts.iter().cloned().collect();
+    let mut ids: BTreeSet<CheckoutId> = wanted.ids.iter().cloned().collect();
+    ids.extend(wanted.checkouts.iter().map(|one| one.id.clone()));
     ids.extend(orders.values().chain(payments.values()).cloned());
     Ok(Found {
         checkouts: by_id(connection, &ids).await?,
@@ -82,13 +85,12 @@ pub(super) async fn due(
     connection: &mut SqliteConnection,
     now: Time,
     limit: u32,
-) -> Result<Vec<CheckoutId>, StoreError> {
+) -> Result<Vec<CheckoutRef>, StoreError> {
     let query = sqlx::query_as(sql::SELECT_DUE_CHECKOUTS)
         .bind(now.micros())
         .bind(limit)
         .bind(LOOK_ROWS_MAX);
-    let read = |(id,): (String,)| checkout_id(&id);
-    read_all(connection, query, read).await
+    read_all(connection, query, read_checkout_ref).await
 }
 
 fn checkout_id(id: &str) -> Result<CheckoutId, StoreError> {

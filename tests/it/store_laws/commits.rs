@@ -3,7 +3,8 @@
 //! A unit happens whole or not at all, and never on an outdated state.
 
 use super::drafts::{
-    Draft, at, commit, delivery, done, eur, id, load, look_up, order, other_shop, payment, shop,
+    Draft, at, commit, delivery, done, eur, id, load, look_up, named, order, other_shop, payment,
+    shop,
 };
 use reconciled::core::ids::OrderRef;
 use reconciled::core::plan::{Reason, Verdict};
@@ -69,7 +70,8 @@ pub(super) async fn a_checkout_is_found_by_order_and_by_payment(store: &Arc<dyn 
         ..order("1000042")
     };
     let wanted = Wanted {
-        checkouts: vec![id("c9")],
+        checkouts: vec![named("c9")],
+        ids: vec![id("c8")],
         orders: vec![order("1000042"), order("1000043"), elsewhere],
         payments: vec![payment("pi_2"), payment("pi_3"), payment("pi_4")],
     };

@@ -208,7 +208,7 @@ fn names(claimed: &Claimed) -> (Vec<&str>, Vec<&str>) {
         deliveries
             .map(|one| one.delivery.delivery_id.as_str())
             .collect(),
-        checkouts.map(|id| id.as_str()).collect(),
+        checkouts.map(|one| one.id.as_str()).collect(),
     )
 }
 

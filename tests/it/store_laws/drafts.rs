@@ -3,7 +3,7 @@
 //! Everything has a default; a test says what it is about.
 
 use reconciled::core::ids::{
-    AccountId, ActionKey, CheckoutId, OrderRef, PaymentRef, Reference, ShopId,
+    AccountId, ActionKey, CheckoutId, CheckoutRef, OrderRef, PaymentRef, Reference, ShopId,
 };
 use reconciled::core::money::{Currency, Money};
 use reconciled::core::plan::{Action, Destination, Planned, Reason, Verdict};
@@ -36,6 +36,14 @@ pub(crate) fn eur(minor: i64) -> Money {
 
 pub(crate) fn id(text: &str) -> CheckoutId {
     CheckoutId::parse(text).unwrap()
+}
+
+/// A checkout of the shop of this file.
+pub(crate) fn named(text: &str) -> CheckoutRef {
+    CheckoutRef {
+        shop: shop(),
+        id: id(text),
+    }
 }
 
 pub(crate) fn reference(text: &str) -> Reference {
@@ -218,7 +226,7 @@ pub(crate) async fn done(store: &dyn Store, draft: Draft) -> CheckoutRow {
 
 pub(crate) async fn load(store: &dyn Store, name: &str) -> Option<LoadedCheckout> {
     let wanted = Wanted {
-        checkouts: vec![id(name)],
+        ids: vec![id(name)],
         ..Wanted::default()
     };
     store

@@ -3,8 +3,8 @@
 //! One attempt has one holder; what nobody answered for is reported, never sent again blindly.
 
 use super::drafts::{
-    Draft, account, at, attempts, commit, done, id, key, lease, load, look_up, lost, only_action,
-    other_shop, refund, request, shop, token,
+    Draft, account, at, attempts, commit, done, key, lease, load, look_up, lost, named,
+    only_action, other_shop, refund, request, shop, token,
 };
 use reconciled::core::plan::{Destination, Verdict};
 use reconciled::store::{ActionRow, Committed, LeaseRequest, Leased, Store};
@@ -287,64 +287,6 @@ pub(super) async fn attempts_go_on_across_leases_and_never_go_back(store: &Arc<d
     assert_eq!(only_action(&**store, "c1").await.attempts, 5);
 }
 
-pub(super) async fn an_unused_lease_leaves_no_trace(store: &Arc<dyn Store>) {
-    let first = done(&**store, Draft::new("c1").action(refund("r", at(0)))).await;
-    let fresh = only_action(&**store, "c1").await;
-    let unused = lease(&**store, at(5)).await;
-    store
-        .unlease(&id("c1"), &key("r"), &token(&unused[0]))
-        .await
-        .unwrap();
-    assert_eq!(only_action(&**store, "c1").await, fresh);
-    let used = lease(&**store, at(6)).await;
-    let draft = Draft::after(&first)
-        .release("r", &token(&used[0]))
-        .action(refund("r", at(7)));
-    done(&**store, draft).await;
-    let after_one = only_action(&**store, "c1").await;
-    assert_eq!(
-        (after_one.attempts, after_one.last_sent_at),
-        (1, Some(at(6)))
-    );
-    let unused = lease(&**store, at(8)).await;
-    store
-        .unlease(&id("c1"), &key("r"), &token(&unused[0]))
-        .await
-        .unwrap();
-    assert_eq!(only_action(&**store, "c1").await, after_one);
-}
-
-pub(super) async fn a_lost_lease_given_back_is_found_lost_again(store: &Arc<dyn Store>) {
-    done(&**store, Draft::new("c1").action(refund("r", at(0)))).await;
-    lease(&**store, at(0)).await;
-    let found = lease(&**store, at(100)).await;
-    store
-        .unlease(&id("c1"), &key("r"), &token(&found[0]))
-        .await
-        .unwrap();
-    assert_eq!(only_action(&**store, "c1").await.attempts, 1);
-    let again = lease(&**store, at(100)).await;
-    assert_eq!((lost(&again), attempts(&again).len()), (vec!["r"], 0));
-}
-
-pub(super) async fn another_tokens_lease_is_not_given_back(store: &Arc<dyn Store>) {
-    done(&**store, Draft::new("c1").action(look_up("a", at(0)))).await;
-    let leased = lease(&**store, at(0)).await;
-    store
-        .unlease(&id("c1"), &key("a"), "another")
-        .await
-        .unwrap();
-    store
-        .unlease(&id("c1"), &key("b"), &token(&leased[0]))
-        .await
-        .unwrap();
-    store
-        .unlease(&id("c2"), &key("a"), &token(&leased[0]))
-        .await
-        .unwrap();
-    assert_eq!(only_action(&**store, "c1").await, *row(&leased[0]));
-}
-
 pub(super) async fn what_a_process_that_is_gone_had_leased_is_lost_at_once_and_not_due(
     store: &Arc<dyn Store>,
 ) {
@@ -419,12 +361,18 @@ pub(super) async fn due_checkouts_come_longest_overdue_first(store: &Arc<dyn Sto
     assert_eq!(store.due(at(0), 9).await.unwrap(), []);
     assert_eq!(
         store.due(at(3), 9).await.unwrap(),
-        [id("c2"), id("c4"), id("c1")]
+        [named("c2"), named("c4"), named("c1")]
     );
-    assert_eq!(store.due(at(3), 2).await.unwrap(), [id("c2"), id("c4")]);
+    assert_eq!(
+        store.due(at(3), 2).await.unwrap(),
+        [named("c2"), named("c4")]
+    );
     let c2 = load(&**store, "c2").await.unwrap().row;
     done(&**store, Draft::after(&c2).wake_at(Some(at(50)))).await;
-    assert_eq!(store.due(at(3), 9).await.unwrap(), [id("c4"), id("c1")]);
+    assert_eq!(
+        store.due(at(3), 9).await.unwrap(),
+        [named("c4"), named("c1")]
+    );
 }
 
 pub(super) async fn shops_take_turns_when_more_checkouts_are_due_than_are_asked_for(
@@ -440,7 +388,7 @@ pub(super) async fn shops_take_turns_when_more_checkouts_are_due_than_are_asked_
     }
     let due = async |limit| -> Vec<String> {
         let found = store.due(at(30), limit).await.unwrap();
-        found.iter().map(|one| one.as_str().to_owned()).collect()
+        found.iter().map(|one| one.id.as_str().to_owned()).collect()
     };
     assert_eq!(due(1).await, ["a0"]);
     assert_eq!(due(2).await, ["a0", "b1"]);

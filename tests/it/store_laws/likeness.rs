@@ -2,7 +2,7 @@
 //!
 //! A commit says what an order is recognised by; the store says which others are like it.
 
-use super::drafts::{Draft, at, commit, done, eur, id, reference, shop};
+use super::drafts::{Draft, at, commit, done, eur, id, named, reference, shop};
 use reconciled::core::plan::Verdict;
 use reconciled::core::time::Span;
 use reconciled::store::{CommitUnit, Committed, Lookalike, Retention, Sighting, Store};
@@ -20,7 +20,7 @@ fn seen(mark: &str, minor: i64, seconds: i64) -> Sighting {
 async fn settles(store: &dyn Store, name: &str, sighting: Sighting) {
     let draft = Draft::new(name).reference(name).verdict(Verdict::Settled);
     let unit = CommitUnit {
-        sightings: vec![(id(name), Some(sighting))],
+        sightings: vec![(named(name), Some(sighting))],
         ..draft.unit()
     };
     assert_eq!(commit(store, unit).await, Committed::Done);
@@ -28,7 +28,7 @@ async fn settles(store: &dyn Store, name: &str, sighting: Sighting) {
 
 /// Each order that looks like another, with that other; both views must agree.
 async fn pairs(store: &dyn Store) -> Vec<(String, String)> {
-    let names = ["c1", "c2", "c3", "c4", "c5", "c6"].map(id);
+    let names = ["c1", "c2", "c3", "c4", "c5", "c6"].map(named);
     let twins = store.twins(&names).await.unwrap();
     let listed = store.lookalikes(at(0), 99).await.unwrap();
     assert_eq!(listed.len(), twins.len());
@@ -77,7 +77,7 @@ pub(super) async fn an_order_that_is_recognised_no_more_leaves_the_others_to_eac
     let three = [pair("c1", "c2"), pair("c2", "c1"), pair("c3", "c2")];
     assert_eq!(pairs(store).await, three);
     let unit = CommitUnit {
-        sightings: vec![(id("c2"), None)],
+        sightings: vec![(named("c2"), None)],
         ..CommitUnit::default()
     };
     assert_eq!(commit(store, unit).await, Committed::Done);
@@ -89,7 +89,7 @@ pub(super) async fn a_conflicting_commit_is_not_recognised_by_anything(store: &A
     settles(store, "c1", seen("k1", 5_995, 100)).await;
     done(store, Draft::new("c2")).await;
     let unit = CommitUnit {
-        sightings: vec![(id("c2"), Some(seen("k1", 5_995, 100)))],
+        sightings: vec![(named("c2"), Some(seen("k1", 5_995, 100)))],
         ..Draft::new("c2").unit()
     };
     assert_eq!(commit(store, unit).await, Committed::Conflict);
@@ -103,7 +103,7 @@ pub(super) async fn a_pruned_order_is_nobodys_twin(store: &Arc<dyn Store>) {
         .verdict(Verdict::Settled)
         .wake_at(Some(at(9)));
     let unit = CommitUnit {
-        sightings: vec![(id("c2"), Some(seen("k1", 5_995, 100)))],
+        sightings: vec![(named("c2"), Some(seen("k1", 5_995, 100)))],
         ..awake.unit()
     };
     assert_eq!(commit(store, unit).await, Committed::Done);

@@ -4,7 +4,7 @@
 
 use super::deliveries::deal_with_all;
 use super::drafts::{
-    Draft, at, delivery, done, id, lease, load, look_up, order, payment, reference, shop,
+    Draft, at, delivery, done, id, lease, load, look_up, named, order, payment, reference, shop,
 };
 use reconciled::core::plan::Verdict;
 use reconciled::core::time::{Span, Time};
@@ -125,7 +125,8 @@ pub(super) async fn a_resting_checkout_goes_with_everything_that_is_its_own(
     assert!(load(store, "c1").await.is_some());
     prune(store, at(90 * DAY + 1), 100).await;
     let wanted = Wanted {
-        checkouts: ["c1", "c2", "c3", "c4", "c5"].map(id).to_vec(),
+        checkouts: ["c1", "c2", "c3", "c4", "c5"].map(named).to_vec(),
+        ids: ["c1", "c5"].map(id).to_vec(),
         orders: ["1000041", "1000042", "1000043", "1000044"]
             .map(order)
             .to_vec(),

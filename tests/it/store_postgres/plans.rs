@@ -33,8 +33,15 @@ const COUNTS_ACTIONS: &str = "COUNT_ACTIONS";
 /// work there is.
 const OF_OPEN_WORK: [&str; 3] = ["inbox_turns", "inbox_parked", "checkouts_turns"];
 
+/// Indexes by which rows are found that are named otherwise than by their keys.
+const OF_NAMES: [&str; 4] = [
+    "checkouts_order",
+    "payments_checkout",
+    "sightings_alike",
+    "sightings_twins",
+];
 /// A statement that is told which rows it is about looks for nothing else.
-const NAMES_ROWS: &str = "= ANY($1)";
+const NAME_ROWS: [&str; 2] = ["= ANY($1)", "AS r ("];
 
 const FOR_ANY_VALUE: &str = "SET plan_cache_mode = force_generic_plan";
 
@@ -89,19 +96,17 @@ fn whole_reads(plan: &Value, found: &mut Vec<String>) {
     node.values().for_each(|part| whole_reads(part, found));
 }
 
-/// The nodes that go through the open work to find rows that were named.
-fn ways_through_open_work(plan: &Value, found: &mut Vec<String>) {
+/// The nodes that find rows which were named through an index that holds more than their names.
+fn ways_round(plan: &Value, found: &mut Vec<String>) {
     if let Value::Array(parts) = plan {
-        let each = parts.iter();
-        each.for_each(|part| ways_through_open_work(part, found));
+        parts.iter().for_each(|part| ways_round(part, found));
     }
     let Value::Object(node) = plan else { return };
     let index = node.get("Index Name").and_then(Value::as_str);
-    if index.is_some_and(|index| OF_OPEN_WORK.contains(&index)) {
+    if index.is_some_and(|index| !index.ends_with("_pkey") && !OF_NAMES.contains(&index)) {
         found.push(plan.to_string());
     }
-    let parts = node.values();
-    parts.for_each(|part| ways_through_open_work(part, found));
+    node.values().for_each(|part| ways_round(part, found));
 }
 
 /// An index read from its beginning, none of whose rows is passed over, ends at the limit.
@@ -132,15 +137,15 @@ async fn no_statement_reads_a_growing_table_from_end_to_end() {
         whole_reads(&chosen, &mut found);
         let may_read_all = *name == COUNTS_ACTIONS;
         assert_eq!(found.is_empty(), !may_read_all, "{name}: {found:#?}");
-        if statement.contains(NAMES_ROWS) {
-            ways_through_open_work(&chosen, &mut found);
+        if NAME_ROWS.iter().any(|how| statement.contains(how)) {
+            ways_round(&chosen, &mut found);
             assert!(found.is_empty(), "{name}: {found:#?}");
             naming += 1;
         }
         planned += 1;
     }
     assert!(planned > 60, "{planned}");
-    assert!(naming > 10, "{naming}");
+    assert!(naming > 20, "{naming}");
     let mut found = Vec::new();
     let careless = "SELECT * FROM checkouts WHERE created_at < $1";
     whole_reads(

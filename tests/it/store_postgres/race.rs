@@ -214,15 +214,16 @@ async fn of_two_orders_alike_that_settle_at_once_each_is_the_others_twin() {
                 paid_at: at(0),
             };
             let unit = CommitUnit {
-                sightings: vec![(id(name), Some(sighting))],
+                sightings: vec![(named(name), Some(sighting))],
                 ..draft.unit()
             };
             settling.spawn(async move { commit(&*store, unit).await });
         }
         let settled = settling.join_all().await;
         assert_eq!(settled, [Committed::Done, Committed::Done]);
+        let twins = [named(&names[0]), named(&names[1])];
+        let twins = stores[0].twins(&twins).await.unwrap();
         let ids = [id(&names[0]), id(&names[1])];
-        let twins = stores[0].twins(&ids).await.unwrap();
         assert_eq!(twins.get(&ids[0]), Some(&ids[1]));
         assert_eq!(twins.get(&ids[1]), Some(&ids[0]));
     }
@@ -240,7 +241,7 @@ async fn busy(store: Arc<PostgresStore>, seed: usize) -> usize {
             // The same order and payment may be brought in under another id as well.
             let other = format!("x{number}");
             let wanted = Wanted {
-                checkouts: vec![id(&name), id(&other)],
+                checkouts: vec![named(&name), named(&other)],
                 ..Wanted::default()
             };
             let found = store.load(&wanted).await.unwrap().checkouts;

@@ -12,6 +12,7 @@
 use reconciled::store::Store;
 use reconciled::store::postgres::{PostgresOptions, PostgresStore};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
@@ -28,7 +29,9 @@ const DEBIAN: &str = "/usr/lib/postgresql";
 const PREFIX: &str = "reconciled-pg-";
 /// Who runs the server when the test run itself is root, as whom it refuses to run.
 const SERVER_USER: &str = "postgres";
-const TEMPLATE: &str = "template_migrated";
+/// What an operator runs to partition a store; with fewer partitions here, which are made faster.
+const PARTITIONING: &str = include_str!("../../../docs/partitioning.sql");
+const PARTS: [&str; 2] = ["integer := 16;", "integer := 4;"];
 const SETTINGS: &str = "-c listen_addresses='' -c fsync=on -c shared_buffers=32MB \
                         -c max_connections=200 -c max_wal_size=256MB";
 /// Waits for a run's end, which closes its input, then stops the server and removes the folder.
@@ -37,6 +40,14 @@ const GUARDIAN: &str = "trap '' HUP INT TERM; cd /; read -r line; \
 
 static SHARED: LazyLock<Result<Cluster, String>> = LazyLock::new(Cluster::start);
 static CLUSTERS: AtomicU32 = AtomicU32::new(0);
+
+/// What a new database is made with.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Schema {
+    None,
+    Newest,
+    Partitioned,
+}
 
 /// A running server.
 pub(crate) struct Cluster {
@@ -47,8 +58,8 @@ pub(crate) struct Cluster {
     /// Settings beside those that all servers have.
     settings: String,
     databases: AtomicU32,
-    /// Held while a database is made: the template is there once, and nobody may be in it.
-    making: tokio::sync::Mutex<bool>,
+    /// The templates there are; held while a database is made, since nobody may be in them then.
+    making: tokio::sync::Mutex<BTreeSet<Schema>>,
     spent: Mutex<Vec<String>>,
 }
 
@@ -62,14 +73,30 @@ impl Database {
     /// A database with the newest schema and nothing in it.
     pub(crate) async fn fresh() -> Database {
         let cluster = Cluster::shared();
-        let name = cluster.create(true).await;
+        let name = cluster.create(Schema::Newest).await;
         Database { cluster, name }
+    }
+
+    /// The same, partitioned as the documentation says.
+    pub(crate) async fn partitioned() -> Database {
+        let cluster = Cluster::shared();
+        let name = cluster.create(Schema::Partitioned).await;
+        Database { cluster, name }
+    }
+
+    /// Partitions it as the documentation says.
+    pub(crate) async fn partition(&self) -> Result<(), String> {
+        let mut connection = self.connection().await;
+        let done = sqlx::raw_sql(AssertSqlSafe(partitioning()));
+        let done = done.execute(&mut connection).await;
+        connection.close().await.unwrap();
+        done.map(|_| ()).map_err(|error| error.to_string())
     }
 
     /// A database without any schema.
     pub(crate) async fn bare() -> Database {
         let cluster = Cluster::shared();
-        let name = cluster.create(false).await;
+        let name = cluster.create(Schema::None).await;
         Database { cluster, name }
     }
 
@@ -183,6 +210,13 @@ async fn run(url: &str, sql: &str) {
         .await;
     done.unwrap();
     connection.close().await.unwrap();
+}
+
+/// Partitions a store as an operator would.
+fn partitioning() -> String {
+    let [parts, fewer] = PARTS;
+    assert!(PARTITIONING.contains(parts));
+    PARTITIONING.replace(parts, fewer)
 }
 
 impl Cluster {
@@ -303,7 +337,7 @@ impl Cluster {
             guardian: None,
             settings: settings.to_owned(),
             databases: AtomicU32::new(0),
-            making: tokio::sync::Mutex::new(false),
+            making: tokio::sync::Mutex::default(),
             spent: Mutex::new(Vec::new()),
         };
         cluster.guardian = Some(cluster.guard()?);
@@ -403,21 +437,27 @@ impl Cluster {
         spawned.map_err(|error| format!("no guardian for the server: {error}"))
     }
 
-    async fn create(&self, is_migrated: bool) -> String {
+    async fn create(&self, schema: Schema) -> String {
         let admin = self.url("postgres");
-        let mut has_template = self.making.lock().await;
-        if is_migrated && !*has_template {
-            run(&admin, &format!("CREATE DATABASE {TEMPLATE}")).await;
-            let store = PostgresStore::open(&options(self.url(TEMPLATE))).await;
+        let template = match schema {
+            Schema::None => "template1",
+            Schema::Newest => "template_migrated",
+            Schema::Partitioned => "template_partitioned",
+        };
+        let mut templates = self.making.lock().await;
+        if schema != Schema::None && templates.insert(schema) {
+            run(&admin, &format!("CREATE DATABASE {template}")).await;
+            let store = PostgresStore::open(&options(self.url(template))).await;
             store.unwrap().close().await;
-            *has_template = true;
+            if schema == Schema::Partitioned {
+                run(&self.url(template), &partitioning()).await;
+            }
         }
         let spent = std::mem::take(&mut *self.spent.lock().unwrap_or_else(PoisonError::into_inner));
         for name in spent {
             run(&admin, &format!("DROP DATABASE {name} WITH (FORCE)")).await;
         }
-        drop(has_template);
-        let template = if is_migrated { TEMPLATE } else { "template1" };
+        drop(templates);
         self.create_as(&format!("TEMPLATE {template}")).await
     }
 

@@ -7,7 +7,7 @@
 use async_trait::async_trait;
 use futures_util::FutureExt;
 use reconciled::core::fact::BrakeCause;
-use reconciled::core::ids::{AccountId, ActionKey, CheckoutId, Reference, ShopId};
+use reconciled::core::ids::{AccountId, CheckoutId, CheckoutRef, Reference, ShopId};
 use reconciled::core::plan::{Reason, Verdict};
 use reconciled::core::time::Time;
 use reconciled::store::memory::MemoryStore;
@@ -191,7 +191,7 @@ impl Store for FailingStore {
         self.store.commit(units).await
     }
 
-    async fn due(&self, now: Time, limit: u32) -> Result<Vec<CheckoutId>, StoreError> {
+    async fn due(&self, now: Time, limit: u32) -> Result<Vec<CheckoutRef>, StoreError> {
         self.check()?;
         self.store.due(now, limit).await
     }
@@ -204,16 +204,6 @@ impl Store for FailingStore {
     async fn lease(&self, request: &LeaseRequest) -> Result<Vec<Leased>, StoreError> {
         self.check()?;
         self.store.lease(request).await
-    }
-
-    async fn unlease(
-        &self,
-        checkout: &CheckoutId,
-        key: &ActionKey,
-        token: &str,
-    ) -> Result<(), StoreError> {
-        self.check()?;
-        self.store.unlease(checkout, key, token).await
     }
 
     async fn end_orphaned_leases(&self, now: Time) -> Result<u64, StoreError> {
@@ -266,7 +256,7 @@ impl Store for FailingStore {
 
     async fn twins(
         &self,
-        checkouts: &[CheckoutId],
+        checkouts: &[CheckoutRef],
     ) -> Result<BTreeMap<CheckoutId, CheckoutId>, StoreError> {
         self.check()?;
         self.store.twins(checkouts).await

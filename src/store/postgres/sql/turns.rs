@@ -57,7 +57,7 @@ macro_rules! due {
             $rows_max,
             " / \
                greatest(1, count(shop)))) AS depth FROM t), \
-             v AS (SELECT c.id, c.wake_at, \
+             v AS (SELECT t.shop, c.id, c.wake_at, \
                  row_number() OVER (PARTITION BY t.shop ORDER BY c.wake_at, c.id) AS turn \
                FROM t CROSS JOIN LATERAL (SELECT c.id, c.wake_at FROM checkouts c \
                  WHERE c.shop = t.shop AND c.wake_at <= ",
@@ -66,7 +66,7 @@ macro_rules! due {
             $is_free,
             " \
                  ORDER BY c.wake_at, c.id LIMIT (SELECT depth FROM m)) c), \
-             e AS (SELECT id, wake_at FROM v ORDER BY turn, wake_at, id LIMIT ",
+             e AS (SELECT shop, id, wake_at FROM v ORDER BY turn, wake_at, id LIMIT ",
             $limit,
             ")"
         )
