@@ -82,8 +82,7 @@ statements! {
     /// Senders take turns. `$2` bounds the entries that are read of all together.
     SELECT_PENDING = concat!(
         "WITH RECURSIVE ", senders!("true"), ", ", waiting!("$1", "$2", "true"), " \
-         SELECT ", delivery_columns!(), " FROM r JOIN inbox i ON i.id = r.id \
-         JOIN bodies b ON b.id = r.id ORDER BY i.id");
+         SELECT ", delivery_columns!(), " FROM r ", deliveries!(), " ORDER BY i.id");
     /// `$1` chooses at `$2` for the time until `$3`, `$4` deliveries and `$5` checkouts at most, of
     /// those that nobody else has claimed. `LOCK_CLAIMS` comes first, in a statement of its own: one
     /// that begins before another daemon's choice is committed does not see it.
@@ -111,9 +110,8 @@ statements! {
         "SELECT pg_advisory_xact_lock(7308896, 0) FROM set_config('lock_timeout', '500ms', true)";
     /// `IS TRUE` keeps the server from going through all that is pending instead.
     SELECT_CLAIMED = concat!(
-        "SELECT ", delivery_columns!(), " FROM unnest($1::bigint[]) AS r (id) CROSS JOIN LATERAL ( \
-           SELECT * FROM inbox i WHERE i.id = r.id AND (i.state = 'pending') IS TRUE OFFSET 0) i \
-         CROSS JOIN LATERAL (SELECT * FROM bodies b WHERE b.id = r.id OFFSET 0) b ORDER BY i.id");
+        "SELECT ", delivery_columns!(), " FROM unnest($1::bigint[]) AS r (id) ", deliveries!(), " \
+         ORDER BY i.id");
     SELECT_PARKED =
         "SELECT id, sender, delivery_id, received_at, coalesce(why, '') AS why FROM inbox \
          WHERE state = 'parked' ORDER BY id DESC LIMIT $1";
@@ -125,7 +123,7 @@ statements! {
     UPDATE_INBOX =
         "UPDATE inbox SET state = r.state, why = r.why \
          FROM unnest($1::bigint[], $2::text[], $3::bytea[]) AS r (id, state, why) \
-         WHERE inbox.id = r.id";
+         WHERE inbox.id = ANY (ARRAY[r.id])";
 
     INSERT_QUARANTINE =
         "INSERT INTO quarantine (size, sender, received_at, diagnosis, envelope, body) \
@@ -194,7 +192,7 @@ statements! {
          FROM ", checkout_rows!(), " AS r (id, shop, reference, verdict, reason, since, \
            created_at, changed_at, suspense_minor, suspense_currency, wake_at, version, head, \
            document) \
-         WHERE c.shop = r.shop AND c.id = r.id AND c.version = r.version - 1");
+         WHERE ", is_named!("c", "id", "id"), " AND c.version = r.version - 1");
     /// Columns: checkout, seq, shop, at, facts, decision, previous, hash.
     INSERT_JOURNAL =
         "INSERT INTO journal (checkout, seq, shop, at, facts, decision, previous, hash) \
@@ -210,20 +208,18 @@ statements! {
         "UPDATE payments p SET shop = r.shop, checkout = r.checkout \
          FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) \
            AS r (account, payment, shop, checkout) \
-         WHERE p.account = r.account AND p.payment = r.payment";
-    /// Columns: shop, checkout, key, token. Another token's lease stays.
-    RELEASE_ACTIONS =
-        "UPDATE actions a SET token = NULL, until = NULL, lease = NULL \
-         FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) \
-           AS r (shop, checkout, key, token) \
-         WHERE a.shop = r.shop AND a.checkout = r.checkout AND a.key = r.key \
-           AND a.token = r.token";
+         WHERE p.account = ANY (ARRAY[r.account]) AND p.payment = r.payment";
+    /// Columns: shop, checkout, key, token. Another token's lease stays;
+    /// `IS TRUE` keeps the server from going through all that is leased.
+    RELEASE_ACTIONS = concat!(
+        "UPDATE actions a SET token = NULL, until = NULL, lease = NULL FROM ", ended!(), " \
+         WHERE ", is_named!("a", "checkout", "id"), " AND a.key = r.key \
+           AND (a.token = r.token) IS TRUE");
     /// The same columns. What ends and is not wanted anew goes at once.
-    DELETE_ENDED_ACTIONS =
-        "DELETE FROM actions a USING unnest($1::text[], $2::text[], $3::text[], $4::text[]) \
-           AS r (shop, checkout, key, token) \
-         WHERE a.shop = r.shop AND a.checkout = r.checkout AND a.key = r.key \
-           AND a.token = r.token";
+    DELETE_ENDED_ACTIONS = concat!(
+        "DELETE FROM actions a USING ", ended!(), " \
+         WHERE ", is_named!("a", "checkout", "id"), " AND a.key = r.key \
+           AND (a.token = r.token) IS TRUE");
     /// Columns: checkout, key, version, shop, kind, destination, lane, due, planned, attempts. A
     /// leased action stays as it is; `IS TRUE` as above. Who writes holds the checkout, so that none
     /// appears before `INSERT_ACTIONS`.
@@ -232,7 +228,7 @@ statements! {
            lane = r.lane, due = r.due, planned = r.planned, \
            attempts = greatest(a.attempts, r.attempts) \
          FROM ", action_rows!(), " \
-         WHERE a.shop = r.shop AND a.checkout = r.checkout AND a.key = r.key \
+         WHERE ", is_named!("a", "checkout", "checkout"), " AND a.key = r.key \
            AND (a.token IS NULL) IS TRUE");
     /// The same columns; those that are there stay as they are.
     INSERT_ACTIONS = concat!(
@@ -240,14 +236,14 @@ statements! {
            planned, attempts) \
          SELECT * FROM ", action_rows!(), " \
          WHERE NOT EXISTS (SELECT FROM actions a WHERE a.shop = r.shop \
-           AND a.checkout = r.checkout AND a.key = r.key)");
+           AND a.checkout = r.checkout AND a.key = r.key OFFSET 0)");
     /// Columns: shop, checkout, version. What this version did not want anew goes, unless leased.
     /// `IS TRUE` keeps the server from going through all that is not leased instead.
-    DELETE_UNWANTED_ACTIONS =
+    DELETE_UNWANTED_ACTIONS = concat!(
         "DELETE FROM actions a \
-         USING unnest($1::text[], $2::text[], $3::bigint[]) AS r (shop, checkout, version) \
-         WHERE a.shop = r.shop AND a.checkout = r.checkout AND (a.token IS NULL) IS TRUE \
-           AND a.version < r.version";
+         USING unnest($1::text[], $2::text[], $3::bigint[]) AS r (shop, id, version) \
+         WHERE ", is_named!("a", "checkout", "id"), " AND (a.token IS NULL) IS TRUE \
+           AND a.version < r.version");
     /// Columns: shop, verdict, currency, count, high, low; all may be negative.
     ADD_STANDINGS =
         "INSERT INTO standings AS s (shop, verdict, currency, count, high, low) \
@@ -275,11 +271,11 @@ statements! {
            SELECT DISTINCT hashtext(mark) AS m FROM unnest($1::text[]) AS r (mark) ORDER BY m) l";
     /// Columns: shop, checkout.
     DELETE_SIGHTINGS = concat!(
-        "DELETE FROM sightings l USING ", named!(), " WHERE l.shop = r.shop AND l.checkout = r.id");
+        "DELETE FROM sightings l USING ", named!(), " WHERE ", is_named!("l", "checkout", "id"));
     /// Columns: shop, checkout. Two that are alike are of one shop.
     FORGET_TWINS = concat!(
         "UPDATE sightings l SET twin = NULL FROM ", named!(), " \
-         WHERE l.shop = r.shop AND l.twin = r.id RETURNING l.shop, l.checkout");
+         WHERE ", is_named!("l", "twin", "id"), " RETURNING l.shop, l.checkout");
     /// Columns: shop, checkout.
     SELECT_MARKS = concat!(
         "SELECT DISTINCT l.mark FROM ", of_named!("sightings", "checkout", "", "OFFSET 0"), " l");
@@ -305,7 +301,7 @@ statements! {
            AND o.currency = l.currency AND o.minor = l.minor \
            AND o.paid_at BETWEEN l.paid_at - $3 AND l.paid_at + $3 AND o.checkout <> l.checkout \
            ORDER BY o.paid_at DESC, o.checkout LIMIT 1) \
-         FROM n WHERE l.shop = n.shop AND l.checkout = n.checkout");
+         FROM n AS r WHERE ", is_named!("l", "checkout", "checkout"));
     SELECT_LOOKALIKES =
         "SELECT l.checkout, l.shop, c.reference, l.twin, l.currency, l.minor, l.paid_at \
          FROM sightings l JOIN checkouts c ON c.shop = l.shop AND c.id = l.checkout \
@@ -332,7 +328,7 @@ statements! {
            ORDER BY until, checkout, key LIMIT $2 FOR UPDATE SKIP LOCKED) \
          UPDATE actions a SET lease = 'lost', until = $4, \
            token = $3 || '.' || replace(gen_random_uuid()::text, '-', '') \
-         FROM r WHERE a.shop = r.shop AND a.checkout = r.checkout AND a.key = r.key \
+         FROM r WHERE ", is_named!("a", "checkout", "checkout"), " AND a.key = r.key \
          RETURNING ", action_columns!());
     /// Columns: destination, lane, room. The longest overdue of each, and no more than its room.
     LOCK_DUE_ACTIONS =
@@ -348,7 +344,7 @@ statements! {
            last_sent_at = $6, \
            token = $4 || '.' || replace(gen_random_uuid()::text, '-', '') \
          FROM unnest($1::text[], $2::text[], $3::text[]) AS r (shop, checkout, key) \
-         WHERE a.shop = r.shop AND a.checkout = r.checkout AND a.key = r.key \
+         WHERE ", is_named!("a", "checkout", "checkout"), " AND a.key = r.key \
            AND (a.token IS NULL) IS TRUE \
          RETURNING ",
         action_columns!());
@@ -447,23 +443,24 @@ statements! {
              SELECT 1 FROM inbox i WHERE i.id = b.id AND i.state IN ('taken', 'ignored') \
              OFFSET 0) i \
            WHERE b.received_at < $1 \
-           ORDER BY b.received_at, b.id LIMIT $2 FOR UPDATE OF b SKIP LOCKED) \
-         DELETE FROM bodies USING r WHERE bodies.id = r.id";
+           ORDER BY b.received_at LIMIT $2 FOR UPDATE OF b SKIP LOCKED) \
+         DELETE FROM bodies USING r WHERE bodies.id = ANY (ARRAY[r.id])";
     LOCK_OLD_DELIVERIES =
         "SELECT id FROM inbox WHERE received_at < $1 AND state <> 'pending' \
          ORDER BY received_at, id LIMIT $2 FOR UPDATE SKIP LOCKED";
     DELETE_DELIVERY_KEYS =
         "DELETE FROM delivery_keys k USING unnest($1::bigint[]) AS r (id), inbox i \
-         WHERE i.id = r.id AND k.key = i.key";
+         WHERE i.id = ANY (ARRAY[r.id]) AND k.key = ANY (ARRAY[i.key])";
     DELETE_BODIES =
-        "DELETE FROM bodies b USING unnest($1::bigint[]) AS r (id) WHERE b.id = r.id";
-    DELETE_INBOX = "DELETE FROM inbox i USING unnest($1::bigint[]) AS r (id) WHERE i.id = r.id";
+        "DELETE FROM bodies b USING unnest($1::bigint[]) AS r (id) WHERE b.id = ANY (ARRAY[r.id])";
+    DELETE_INBOX =
+        "DELETE FROM inbox i USING unnest($1::bigint[]) AS r (id) WHERE i.id = ANY (ARRAY[r.id])";
     LOCK_OLD_CHECKOUTS =
         "SELECT id, version, head, shop, verdict, suspense_minor, suspense_currency \
          FROM checkouts c WHERE wake_at IS NULL \
          AND verdict IN ('settled', 'returned', 'closed', 'foreign') AND changed_at < $1 \
          AND NOT EXISTS (SELECT 1 FROM actions a WHERE a.shop = c.shop AND a.checkout = c.id \
-           AND a.token IS NOT NULL) \
+           AND (a.token IS NOT NULL) IS TRUE OFFSET 0) \
          ORDER BY changed_at LIMIT $2 FOR UPDATE SKIP LOCKED";
     /// Columns: shop, checkout. Whose actions may have been leased since they were looked at.
     LOCK_ACTIONS = concat!(
@@ -471,13 +468,13 @@ statements! {
          FROM ", of_named!("actions", "checkout", "", "ORDER BY t.key FOR UPDATE"), " a");
     /// Columns: shop, checkout; and of the next three.
     DELETE_JOURNALS = concat!(
-        "DELETE FROM journal j USING ", named!(), " WHERE j.shop = r.shop AND j.checkout = r.id");
+        "DELETE FROM journal j USING ", named!(), " WHERE ", is_named!("j", "checkout", "id"));
     DELETE_PAYMENTS = concat!(
-        "DELETE FROM payments p USING ", named!(), " WHERE p.shop = r.shop AND p.checkout = r.id");
+        "DELETE FROM payments p USING ", named!(), " WHERE ", is_named!("p", "checkout", "id"));
     DELETE_ACTIONS = concat!(
-        "DELETE FROM actions a USING ", named!(), " WHERE a.shop = r.shop AND a.checkout = r.id");
+        "DELETE FROM actions a USING ", named!(), " WHERE ", is_named!("a", "checkout", "id"));
     DELETE_CHECKOUTS = concat!(
-        "DELETE FROM checkouts c USING ", named!(), " WHERE c.shop = r.shop AND c.id = r.id");
+        "DELETE FROM checkouts c USING ", named!(), " WHERE ", is_named!("c", "id", "id"));
     PRUNE_TALLIES =
         "WITH r AS MATERIALIZED (SELECT shop, minute, kind, currency FROM tallies \
            WHERE minute < $1 ORDER BY minute LIMIT $2 FOR UPDATE SKIP LOCKED) \

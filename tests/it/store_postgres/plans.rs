@@ -43,6 +43,9 @@ const OF_NAMES: [&str; 4] = [
 /// A statement that is told which rows it is about looks for nothing else.
 const NAME_ROWS: [&str; 2] = ["= ANY($1)", "AS r ("];
 
+/// In a quiet time all actions are done, and all bodies and deliveries past their retention.
+const TIDY_EMPTIED: &str = "VACUUM ANALYZE actions, bodies, inbox, delivery_keys";
+
 const FOR_ANY_VALUE: &str = "SET plan_cache_mode = force_generic_plan";
 
 fn parameters(statement: &str) -> usize {
@@ -118,6 +121,13 @@ fn is_first_of_index(parts: &Value) -> bool {
 #[tokio::test]
 async fn no_statement_reads_a_growing_table_from_end_to_end() {
     let database = Database::fresh().await;
+    hold_all_plans_to_it(&database).await;
+    // The server now takes those that may have become empty for empty, and not for new.
+    database.tamper(TIDY_EMPTIED).await;
+    hold_all_plans_to_it(&database).await;
+}
+
+async fn hold_all_plans_to_it(database: &Database) {
     let mut connection = database.connection().await;
     let any = sqlx::raw_sql(FOR_ANY_VALUE);
     connection.execute(any).await.unwrap();

@@ -8,6 +8,15 @@ macro_rules! delivery_columns {
     };
 }
 
+/// The deliveries named in `r` that wait, with their bodies.
+macro_rules! deliveries {
+    () => {
+        "CROSS JOIN LATERAL (SELECT * FROM inbox i WHERE i.id = r.id \
+           AND (i.state = 'pending') IS TRUE OFFSET 0) i \
+         CROSS JOIN LATERAL (SELECT * FROM bodies b WHERE b.id = r.id OFFSET 0) b"
+    };
+}
+
 macro_rules! checkout_columns {
     () => {
         "c.id, c.shop, c.reference, c.verdict, c.reason, c.since, c.created_at, c.suspense_minor, \
@@ -45,6 +54,32 @@ macro_rules! of_named {
             $end,
             ")"
         )
+    };
+}
+
+/// The row of a table that is of the checkout named in `r`. Written with `ANY`, so that the server has
+/// but one way: from each name to its row. With `=` it may read the table's index to its end and look
+/// at the names for each row of it, which costs least when it plans while the table is empty, and
+/// which it then goes on doing.
+macro_rules! is_named {
+    ($table:literal, $id:literal, $named:literal) => {
+        concat!(
+            $table,
+            ".shop = ANY (ARRAY[r.shop]) AND ",
+            $table,
+            ".",
+            $id,
+            " = ANY (ARRAY[r.",
+            $named,
+            "])"
+        )
+    };
+}
+
+/// Leases that end.
+macro_rules! ended {
+    () => {
+        "unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS r (shop, id, key, token)"
     };
 }
 
