@@ -9,8 +9,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 const DEBIAN: &str = "/usr/lib/postgresql";
 /// Who runs the server when the measuring is root's, as whom it refuses to run.
 const USER: &str = "postgres";
-const SETTINGS: &str = "-c listen_addresses='' -c shared_buffers=256MB -c max_wal_size=4GB \
-                        -c max_connections=200";
+const SETTINGS: &str = "-c listen_addresses='' -c shared_buffers=256MB -c max_wal_size=3GB \
+                        -c min_wal_size=3GB -c max_connections=200";
+/// As much log as the server keeps files for, and some more.
+const LOG_FILLED: &str = "SELECT count(pg_logical_emit_message(false, 'measured', \
+                          repeat('x', 1000000))) FROM generate_series(1, 3300)";
 
 pub(crate) struct Server {
     bin: PathBuf,
@@ -38,6 +41,15 @@ impl Server {
             "pg_ctl",
             &["-D", &data, "-w", "-l", &log, "-o", &settings, "start"],
         );
+        // As one that has been at work: the files of its log are there and are written over. Each new
+        // one would stop everybody until it is filled and synced.
+        let folder = server.folder.path().display().to_string();
+        for told in [LOG_FILLED, "CHECKPOINT"] {
+            let psql = [
+                "-h", &folder, "-U", "measured", "-d", "postgres", "-qc", told,
+            ];
+            server.run("psql", &psql);
+        }
         server
     }
 
