@@ -7,6 +7,7 @@
 --
 --     psql --single-transaction --set ON_ERROR_STOP=1 --file docs/partitioning.sql DATABASE
 --
+-- A program that knows no schema after 0005 cannot commit on it; it says so, and loses nothing by that.
 -- Every row is copied, so there must be room for the tables twice. A run that fails changes nothing.
 -- Rights that were granted to other roles on these tables must be granted anew.
 DO $$
