@@ -122,6 +122,14 @@ impl Rig {
         self.until_answer("/metrics", is_so).await;
     }
 
+    /// Waits for a line of the metrics to be just this; one that is not there is 0.
+    pub(crate) async fn until_metric_is(&self, line: &str, value: u64) {
+        let is_so = |answer: &Response| {
+            answer.status == 200 && figure(&answer.body, line).unwrap_or(0) == value
+        };
+        self.until_answer("/metrics", is_so).await;
+    }
+
     /// A figure of the metrics now; none when there is no such line.
     pub(crate) async fn metric(&self, line: &str) -> Option<u64> {
         let answer = self.until_answer("/metrics", |answer| answer.status == 200);
