@@ -30,6 +30,7 @@ DECLARE
     indexes text[];
     definition text;
     next_id bigint;
+    is_filled boolean;
 BEGIN
     IF (SELECT relkind FROM pg_class WHERE oid = 'checkouts'::regclass) = 'p' THEN
         RAISE EXCEPTION 'the tables are partitioned already';
@@ -61,11 +62,14 @@ BEGIN
         FOREACH definition IN ARRAY coalesce(indexes, '{}') LOOP
             EXECUTE definition;
         END LOOP;
-        -- The server would take an empty table that it looked at for one that stays so.
-        EXECUTE format('SELECT 1 FROM %I.%I LIMIT 1', home, one[1]) INTO next_id;
-        IF next_id IS NOT NULL THEN
-            EXECUTE format('ANALYZE %I.%I', home, one[1]);
-        END IF;
+        -- The server would take an empty partition that it looked at for one that stays so.
+        FOR part IN 0 .. parts - 1 LOOP
+            EXECUTE format('SELECT EXISTS (SELECT FROM %I.%I)', home, one[1] || '_' || part)
+                INTO is_filled;
+            IF is_filled THEN
+                EXECUTE format('ANALYZE %I.%I', home, one[1] || '_' || part);
+            END IF;
+        END LOOP;
     END LOOP;
     EXECUTE format('ALTER SEQUENCE %I.inbox_id_seq OWNED BY %I.inbox.id', home, home);
 END $$;
