@@ -27,8 +27,10 @@ pub struct Ask {
     /// Attempts sent so far.
     pub sent: u32,
     /// When the first attempt left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_sent_at: Option<Time>,
     /// When the latest attempt left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_sent_at: Option<Time>,
     /// The payment it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -123,6 +125,7 @@ pub struct Checkout {
     /// The shop that owes the order.
     pub shop: ShopId,
     /// The order's reference; none while a payment waits here for its order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<Reference>,
     /// What the shop said.
     pub order: Order,
@@ -137,10 +140,13 @@ pub struct Checkout {
     /// Operators' decisions, oldest first.
     pub rulings: BTreeSet<Ruling>,
     /// The latest brake that stopped a refund of this checkout.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub brake: Option<Stamped<BrakeCause>>,
     /// When an operator last released the shop's brake.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub brake_released_at: Option<Time>,
     /// Set aside by the engine, and why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parked: Option<Stamped<String>>,
 }
 

@@ -154,6 +154,7 @@ pub struct Order {
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub give_back: BTreeSet<Stamped<Money>>,
     /// When the shop gives it up if unpaid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Stamped<Time>>,
     /// When the shop made the order, by its latest word: after a migration the same number may
     /// name another order.
@@ -162,20 +163,26 @@ pub struct Order {
     /// Payments the shop started for it.
     pub claims: BTreeSet<PaymentRef>,
     /// The customer's language.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub locale: Option<Stamped<String>>,
     /// Who ordered, as a mark. Nothing is decided by it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub customer: Option<Stamped<String>>,
     /// When the shop last answered any question about this order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_answer_at: Option<Time>,
     /// When a question about this order last failed to get an answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_failure_at: Option<Time>,
     /// Our clock when the shop first spoke of the order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_heard_at: Option<Time>,
     /// When the shop last said `pending` or `confirmed`, by the statement's own clock. Outlives
     /// the statements, so that a `no` from before it never counts as one from after.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_alive_at: Option<Time>,
     /// When the shop last said `confirmed`, by the statement's own clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_confirmed_at: Option<Time>,
 }
 

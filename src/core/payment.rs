@@ -257,14 +257,17 @@ pub enum PaymentStatus {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Payment {
     /// Our clock when we first heard of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_seen_at: Option<Time>,
     /// Our clock when we first knew that money was taken or held.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_money_at: Option<Time>,
     /// The earliest moment as of which it was told, by the clock of whoever told: an event's
     /// creation, or when we asked. What an order cost then is what its customer agreed to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub money_as_of: Option<Time>,
     /// When the last read that we asked for left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub read_at: Option<Time>,
     /// The latest moment as of which it was named without being described.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -273,24 +276,34 @@ pub struct Payment {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vouched_at: Option<Time>,
     /// Whether the last read that spoke of money taken showed any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shows_money: Option<Stamped<bool>>,
     /// Ours or not, as last judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ownership: Option<Stamped<Ownership>>,
     /// The reference it carries.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<Stamped<Reference>>,
     /// When the PSP made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_at: Option<Time>,
     /// The means of payment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<Stamped<String>>,
     /// How far it is, while it may still go both ways.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<Stamped<Progress>>,
     /// Set once the PSP said it is dead for good.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub died_at: Option<Time>,
     /// What the payer was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requested: Option<Stamped<Money>>,
     /// Held and still capturable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authorised: Option<Stamped<Money>>,
     /// When the authorisation lapses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authorised_until: Option<Time>,
     /// Taken, the most ever said, per currency (more than one is an anomaly that is held).
     pub captured: BTreeMap<Currency, i64>,
@@ -298,16 +311,20 @@ pub struct Payment {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub captures: Parts,
     /// The PSP's own sum of refunds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refunded: Option<Stamped<Money>>,
     /// Refunds by the PSP's id.
     pub refunds: BTreeMap<ExternalRef, Refund>,
     /// When the last read left that showed the whole list of refunds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refunds_listed_at: Option<Time>,
     /// Disputes by the PSP's id.
     pub disputes: BTreeMap<ExternalRef, Dispute>,
     /// The PSP's bare word on whether it is disputed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub is_disputed: Option<Stamped<bool>>,
     /// Whether it can be refunded through the PSP.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub is_refundable: Option<Stamped<bool>>,
 }
 
