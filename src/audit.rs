@@ -252,6 +252,11 @@ fn prove(row: &CheckoutRow, entries: &[JournalEntry]) -> Result<Checkout, String
             folded.observe(fact);
         }
     }
+    // To write a document takes a third of the time that it takes to read one.
+    if serde_json::to_string(&folded).is_ok_and(|written| written == row.document) {
+        return Ok(folded);
+    }
+    // An earlier version may have written the same otherwise.
     let stored: Checkout =
         serde_json::from_str(&row.document).map_err(|error| format!("document: {error}"))?;
     if folded == stored {

@@ -5,6 +5,7 @@
 //! inside one.
 
 mod admission;
+mod books;
 pub mod calls;
 pub mod copy;
 mod digest;

@@ -13,17 +13,21 @@ use crate::core::ids::{AccountId, ActionKey, CheckoutId, CheckoutRef, Reference,
 use crate::core::money::{Currency, Money};
 use crate::core::plan::{Destination, Planned, Reason, Verdict};
 use crate::core::time::Time;
-use std::fmt::Display;
+use std::fmt::{self, Display};
 
 /// A row being read: its table and key, for the error.
-pub(super) struct Reading {
+pub(super) struct Reading<R> {
     table: &'static str,
-    row: String,
+    row: R,
 }
 
-impl Reading {
-    pub(super) fn of(table: &'static str, row: impl Display) -> Reading {
-        let row = row.to_string();
+/// A key of two parts.
+pub(super) fn pair(one: impl Display, other: impl Display) -> impl Display {
+    fmt::from_fn(move |f| write!(f, "{one}/{other}"))
+}
+
+impl<R: Display> Reading<R> {
+    pub(super) fn of(table: &'static str, row: R) -> Reading<R> {
         Reading { table, row }
     }
 
@@ -31,7 +35,7 @@ impl Reading {
         StoreError::Corrupt {
             table: self.table,
             column,
-            row: self.row.clone(),
+            row: self.row.to_string(),
             detail: detail.to_string(),
         }
     }
@@ -329,7 +333,7 @@ impl RawAction {
     }
 
     pub(super) fn read(self) -> Result<ActionRow, StoreError> {
-        let reading = Reading::of("actions", format_args!("{}/{}", self.checkout, self.key));
+        let reading = Reading::of("actions", pair(&self.checkout, &self.key));
         let planned: Planned = reading.parsed("planned", serde_json::from_str(&self.planned))?;
         if planned.key.as_str() != self.key {
             return Err(reading.corrupt("planned", "another action's content"));
@@ -374,7 +378,7 @@ pub(super) struct RawEntry {
 
 impl RawEntry {
     pub(super) fn read(self) -> Result<JournalEntry, StoreError> {
-        let reading = Reading::of("journal", format_args!("{}/{}", self.checkout, self.seq));
+        let reading = Reading::of("journal", pair(&self.checkout, &self.seq));
         Ok(JournalEntry {
             checkout: reading.checkout("checkout", &self.checkout)?,
             seq: self.seq,
@@ -427,7 +431,7 @@ pub(super) struct RawSweep {
 
 impl RawSweep {
     pub(super) fn read(self) -> Result<SweepMark, StoreError> {
-        let reading = Reading::of("sweeps", format_args!("{}/{}", self.account, self.listing));
+        let reading = Reading::of("sweeps", pair(&self.account, &self.listing));
         let last_error = self.last_error.map(String::from_utf8).transpose();
         Ok(SweepMark {
             account: reading.parsed("account", AccountId::parse(&self.account))?,

@@ -3,7 +3,7 @@
 //! Sums come in two parts, since a sum of 64-bit amounts may pass 64 bits. Knows columns and words,
 //! no statements.
 
-use super::rows::{Reading, joined, minute, split};
+use super::rows::{Reading, joined, minute, pair, split};
 use super::{Backlog, StoreError, Tally, TallyKind, TallySums, VerdictCount};
 use crate::core::ids::ShopId;
 use crate::core::money::{Currency, Money};
@@ -24,7 +24,7 @@ pub(super) struct RawTally {
 pub(super) fn summed(shop: &ShopId, rows: Vec<RawTally>) -> Result<TallySums, StoreError> {
     let mut sums = TallySums::default();
     for raw in rows {
-        let reading = Reading::of("tallies", format_args!("{shop}/{}", raw.kind));
+        let reading = Reading::of("tallies", pair(shop, &raw.kind));
         let kind = reading.word("kind", &raw.kind, TallyKind::parse)?;
         let counted = reading.parsed("count", u64::try_from(raw.count))?;
         let count = sums.counts.entry(kind).or_insert(0);
@@ -82,7 +82,7 @@ pub(super) struct RawCount {
 pub(super) fn overview(rows: Vec<RawCount>) -> Result<Vec<VerdictCount>, StoreError> {
     let mut counts: BTreeMap<(ShopId, Verdict), VerdictCount> = BTreeMap::new();
     for raw in rows {
-        let reading = Reading::of("standings", format_args!("{}/{}", raw.shop, raw.verdict));
+        let reading = Reading::of("standings", pair(&raw.shop, &raw.verdict));
         let shop = reading.parsed("shop", ShopId::parse(&raw.shop))?;
         let verdict = reading.word("verdict", &raw.verdict, Verdict::parse)?;
         let here = counts

@@ -192,6 +192,29 @@ async fn an_audit_on_all_processors_finds_what_one_alone_finds() {
 }
 
 #[tokio::test]
+async fn an_audit_knows_a_document_that_an_earlier_version_wrote_with_every_field() {
+    let store = MemoryStore::new();
+    let at = Clock::System.now();
+    let earlier = |document: &str| document.replacen('{', "{\"brake\":null,\"parked\":null, ", 1);
+    let mut sound = waiting("0001", at);
+    sound.row.document = earlier(&sound.row.document);
+    let mut another = waiting("0002", at);
+    another.row.document = earlier(&waiting("0003", at).row.document);
+    for one in [sound, another] {
+        let unit = CommitUnit {
+            checkouts: vec![one],
+            ..CommitUnit::default()
+        };
+        store.commit(&[unit]).await.unwrap();
+    }
+    let report = audit::run(&store).await.unwrap();
+    assert_eq!((report.checkouts, report.differences_found), (2, 1));
+    let found = &report.differences[0];
+    assert!(found.contains("state_differs from its journal"), "{found}");
+    assert_eq!(report.statements[0].captured, eur(PRICE));
+}
+
+#[tokio::test]
 async fn the_daemon_says_the_statement_of_the_day_that_closed_last() {
     let mut rig = Rig::prepare_with(|setup| setup).await;
     let path = rig.config_path().with_file_name("reconciled.db");

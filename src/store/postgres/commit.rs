@@ -16,7 +16,7 @@ use crate::core::ids::{
     ActionKey, CheckoutId, CheckoutRef, OrderRef, PaymentRef, Reference, ShopId,
 };
 use crate::store::admission::{Held, Known, judge, order};
-use crate::store::rows::{RawStanding, Reading};
+use crate::store::rows::{RawStanding, Reading, pair};
 use crate::store::standing::StandingChanges;
 use crate::store::{CheckoutCommit, CommitUnit, Committed};
 use std::collections::{BTreeMap, BTreeSet};
@@ -95,7 +95,7 @@ async fn hold_weighty(session: &mut Session, stood: &Stood) -> Result<UnderWay, 
         stood.values().map(|raw| (&*raw.shop, &*raw.id)).unzip();
     let query = sqlx::query_as(sql::LOCK_WEIGHTY).bind(shops).bind(ids);
     let read = |(id, key, is_leased): (String, String, bool)| {
-        let reading = Reading::of("actions", format_args!("{id}/{key}"));
+        let reading = Reading::of("actions", pair(&id, &key));
         let key = reading.parsed("key", ActionKey::parse(&key))?;
         Ok((reading.checkout("checkout", &id)?, key, is_leased))
     };
@@ -168,7 +168,7 @@ pub(super) async fn find_payments(
         .bind(accounts)
         .bind(ids);
     let read = |(account, payment, shop, id): (String, String, String, String)| {
-        let reading = Reading::of("payments", format_args!("{account}/{payment}"));
+        let reading = Reading::of("payments", pair(&account, &payment));
         let payment = reading.parsed("payment", PaymentRef::parse(&account, &payment))?;
         let home = CheckoutRef {
             shop: reading.parsed("shop", ShopId::parse(&shop))?,

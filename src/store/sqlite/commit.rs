@@ -7,7 +7,7 @@ use super::pack::{Arena, rows};
 use super::{guard, likeness, read_all, sql};
 use crate::core::ids::{ActionKey, CheckoutId, OrderRef, PaymentRef, Reference, ShopId};
 use crate::store::admission::{Held, Known, judge, order};
-use crate::store::rows::{RawStanding, Reading, content, destination_code, epoch_code, lane};
+use crate::store::rows::{RawStanding, Reading, content, destination_code, epoch_code, lane, pair};
 use crate::store::standing::StandingChanges;
 use crate::store::{CheckoutCommit, CommitUnit, Committed, Disposition, StoreError};
 use sqlx::SqliteConnection;
@@ -137,7 +137,7 @@ pub(super) async fn find_payments(
     let wanted = rows(&wanted)?;
     let query = sqlx::query_as(sql::SELECT_PAYMENT_HOMES).bind(wanted);
     let read = |(account, payment, id): (String, String, String)| {
-        let reading = Reading::of("payments", format_args!("{account}/{payment}"));
+        let reading = Reading::of("payments", pair(&account, &payment));
         let payment = reading.parsed("payment", PaymentRef::parse(&account, &payment))?;
         Ok((payment, reading.parsed("checkout", CheckoutId::parse(&id))?))
     };

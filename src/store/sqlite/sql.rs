@@ -6,6 +6,10 @@
 //! back alike: the short columns of a row as one JSON array, since the driver copies value by value. Where a join must begin at the given rows it says
 //! `CROSS JOIN`, which SQLite does not reorder.
 
+#[macro_use]
+#[path = "sql/columns.rs"]
+mod columns;
+
 macro_rules! statements {
     ($( $(#[$doc:meta])* $name:ident = $sql:expr; )+) => {
         $( $(#[$doc])* pub(super) const $name: &str = $sql; )+
@@ -60,57 +64,6 @@ macro_rules! unknown_bodies {
         "INSERT INTO bodies (id, body) \
          SELECT value ->> 0, substr($2, (value ->> 4) + 32 + (value ->> 5), value ->> 6) \
          FROM jsonb_each($1)"
-    };
-}
-
-macro_rules! delivery_columns {
-    () => {
-        "i.id, i.sender, i.delivery_id, i.received_at, i.is_signed, b.body"
-    };
-}
-
-macro_rules! checkout_columns {
-    () => {
-        concat!(checkout_short_columns!(), ", c.document")
-    };
-}
-
-macro_rules! checkout_short_columns {
-    () => {
-        "c.id, c.shop, c.reference, c.verdict, c.reason, c.since, c.created_at, c.suspense_minor, \
-         c.suspense_currency, c.wake_at, c.version, c.head"
-    };
-}
-
-macro_rules! packed_action {
-    ($of:literal) => {
-        concat!(
-            "json_array(",
-            $of,
-            "checkout, ",
-            $of,
-            "key, ",
-            $of,
-            "shop, ",
-            $of,
-            "due, ",
-            $of,
-            "attempts, ",
-            $of,
-            "last_sent_at, ",
-            $of,
-            "token, ",
-            $of,
-            "until), ",
-            $of,
-            "planned"
-        )
-    };
-}
-
-macro_rules! entry_columns {
-    () => {
-        "j.checkout, j.seq, j.at, j.facts, j.decision, j.previous, j.hash"
     };
 }
 
@@ -419,11 +372,10 @@ statements! {
         "SELECT ", entry_columns!(), " FROM journal j WHERE j.checkout = $1 AND j.seq > $2 \
          ORDER BY j.seq LIMIT $3");
     SELECT_AUDIT_PAGE = concat!(
-        "SELECT ", checkout_columns!(), " FROM checkouts c WHERE c.id > $1 ORDER BY c.id \
-         LIMIT $2");
-    SELECT_JOURNALS = concat!(
-        "SELECT ", entry_columns!(), " FROM jsonb_each($1) r CROSS JOIN journal j \
-         ON j.checkout = r.value ORDER BY j.checkout, j.seq");
+        "SELECT ", book_columns!(), " FROM checkouts c WHERE c.id > $1 ORDER BY c.id LIMIT $2");
+    SELECT_BOOKS = concat!(
+        "SELECT ", book_columns!(), " FROM jsonb_each($1) r CROSS JOIN checkouts c \
+         ON c.id = r.value ORDER BY c.id");
     /// Of those made up to `$4`: what rests and changed since; what rests and is still looked at; what
     /// does not rest, without the open ones. Each part has its index; $2 is the least moment there is.
     SELECT_MOVED =

@@ -8,6 +8,7 @@ use super::{read_all, read_packed, sql};
 use crate::core::ids::{CheckoutId, CheckoutRef, PaymentRef, Reference, ShopId};
 use crate::core::plan::{Reason, Verdict};
 use crate::core::time::Time;
+use crate::store::books;
 use crate::store::rows::{
     RawAction, RawCheckout, RawEntry, Reading, last_made_before, read_checkout_ref,
 };
@@ -19,6 +20,9 @@ use crate::store::{
 };
 use sqlx::SqliteConnection;
 use std::collections::{BTreeMap, BTreeSet};
+
+/// A checkout with its whole journal.
+type Book = (CheckoutRow, Vec<JournalEntry>);
 
 pub(super) async fn load(
     connection: &mut SqliteConnection,
@@ -194,12 +198,19 @@ pub(super) async fn audit_page(
     connection: &mut SqliteConnection,
     after: Option<&CheckoutId>,
     limit: u32,
-) -> Result<Vec<(CheckoutRow, Vec<JournalEntry>)>, StoreError> {
+) -> Result<Vec<Book>, StoreError> {
     let query = sqlx::query_as(sql::SELECT_AUDIT_PAGE)
         .bind(after.map_or("", CheckoutId::as_str))
         .bind(limit);
-    let found = read_all(&mut *connection, query, RawCheckout::read).await?;
-    with_journals(connection, found).await
+    read_all(connection, query, book).await
+}
+
+fn book(
+    (columns, document, journal): (String, String, Option<Vec<u8>>),
+) -> Result<Book, StoreError> {
+    let row = checkout(&columns, document)?;
+    let entries = books::entries(&row.id, journal.unwrap_or_default())?;
+    Ok((row, entries))
 }
 
 pub(super) async fn moved_since(
@@ -236,31 +247,11 @@ pub(super) async fn moved_since(
 pub(super) async fn books(
     connection: &mut SqliteConnection,
     ids: &[CheckoutId],
-) -> Result<Vec<(CheckoutRow, Vec<JournalEntry>)>, StoreError> {
-    let ids: BTreeSet<CheckoutId> = ids.iter().cloned().collect();
-    let ids: Vec<&CheckoutId> = ids.iter().collect();
-    let query = sqlx::query_as(sql::SELECT_CHECKOUTS).bind(rows(&ids)?);
-    let mut found = read_packed(&mut *connection, query, checkout).await?;
-    found.sort_by(|one, other| one.id.cmp(&other.id));
-    with_journals(connection, found).await
-}
-
-async fn with_journals(
-    connection: &mut SqliteConnection,
-    found: Vec<CheckoutRow>,
-) -> Result<Vec<(CheckoutRow, Vec<JournalEntry>)>, StoreError> {
-    let ids: Vec<&CheckoutId> = found.iter().map(|row| &row.id).collect();
-    let query = sqlx::query_as(sql::SELECT_JOURNALS).bind(rows(&ids)?);
-    let mut journals: BTreeMap<CheckoutId, Vec<JournalEntry>> = BTreeMap::new();
-    for entry in read_all(connection, query, RawEntry::read).await? {
-        let journal = journals.entry(entry.checkout.clone()).or_default();
-        journal.push(entry);
-    }
-    let with_journal = |row: CheckoutRow| {
-        let journal = journals.remove(&row.id).unwrap_or_default();
-        (row, journal)
-    };
-    Ok(found.into_iter().map(with_journal).collect())
+) -> Result<Vec<Book>, StoreError> {
+    let ids: BTreeSet<&CheckoutId> = ids.iter().collect();
+    let ids: Vec<&CheckoutId> = ids.into_iter().collect();
+    let query = sqlx::query_as(sql::SELECT_BOOKS).bind(rows(&ids)?);
+    read_all(connection, query, book).await
 }
 
 pub(super) async fn overview(
