@@ -2,6 +2,7 @@
 //!
 //! Starts what must run, in the order in which it may stop. Knows no rule of the trade.
 
+mod deciding;
 mod origin;
 mod parts;
 mod pulses;
@@ -15,7 +16,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Listen, StoreConfig, Surroundings};
 use crate::core::ids::AccountId;
 use crate::core::time::Time;
-use crate::engine::{Engine, EngineDesk};
+use crate::engine::EngineDesk;
 use crate::http::admin::AdminState;
 use crate::http::counters::IntakeCounters;
 use crate::http::health::ReloadNote;
@@ -33,7 +34,6 @@ use crate::store::{LoadedCheckout, Retention, Store};
 use crate::telemetry::Telemetry;
 use crate::work::attempt::{Crew, SweptAccounts};
 use crate::work::closing::Closing;
-use crate::work::decide::Decide;
 use crate::work::dispatch::{Dispatch, Gates};
 use crate::work::exchange::SignIns;
 use crate::work::heartbeat::Heartbeat;
@@ -119,7 +119,10 @@ struct Daemon {
 struct Lines {
     inputs: mpsc::Sender<crate::engine::input::Input>,
     wishes: mpsc::Sender<crate::engine::SweepWish>,
-    decide: Pulse,
+    /// To the loop that takes in what is told.
+    told: Pulse,
+    /// To the loop that takes in what is stored.
+    stored: Pulse,
     keys: KeyLine,
 }
 
@@ -217,21 +220,13 @@ impl Daemon {
         let (decide, dispatch) = (pulses.decide, pulses.dispatch);
         let clock = self.clock.clone();
         let holder = holder(clock.now());
-        let engine = self.engine();
-        let decider = Decide::new(
-            engine,
-            holder.clone(),
+        let told = self.start_deciding(
             received,
-            pulses.decided,
-            clock,
-            pressure.clone(),
+            (&decide, &pulses.decided),
+            &holder,
+            &pressure,
+            back,
         );
-        self.start(drive(
-            decider,
-            decide.clone(),
-            self.clock.clone(),
-            back.clone(),
-        ));
         let tracker = front.clone();
         let crew = Arc::new(Crew {
             store: self.store.clone(),
@@ -239,7 +234,7 @@ impl Daemon {
             outbound,
             clock: self.clock.clone(),
             inputs: inputs.clone(),
-            decide: decide.clone(),
+            decide: told.clone(),
             dispatch: dispatch.clone(),
             gates: Gates::default(),
             swept: SweptAccounts::default(),
@@ -268,18 +263,10 @@ impl Daemon {
         Lines {
             inputs,
             wishes,
-            decide,
+            told,
+            stored: decide,
             keys,
         }
-    }
-
-    fn engine(&self) -> Engine {
-        Engine::new(
-            self.store.clone(),
-            self.roster.clone(),
-            self.clock.clone(),
-            self.telemetry.clone(),
-        )
     }
 
     fn start_heartbeat(&self, config: &Config, crew: &Arc<Crew>) {
@@ -382,7 +369,7 @@ impl Daemon {
             sweeps: lines.wishes.clone(),
             accounts: Arc::new(accounts),
             clock: self.clock.clone(),
-            wake: lines.decide.notify(),
+            wake: lines.told.notify(),
         };
         AdminState {
             store: self.store.clone(),
@@ -395,7 +382,7 @@ impl Daemon {
             replay: Arc::new(ReplayDesk {
                 store: self.store.clone(),
                 roster: self.roster.clone(),
-                decide: lines.decide.clone(),
+                decide: lines.stored.clone(),
                 keys: lines.keys.clone(),
             }),
         }

@@ -96,6 +96,12 @@ pub type RefundJudge<'a> =
 /// The store.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
+    /// True when transactions that write go on beside each other; otherwise each waits for the one
+    /// before.
+    fn writes_at_once(&self) -> bool {
+        false
+    }
+
     /// Appends deliveries in one durable transaction (committed and synced on return). One
     /// result per delivery, in order; a repetition within the batch counts as known.
     async fn append(&self, batch: &[NewDelivery]) -> Result<Vec<Appended>, StoreError>;

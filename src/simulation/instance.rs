@@ -29,7 +29,7 @@ use crate::store::{Retention, Store};
 use crate::telemetry::Telemetry;
 use crate::wire::Headers;
 use crate::work::attempt::{Crew, SweptAccounts};
-use crate::work::decide::Decide;
+use crate::work::decide::{Decide, Takes};
 use crate::work::dispatch::{Dispatch, Gates};
 use crate::work::exchange::SignIns;
 use crate::work::sweep::Sweep;
@@ -344,7 +344,7 @@ impl Parts {
         let decider = Decide::new(
             engine,
             name.to_owned(),
-            received,
+            Takes::All(received),
             dispatch.clone(),
             self.clock.clone(),
             pressure,

@@ -110,6 +110,10 @@ macro_rules! write {
 
 #[async_trait]
 impl Store for PostgresStore {
+    fn writes_at_once(&self) -> bool {
+        true
+    }
+
     async fn append(&self, batch: &[NewDelivery]) -> Result<Vec<Appended>, StoreError> {
         if batch.is_empty() {
             return Ok(Vec::new());

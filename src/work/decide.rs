@@ -1,4 +1,5 @@
-//! The loop that runs the engine: reports, rulings, deliveries and due wake-ups in batches.
+//! The loop that runs the engine: reports, rulings, deliveries and due wake-ups in batches. Where the
+//! store takes several writers at once there are two, one for what is told and one for what is stored.
 //!
 //! Keeps what the store could not take and tries again; tells the dispatcher when something was
 //! committed. Decides nothing.
@@ -10,7 +11,7 @@ use crate::core::ids::CheckoutId;
 use crate::core::time::{Span, Time};
 use crate::desk::DeskError;
 use crate::engine::input::{Input, Ruled, Swept};
-use crate::engine::{Engine, Outcome};
+use crate::engine::{BATCH_INPUTS_MAX, Engine, Outcome};
 use crate::pressure::Pressure;
 use crate::store::{ClaimRequest, StoreError, Wanted};
 use std::collections::BTreeMap;
@@ -31,11 +32,21 @@ const DUE_MAX: u32 = 64;
 /// fraction of it; should one take longer, it is decided twice and committed once.
 const CLAIM_FOR: Span = Span::from_seconds(5);
 
+/// What a worker takes in.
+pub enum Takes {
+    /// What comes through a channel, and then what waits in the store.
+    All(mpsc::Receiver<Input>),
+    /// What comes through a channel: reports, rulings, sweeps.
+    Told(mpsc::Receiver<Input>),
+    /// What waits in the store: deliveries and due wake-ups.
+    Stored,
+}
+
 /// The worker.
 pub struct Decide {
     engine: Engine,
     holder: String,
-    inputs: mpsc::Receiver<Input>,
+    takes: Takes,
     dispatch: Pulse,
     clock: Clock,
     pressure: Pressure,
@@ -45,13 +56,38 @@ pub struct Decide {
     set_aside: BTreeMap<CheckoutId, Time>,
 }
 
+impl Takes {
+    /// The next thing told, if there is one.
+    fn told(&mut self) -> Option<Input> {
+        match self {
+            // Whether nobody is left who could tell more does not matter.
+            Takes::All(inputs) | Takes::Told(inputs) => inputs.try_recv().ok(),
+            Takes::Stored => None,
+        }
+    }
+
+    fn what_is_stored(&self) -> bool {
+        match self {
+            Takes::All(_) | Takes::Stored => true,
+            Takes::Told(_) => false,
+        }
+    }
+
+    /// Two workers hold no more than one does.
+    fn inputs_max(&self) -> usize {
+        match self {
+            Takes::All(_) => BATCH_INPUTS_MAX,
+            Takes::Told(_) | Takes::Stored => BATCH_INPUTS_MAX / 2,
+        }
+    }
+}
+
 impl Decide {
-    /// A worker that takes inputs from a channel besides those it finds in the store and claims as
-    /// `holder`.
+    /// A worker that claims what it finds in the store as `holder`.
     pub fn new(
         engine: Engine,
         holder: String,
-        inputs: mpsc::Receiver<Input>,
+        takes: Takes,
         dispatch: Pulse,
         clock: Clock,
         pressure: Pressure,
@@ -59,7 +95,7 @@ impl Decide {
         Decide {
             engine,
             holder,
-            inputs,
+            takes,
             dispatch,
             clock,
             pressure,
@@ -73,20 +109,19 @@ impl Decide {
     async fn gather(&mut self, inputs_max: usize) -> Result<Vec<Input>, StoreError> {
         let mut batch = std::mem::take(&mut self.carried);
         while batch.len() < inputs_max {
-            match self.inputs.try_recv() {
+            match self.takes.told() {
                 // A ruling is judged alone, against the checkout as it stands.
-                Ok(Input::Ruled(ruled)) if !batch.is_empty() => {
+                Some(Input::Ruled(ruled)) if !batch.is_empty() => {
                     self.carried.push(Input::Ruled(ruled));
                     return Ok(batch);
                 }
-                Ok(Input::Ruled(ruled)) => return Ok(vec![Input::Ruled(ruled)]),
-                Ok(input) => batch.push(input),
-                Err(mpsc::error::TryRecvError::Empty | mpsc::error::TryRecvError::Disconnected) => {
-                    break;
-                }
+                Some(Input::Ruled(ruled)) => return Ok(vec![Input::Ruled(ruled)]),
+                Some(input) => batch.push(input),
+                None => break,
             }
         }
-        if batch.iter().any(|input| matches!(input, Input::Ruled(_))) {
+        let is_ruled = batch.iter().any(|input| matches!(input, Input::Ruled(_)));
+        if is_ruled || !self.takes.what_is_stored() {
             return Ok(batch);
         }
         match self.look_up(inputs_max.saturating_sub(batch.len())).await {
@@ -246,11 +281,15 @@ impl Worker for Decide {
             return Next::Pause(YIELD_PAUSE);
         }
         let inputs_max = self.portion.next(self.intake(begun));
+        let inputs_max = inputs_max.min(self.takes.inputs_max());
         let inputs = match self.gather(inputs_max).await {
             Ok(inputs) => inputs,
             Err(error) => return paused(&error),
         };
         let count = inputs.len();
+        if inputs.is_empty() && !self.takes.what_is_stored() {
+            return Next::Rest(None);
+        }
         if inputs.is_empty() {
             return match self.engine.store().next_due().await {
                 // What was due before this look and was not taken waits for something else.
@@ -286,3 +325,6 @@ fn paused(error: &StoreError) -> Next {
     tracing::warn!(code = error.code(), %error, "the store did not take it; trying again");
     Next::Pause(STORE_PAUSE)
 }
+
+#[cfg(test)]
+mod tests;
