@@ -17,6 +17,8 @@ use std::collections::BTreeSet;
 const RUN: &str = "filling";
 /// Payments written in one commit.
 const PAGE: usize = 500;
+/// Payments whose raw bodies are still there, the last ones; the others' are past their retention.
+const WITH_BODIES: usize = 1_000_000;
 
 /// A settled payment, to be written again under other names.
 pub(crate) struct Mould {
@@ -57,7 +59,10 @@ impl Mould {
     pub(crate) async fn fill(&self, store: &dyn Store, count: usize) {
         for first in (1..=count).step_by(PAGE) {
             let numbers = first..(first + PAGE).min(count + 1);
-            let deliveries: Vec<NewDelivery> = numbers.clone().map(|n| self.delivery(n)).collect();
+            let deliveries: Vec<NewDelivery> = numbers
+                .clone()
+                .map(|n| self.delivery(n, n + WITH_BODIES > count))
+                .collect();
             store.append(&deliveries).await.unwrap();
             let waiting = store.pending(u32::try_from(PAGE).unwrap()).await.unwrap();
             assert_eq!(waiting.len(), deliveries.len(), "somebody else writes here");
@@ -104,14 +109,19 @@ impl Mould {
         Time::from_seconds(seconds + i64::try_from(n / 100).unwrap())
     }
 
-    fn delivery(&self, n: usize) -> NewDelivery {
+    fn delivery(&self, n: usize, has_body: bool) -> NewDelivery {
+        let body = if has_body {
+            event(RUN, n)
+        } else {
+            String::new()
+        };
         NewDelivery {
             sender: Sender::Psp(AccountId::parse("stripe_nl").unwrap()),
             delivery_id: format!("evt_{RUN}_{n}"),
             received_at: self.row.created_at,
             told_at: ToldAt::of(self.told_at(n)),
             is_signed: true,
-            body: event(RUN, n).into_bytes(),
+            body: body.into_bytes(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Whether a full store is slower than an empty one, on either database.
 //!
-//! How many settled payments the full one holds is `FILLED` (200,000 when it is not set).
+//! How many settled payments the full one holds is `FILLED` (200,000 when it is not set); one database
+//! alone is measured where `FILLED_ON` says `sqlite` or `postgresql`.
 
 use crate::filled::Mould;
 use crate::server::Server;
@@ -26,8 +27,14 @@ pub(crate) async fn run() {
     let named = std::env::var("FILLED").ok();
     let count = named.map_or(FILLED, |count| count.parse().expect("FILLED is a number"));
     let mould = Mould::cast().await;
-    on_sqlite(&mould, count).await;
-    on_postgres(&mould, count).await;
+    let only = std::env::var("FILLED_ON").ok();
+    let is_meant = |database: &str| only.as_deref().is_none_or(|only| only == database);
+    if is_meant("sqlite") {
+        on_sqlite(&mould, count).await;
+    }
+    if is_meant("postgresql") {
+        on_postgres(&mould, count).await;
+    }
 }
 
 async fn on_sqlite(mould: &Mould, count: usize) {

@@ -139,6 +139,8 @@ sweep_every = "1h"
             .args(["serve", "--config"])
             .arg(&path)
             .env("RUST_LOG", "error")
+            // As the service's unit has it.
+            .env("MALLOC_ARENA_MAX", "1")
             .stderr(Stdio::inherit())
             .spawn()
             .unwrap();
