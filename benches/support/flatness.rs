@@ -69,16 +69,21 @@ async fn on_postgres(mould: &Mould, count: usize) {
     };
     let store = PostgresStore::open(&options).await.unwrap();
     fill(mould, &store, "PostgreSQL", count).await;
-    // As the server does by itself in time.
-    let mut connection = PgConnection::connect(&url).await.unwrap();
-    for tidy in ["VACUUM ANALYZE", "CHECKPOINT"] {
-        sqlx::raw_sql(tidy).execute(&mut connection).await.unwrap();
-    }
-    connection.close().await.unwrap();
+    tidy(&url).await;
     let begun = Instant::now();
     let subject = Subject::start_on(Some(url)).await;
     say(&subject, "PostgreSQL", begun.elapsed(), &empty).await;
     audit(subject, "PostgreSQL", count);
+}
+
+/// What the server does by itself in time after so many rows came.
+pub(crate) async fn tidy(url: &str) {
+    let mut connection = PgConnection::connect(url).await.unwrap();
+    for statement in ["VACUUM ANALYZE", "CHECKPOINT"] {
+        let done = sqlx::raw_sql(statement).execute(&mut connection).await;
+        done.unwrap();
+    }
+    connection.close().await.unwrap();
 }
 
 async fn fill(mould: &Mould, store: &dyn Store, name: &str, count: usize) {

@@ -5,6 +5,7 @@
 //! there are is `PRUNED` (50,000), and how many deliveries a second come meanwhile is `PACED` (4,000).
 
 use crate::filled::Mould;
+use crate::flatness::tidy;
 use crate::server::Server;
 use crate::subject::{Subject, event, file, signed_event};
 use crate::{SENDERS, load};
@@ -101,6 +102,7 @@ pub(crate) async fn pruning() {
         let store = PostgresStore::open(&options).await.unwrap();
         mould.fill(&store, count).await;
         store.close().await;
+        tidy(&url).await;
         let subject = Subject::start_on(Some(url.clone())).await;
         pace(subject, "PostgreSQL", days).await.close().unwrap();
         let mut connection = PgConnection::connect(&url).await.unwrap();
