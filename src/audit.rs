@@ -252,7 +252,7 @@ fn prove(row: &CheckoutRow, entries: &[JournalEntry]) -> Result<Checkout, String
             folded.observe(fact);
         }
     }
-    // To write a document takes a third of the time that it takes to read one.
+    // To write a document costs less than to read one.
     if serde_json::to_string(&folded).is_ok_and(|written| written == row.document) {
         return Ok(folded);
     }
