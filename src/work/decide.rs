@@ -20,7 +20,8 @@ use tokio::sync::mpsc;
 
 /// A checkout that could not be read or written is left alone this long.
 const SET_ASIDE_FOR: Span = Span::from_minutes(5);
-/// While the intake is pressed it gets this many times the time that a batch took.
+/// While the intake is pressed it gets this many times the time that a batch took, from all workers
+/// together.
 const INTAKE_SHARE: u64 = 9;
 /// The longest that the engine yields to a pressed intake in a row.
 const YIELD_MAX: Span = Span::from_seconds(1);
@@ -73,12 +74,27 @@ impl Takes {
         }
     }
 
+    /// How many workers share the work.
+    fn workers(&self) -> u64 {
+        match self {
+            Takes::All(_) => 1,
+            Takes::Told(_) | Takes::Stored => 2,
+        }
+    }
+
     /// Two workers hold no more than one does.
     fn inputs_max(&self) -> usize {
         match self {
             Takes::All(_) => BATCH_INPUTS_MAX,
             Takes::Told(_) | Takes::Stored => BATCH_INPUTS_MAX / 2,
         }
+    }
+
+    /// How long a worker yields to a pressed intake after a batch: two of them take no more of its time
+    /// than one.
+    fn yields_for(&self, took: Span) -> Span {
+        let share = INTAKE_SHARE.saturating_mul(self.workers());
+        Span::from_micros(took.micros().saturating_mul(share)).min(YIELD_MAX)
     }
 }
 
@@ -304,8 +320,7 @@ impl Worker for Decide {
                 let ended = self.clock.now();
                 let took = ended.since(begun);
                 self.portion.took(count, took);
-                let share = took.micros().saturating_mul(INTAKE_SHARE);
-                self.yields_until = ended.plus(Span::from_micros(share).min(YIELD_MAX));
+                self.yields_until = ended.plus(self.takes.yields_for(took));
                 Next::Again
             }
             Err(error) => {

@@ -95,8 +95,15 @@ async fn who_takes_what_is_told_rests_until_something_is() {
 }
 
 #[test]
-fn two_workers_hold_no_more_than_one() {
-    let (_, received) = mpsc::channel(1);
-    let told = Takes::Told(received).inputs_max();
-    assert_eq!(told + Takes::Stored.inputs_max(), BATCH_INPUTS_MAX);
+fn two_workers_hold_no_more_than_one_and_leave_the_intake_as_much() {
+    let one = Takes::All(mpsc::channel(1).1);
+    let two = [Takes::Told(mpsc::channel(1).1), Takes::Stored];
+    let held: usize = two.iter().map(Takes::inputs_max).sum();
+    assert_eq!(held, one.inputs_max());
+    let took = Span::from_millis(8);
+    for each in &two {
+        let yielded = each.yields_for(took).micros();
+        assert_eq!(yielded, one.yields_for(took).micros() * 2);
+    }
+    assert_eq!(two[1].yields_for(Span::from_seconds(9)), YIELD_MAX);
 }
