@@ -5,7 +5,9 @@
 
 use crate::filled::Mould;
 use crate::server::Server;
-use crate::subject::{Subject, configuration, event, file, order, signed_event, signed_order};
+use crate::subject::{
+    Subject, configuration, event, file, order, program, signed_event, signed_order,
+};
 use crate::{SENDERS, load};
 use reconciled::store::Store;
 use reconciled::store::postgres::{PostgresOptions, PostgresStore};
@@ -38,9 +40,6 @@ pub(crate) async fn run() {
 }
 
 async fn on_sqlite(mould: &Mould, count: usize) {
-    let subject = Subject::start().await;
-    let empty = rates(&subject, "empty").await;
-    subject.stop().await;
     let directory = tempfile::tempdir().unwrap();
     let path = file(&directory);
     let store = SqliteStore::open(&path).await.unwrap();
@@ -49,6 +48,7 @@ async fn on_sqlite(mould: &Mould, count: usize) {
     drop(store);
     let size = std::fs::metadata(&path).unwrap().len();
     println!("SQLite: {} bytes per settled payment", size / count as u64);
+    let empty = empty(Subject::start().await).await;
     let begun = Instant::now();
     let subject = Subject::start_in(directory, None).await;
     say(&subject, "SQLite", begun.elapsed(), &empty).await;
@@ -57,9 +57,6 @@ async fn on_sqlite(mould: &Mould, count: usize) {
 
 async fn on_postgres(mould: &Mould, count: usize) {
     let server = Server::start();
-    let subject = Subject::start_on(Some(server.database())).await;
-    let empty = rates(&subject, "empty").await;
-    subject.stop().await;
     let url = server.database();
     let options = PostgresOptions {
         url: url.clone().into(),
@@ -70,10 +67,18 @@ async fn on_postgres(mould: &Mould, count: usize) {
     let store = PostgresStore::open(&options).await.unwrap();
     fill(mould, &store, "PostgreSQL", count).await;
     tidy(&url).await;
+    let empty = empty(Subject::start_on(Some(server.database())).await).await;
     let begun = Instant::now();
     let subject = Subject::start_on(Some(url)).await;
     say(&subject, "PostgreSQL", begun.elapsed(), &empty).await;
     audit(subject, "PostgreSQL", count);
+}
+
+/// The rates of a daemon on an empty store, measured right before those on the full one.
+async fn empty(subject: Subject) -> Rates {
+    let rates = rates(&subject, "empty").await;
+    subject.stop().await;
+    rates
 }
 
 /// What the server does by itself in time after so many rows came.
@@ -145,7 +150,7 @@ async fn rates(subject: &Subject, name: &str) -> Rates {
 fn audit(subject: Subject, name: &str, count: usize) {
     let directory = subject.stop_and_keep();
     let begun = Instant::now();
-    let audit = Command::new(env!("CARGO_BIN_EXE_reconciled"))
+    let audit = Command::new(program())
         .args(["audit", "--config"])
         .arg(configuration(&directory))
         .stdout(Stdio::null())

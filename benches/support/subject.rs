@@ -269,7 +269,7 @@ sweep_every = "1h"
 }
 
 /// The program of this tree, or another version of it that is to be held against it (`MEASURED`).
-fn program() -> PathBuf {
+pub(crate) fn program() -> PathBuf {
     let given = std::env::var_os("MEASURED");
     given.map_or_else(|| env!("CARGO_BIN_EXE_reconciled").into(), PathBuf::from)
 }
