@@ -190,6 +190,7 @@ async fn one(who: Who, round: usize, server: &Server, figures: &mut Figures) {
         .server_cpu
         .push(if who.needs_server() { server_cpu } else { 0.0 });
     started.stop().await;
+    server.clear();
 }
 
 async fn settle_down(started: &Started) {

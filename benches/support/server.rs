@@ -43,13 +43,8 @@ impl Server {
         );
         // As one that has been at work: the files of its log are there and are written over. Each new
         // one would stop everybody until it is filled and synced.
-        let folder = server.folder.path().display().to_string();
-        for told in [LOG_FILLED, "CHECKPOINT"] {
-            let psql = [
-                "-h", &folder, "-U", "measured", "-d", "postgres", "-qc", told,
-            ];
-            server.run("psql", &psql);
-        }
+        server.tell(LOG_FILLED);
+        server.tell("CHECKPOINT");
         server
     }
 
@@ -66,6 +61,25 @@ impl Server {
         let folder = self.folder.path().to_str().unwrap();
         self.run("createdb", &["-h", folder, "-U", "measured", &name]);
         format!("postgres://measured@localhost/{name}?host={folder}")
+    }
+
+    /// Drops every database that was made here and leaves nothing to be written back: what is measured
+    /// next does not pay for what was measured before.
+    pub(crate) fn clear(&self) {
+        let made = self.databases.load(Ordering::Relaxed);
+        for number in 0..made {
+            let name = format!("measured_{number}");
+            self.tell(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"));
+        }
+        self.tell("CHECKPOINT");
+    }
+
+    fn tell(&self, statement: &str) {
+        let folder = self.folder.path().display().to_string();
+        let psql = [
+            "-h", &folder, "-U", "measured", "-d", "postgres", "-qc", statement,
+        ];
+        self.run("psql", &psql);
     }
 
     /// The process that all others of the server come from.

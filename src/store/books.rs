@@ -17,12 +17,11 @@ struct Short(i64, i64, usize, usize, String, String);
 /// The entries of a checkout, by their positions.
 pub(super) fn entries(
     checkout: &CheckoutId,
-    packed: Vec<u8>,
+    packed: &[u8],
 ) -> Result<Vec<JournalEntry>, StoreError> {
     let reading = Reading::of("journal", checkout);
-    let packed = reading.parsed("facts", String::from_utf8(packed))?;
+    let mut rest = reading.parsed("facts", str::from_utf8(packed))?;
     let mut entries = Vec::new();
-    let mut rest = packed.as_str();
     while !rest.is_empty() {
         let mut values = serde_json::Deserializer::from_str(rest).into_iter::<Short>();
         let short = values.next().transpose();
@@ -71,7 +70,7 @@ mod tests {
         let seqs = [3, 1, 2];
         let one = |(seq, (facts, decision)): (i64, (&str, &str))| packed(seq, facts, decision);
         let bytes: String = seqs.into_iter().zip(texts).map(one).collect();
-        let found = entries(&id(), bytes.into_bytes()).unwrap();
+        let found = entries(&id(), bytes.as_bytes()).unwrap();
         let read: Vec<_> = found
             .iter()
             .map(|entry| (entry.seq, entry.facts.as_str(), entry.decision.as_str()))
@@ -88,7 +87,7 @@ mod tests {
             (Time::from_micros(7), "p", "h")
         );
         assert!(found.iter().all(|entry| entry.checkout == id()));
-        assert!(entries(&id(), Vec::new()).unwrap().is_empty());
+        assert!(entries(&id(), &[]).unwrap().is_empty());
     }
 
     #[test]
@@ -102,7 +101,7 @@ mod tests {
         let not_text = vec![0xff];
         let texts = [shortened, astray, huge, broken].map(String::into_bytes);
         for bytes in texts.into_iter().chain([not_text]) {
-            let error = entries(&id(), bytes).unwrap_err().to_string();
+            let error = entries(&id(), &bytes).unwrap_err().to_string();
             assert!(error.contains(" at c1: "), "{error}");
         }
     }

@@ -232,14 +232,6 @@ impl RawQuarantined {
     }
 }
 
-/// Reads a row that came as one JSON array of its columns, in the order of the fields of `R`.
-fn packed<'de, R: serde::Deserialize<'de>>(
-    table: &'static str,
-    row: &'de str,
-) -> Result<R, StoreError> {
-    serde_json::from_str(row).map_err(|error| Reading::of(table, row).corrupt("packed", error))
-}
-
 #[derive(sqlx::FromRow, serde::Deserialize)]
 pub(super) struct RawCheckout {
     id: String,
@@ -260,10 +252,12 @@ pub(super) struct RawCheckout {
 }
 
 impl RawCheckout {
-    /// From all columns but the last in one JSON array, and the last.
-    pub(super) fn unpacked(columns: &str, document: String) -> Result<RawCheckout, StoreError> {
-        let raw: RawCheckout = packed("checkouts", columns)?;
-        Ok(RawCheckout { document, ..raw })
+    /// With its document, which came apart from all other columns.
+    pub(super) fn with(mut self, document: &[u8]) -> Result<RawCheckout, StoreError> {
+        let reading = Reading::of("checkouts", &self.id);
+        let document = reading.parsed("document", str::from_utf8(document))?;
+        document.clone_into(&mut self.document);
+        Ok(self)
     }
 
     pub(super) fn read(self) -> Result<CheckoutRow, StoreError> {
@@ -301,11 +295,6 @@ pub(super) struct RawStanding {
 }
 
 impl RawStanding {
-    /// From all columns in one JSON array.
-    pub(super) fn unpacked(columns: &str) -> Result<RawStanding, StoreError> {
-        packed("checkouts", columns)
-    }
-
     pub(super) fn id(&self) -> Result<CheckoutId, StoreError> {
         Reading::of("checkouts", &self.id).checkout("id", &self.id)
     }
@@ -326,10 +315,14 @@ pub(super) struct RawAction {
 }
 
 impl RawAction {
-    /// From all columns but what was planned in one JSON array, and what was planned.
-    pub(super) fn unpacked(columns: &str, planned: String) -> Result<RawAction, StoreError> {
-        let raw: RawAction = packed("actions", columns)?;
-        Ok(RawAction { planned, ..raw })
+    /// With what was planned, which came apart from all other columns.
+    pub(super) fn with(mut self, planned: &[u8]) -> Result<RawAction, StoreError> {
+        let planned = str::from_utf8(planned).map_err(|error| {
+            let reading = Reading::of("actions", pair(&self.checkout, &self.key));
+            reading.corrupt("planned", error)
+        })?;
+        planned.clone_into(&mut self.planned);
+        Ok(self)
     }
 
     pub(super) fn read(self) -> Result<ActionRow, StoreError> {

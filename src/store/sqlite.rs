@@ -12,6 +12,7 @@ mod guard;
 mod inbox;
 mod likeness;
 mod pack;
+mod packed;
 mod prune;
 mod sql;
 mod views;
@@ -171,17 +172,6 @@ where
 {
     let raw = query.fetch_all(connection).await?;
     raw.into_iter().map(read).collect()
-}
-
-/// The same for rows of one JSON array of short columns and one long column.
-async fn read_packed<T>(
-    connection: &mut SqliteConnection,
-    query: sqlx::query::QueryAs<'_, sqlx::Sqlite, (String, String), sqlx::sqlite::SqliteArguments>,
-    read: impl Fn(&str, String) -> Result<T, StoreError>,
-) -> Result<Vec<T>, StoreError> {
-    let packed = query.fetch_all(connection).await?;
-    let rows = packed.into_iter();
-    rows.map(|(short, long)| read(&short, long)).collect()
 }
 
 #[async_trait]

@@ -3,7 +3,7 @@
 //! Knows due times, destinations and tokens, nothing of what an action does.
 
 use super::pack::rows;
-use super::{read_packed, sql};
+use super::{packed, sql};
 use crate::core::plan::Destination;
 use crate::core::time::Time;
 use crate::store::rows::{ASK, GIVE_BACK, RawAction, destination_code};
@@ -30,32 +30,41 @@ pub(super) async fn lease(
     .await?;
     let mut leased = Vec::with_capacity(lost.len().saturating_add(due.len()));
     if !lost.is_empty() {
-        let query = sqlx::query_as(sql::LEASE_LOST)
-            .bind(rows(&lost)?)
+        let lost = rows(&lost)?;
+        let query = sqlx::query(sql::LEASE_LOST)
+            .bind(&lost)
             .bind(&request.holder)
             .bind(request.until.micros());
-        let mut taken = read_packed(&mut *connection, query, unpacked).await?;
-        taken.sort_by(in_order);
+        query.execute(&mut *connection).await?;
+        let taken = taken(&mut *connection, lost).await?;
         leased.extend(taken.into_iter().map(Leased::Lost));
     }
     if !due.is_empty() {
-        let query = sqlx::query_as(sql::LEASE_ACTIONS)
-            .bind(rows(&due)?)
+        let due = rows(&due)?;
+        let query = sqlx::query(sql::LEASE_ACTIONS)
+            .bind(&due)
             .bind(&request.holder)
             .bind(request.until.micros())
             .bind(request.now.micros());
-        let mut taken = read_packed(connection, query, unpacked).await?;
-        taken.sort_by(in_order);
+        query.execute(&mut *connection).await?;
+        let taken = taken(connection, due).await?;
         leased.extend(taken.into_iter().map(Leased::Attempt));
     }
     Ok(leased)
 }
 
-fn unpacked(columns: &str, planned: String) -> Result<ActionRow, StoreError> {
-    RawAction::unpacked(columns, planned)?.read()
+/// What was leased, as it stands now, longest overdue first.
+async fn taken(
+    connection: &mut SqliteConnection,
+    numbers: String,
+) -> Result<Vec<ActionRow>, StoreError> {
+    let query = sqlx::query_as(sql::SELECT_LEASED).bind(numbers);
+    let read = |raw: RawAction, planned: &[u8]| raw.with(planned)?.read();
+    let mut taken = packed::with_long(connection, "actions", query, read).await?;
+    taken.sort_by(in_order);
+    Ok(taken)
 }
 
-/// Longest overdue first; the order of an update's rows is SQLite's own.
 fn in_order(one: &ActionRow, other: &ActionRow) -> std::cmp::Ordering {
     let order = |row: &ActionRow| (row.planned.due, row.checkout.clone(), row.key.clone());
     order(one).cmp(&order(other))
@@ -84,13 +93,12 @@ async fn choose(
     let mut candidates = Vec::new();
     for (destination, lane) in lanes {
         let free = room.get(&destination).copied().unwrap_or(0);
-        let found: Vec<(i64, i64)> = sqlx::query_as(sql::SELECT_DUE_ACTIONS)
+        let query = sqlx::query_scalar(sql::SELECT_DUE_ACTIONS)
             .bind(&destination)
             .bind(&lane)
             .bind(request.now.micros())
-            .bind(free.min(limit))
-            .fetch_all(&mut *connection)
-            .await?;
+            .bind(free.min(limit));
+        let found: Vec<(i64, i64)> = packed::short(&mut *connection, "actions", query).await?;
         candidates.extend(
             found
                 .into_iter()

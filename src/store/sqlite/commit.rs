@@ -4,7 +4,7 @@
 //! transaction; any error drops all of it.
 
 use super::pack::{Arena, rows};
-use super::{guard, likeness, read_all, sql};
+use super::{guard, likeness, packed, sql};
 use crate::core::ids::{ActionKey, CheckoutId, OrderRef, PaymentRef, Reference, ShopId};
 use crate::store::admission::{Held, Known, judge, order};
 use crate::store::rows::{RawStanding, Reading, content, destination_code, epoch_code, lane, pair};
@@ -54,16 +54,11 @@ async fn standings(
     if ids.is_empty() {
         return Ok((stood, under_way));
     }
-    let query = sqlx::query_as(sql::SELECT_STANDINGS).bind(rows(&ids)?);
-    let found: Vec<(String, String)> = query.fetch_all(connection).await?;
-    for (columns, leased) in found {
-        let raw = RawStanding::unpacked(&columns)?;
+    let query = sqlx::query_scalar(sql::SELECT_STANDINGS).bind(rows(&ids)?);
+    let found: Vec<(RawStanding, _)> = packed::short(connection, "checkouts", query).await?;
+    for (raw, leased) in found {
         let id = raw.id()?;
-        let reading = Reading::of("actions", &raw.id);
-        under_way.insert(
-            id.clone(),
-            reading.parsed("key", serde_json::from_str(&leased))?,
-        );
+        under_way.insert(id.clone(), leased);
         stood.insert(id, raw);
     }
     Ok((stood, under_way))
@@ -102,7 +97,7 @@ pub(super) async fn find_orders(
         .map(|one| (&one.shop, &one.reference))
         .collect();
     let wanted = rows(&wanted)?;
-    let query = sqlx::query_as(sql::SELECT_ORDER_HOMES).bind(wanted);
+    let query = sqlx::query_scalar(sql::SELECT_ORDER_HOMES).bind(wanted);
     let read = |(shop, reference, id): (String, String, String)| {
         let reading = Reading::of("checkouts", &id);
         let order = OrderRef {
@@ -111,10 +106,8 @@ pub(super) async fn find_orders(
         };
         Ok((order, reading.parsed("id", CheckoutId::parse(&id))?))
     };
-    Ok(read_all(connection, query, read)
-        .await?
-        .into_iter()
-        .collect())
+    let found = packed::short(connection, "checkouts", query).await?;
+    found.into_iter().map(read).collect()
 }
 
 /// Where the payments live that the commits name.
@@ -135,16 +128,14 @@ pub(super) async fn find_payments(
     }
     let wanted: Vec<_> = payments.iter().map(|one| (&one.account, &one.id)).collect();
     let wanted = rows(&wanted)?;
-    let query = sqlx::query_as(sql::SELECT_PAYMENT_HOMES).bind(wanted);
+    let query = sqlx::query_scalar(sql::SELECT_PAYMENT_HOMES).bind(wanted);
     let read = |(account, payment, id): (String, String, String)| {
         let reading = Reading::of("payments", pair(&account, &payment));
         let payment = reading.parsed("payment", PaymentRef::parse(&account, &payment))?;
         Ok((payment, reading.parsed("checkout", CheckoutId::parse(&id))?))
     };
-    Ok(read_all(connection, query, read)
-        .await?
-        .into_iter()
-        .collect())
+    let found = packed::short(connection, "payments", query).await?;
+    found.into_iter().map(read).collect()
 }
 
 async fn still_pending(
@@ -159,7 +150,7 @@ async fn still_pending(
         return Ok(Vec::new());
     }
     let query = sqlx::query_scalar(sql::SELECT_STILL_PENDING).bind(rows(&named)?);
-    Ok(query.fetch_all(connection).await?)
+    packed::short(connection, "inbox", query).await
 }
 
 async fn write(

@@ -126,8 +126,8 @@ statements! {
         "SELECT id, sender, delivery_id, received_at, coalesce(why, '') AS why FROM inbox \
          WHERE state = 'parked' ORDER BY id DESC LIMIT $1";
     SELECT_STILL_PENDING =
-        "SELECT i.id FROM jsonb_each($1) r CROSS JOIN inbox i ON i.id = r.value \
-         WHERE i.state = 'pending'";
+        "SELECT json_group_array(i.id) FROM jsonb_each($1) r CROSS JOIN inbox i \
+         ON i.id = r.value WHERE i.state = 'pending'";
     /// Rows: id, state, why (empty for none).
     UPDATE_INBOX =
         "UPDATE inbox SET state = r.state, why = r.why FROM ( \
@@ -155,25 +155,25 @@ statements! {
 
     /// Rows: shop, reference.
     SELECT_ORDER_HOMES =
-        "SELECT c.shop, c.reference, c.id FROM jsonb_each($1) r CROSS JOIN checkouts c \
-         ON c.reference = r.value ->> 1 AND c.shop = r.value ->> 0";
+        "SELECT json_group_array(json_array(c.shop, c.reference, c.id)) \
+         FROM jsonb_each($1) r CROSS JOIN checkouts c ON c.reference = r.value ->> 1 AND c.shop = r.value ->> 0";
     /// Rows: account, payment.
     SELECT_PAYMENT_HOMES =
-        "SELECT p.account, p.payment, p.checkout FROM jsonb_each($1) r CROSS JOIN payments p \
-         ON p.account = r.value ->> 0 AND p.payment = r.value ->> 1";
+        "SELECT json_group_array(json_array(p.account, p.payment, p.checkout)) \
+         FROM jsonb_each($1) r CROSS JOIN payments p ON p.account = r.value ->> 0 AND p.payment = r.value ->> 1";
     SELECT_CHECKOUTS = concat!(
-        "SELECT json_array(", checkout_short_columns!(), "), c.document \
-          FROM jsonb_each($1) r CROSS JOIN checkouts c ON c.id = r.value");
+        "SELECT ", with_long!("c.document", checkout_short_columns!()),
+        " FROM jsonb_each($1) r CROSS JOIN checkouts c ON c.id = r.value");
     SELECT_ACTIONS = concat!(
-        "SELECT ", packed_action!("a."), " FROM jsonb_each($1) r \
-         CROSS JOIN actions a ON a.checkout = r.value ORDER BY a.checkout, a.key");
-    /// The second column: the keys of the leased actions with weight, as a JSON array.
+        "SELECT ", with_long!("a.planned", action_short_columns!()),
+        " FROM jsonb_each($1) r CROSS JOIN actions a ON a.checkout = r.value");
+    /// The second part of each: the keys of the leased actions with weight.
     SELECT_STANDINGS =
-        "SELECT json_array(c.id, c.version, c.head, c.shop, c.verdict, c.suspense_minor, \
-                c.suspense_currency), \
-           (SELECT json_group_array(a.key) FROM actions a \
-            WHERE a.checkout = c.id AND a.token IS NOT NULL \
-              AND a.kind IN ('confirm', 'release', 'refund', 'void', 'cancel_refund')) \
+        "SELECT json_group_array(json_array(json_array(c.id, c.version, c.head, c.shop, \
+             c.verdict, c.suspense_minor, c.suspense_currency), \
+           json((SELECT json_group_array(a.key) FROM actions a \
+             WHERE a.checkout = c.id AND a.token IS NOT NULL \
+               AND a.kind IN ('confirm', 'release', 'refund', 'void', 'cancel_refund'))))) \
          FROM jsonb_each($1) r CROSS JOIN checkouts c ON c.id = r.value";
 
     /// Rows: id, shop, reference, verdict, reason, [since, created at, changed at], [suspense,
@@ -315,17 +315,19 @@ statements! {
            SELECT 1 FROM actions a WHERE a.destination = value ->> 0 AND a.lane = value ->> 1 \
            AND a.token IS NULL AND a.due <= $2)";
     SELECT_DUE_ACTIONS =
-        "SELECT nr, due FROM actions WHERE destination = $1 AND lane = $2 AND token IS NULL \
-         AND due <= $3 ORDER BY due, nr LIMIT $4";
-    LEASE_ACTIONS = concat!(
+        "SELECT json_group_array(json_array(nr, due)) FROM (SELECT nr, due FROM actions \
+         WHERE destination = $1 AND lane = $2 AND token IS NULL AND due <= $3 \
+         ORDER BY due, nr LIMIT $4)";
+    LEASE_ACTIONS =
         "UPDATE actions SET lease = 'attempt', token = $2 || '.' || lower(hex(randomblob(12))), \
            until = $3, attempts = attempts + 1, last_sent_at = $4 \
-         WHERE nr IN (SELECT value FROM jsonb_each($1)) AND token IS NULL RETURNING ",
-        packed_action!(""));
-    LEASE_LOST = concat!(
+         WHERE nr IN (SELECT value FROM jsonb_each($1)) AND token IS NULL";
+    LEASE_LOST =
         "UPDATE actions SET lease = 'lost', token = $2 || '.' || lower(hex(randomblob(12))), \
-           until = $3 WHERE nr IN (SELECT value FROM jsonb_each($1)) RETURNING ",
-        packed_action!(""));
+           until = $3 WHERE nr IN (SELECT value FROM jsonb_each($1))";
+    SELECT_LEASED = concat!(
+        "SELECT ", with_long!("a.planned", action_short_columns!()),
+        " FROM jsonb_each($1) r CROSS JOIN actions a ON a.nr = r.value");
     END_LEASES = "UPDATE actions SET until = min(until, $1) WHERE token IS NOT NULL";
 
     SELECT_SHOP = "SELECT epoch, brake_cause, brake_at FROM shops WHERE shop = $1";
@@ -371,11 +373,12 @@ statements! {
     SELECT_JOURNAL = concat!(
         "SELECT ", entry_columns!(), " FROM journal j WHERE j.checkout = $1 AND j.seq > $2 \
          ORDER BY j.seq LIMIT $3");
-    SELECT_AUDIT_PAGE = concat!(
-        "SELECT ", book_columns!(), " FROM checkouts c WHERE c.id > $1 ORDER BY c.id LIMIT $2");
-    SELECT_BOOKS = concat!(
-        "SELECT ", book_columns!(), " FROM jsonb_each($1) r CROSS JOIN checkouts c \
-         ON c.id = r.value ORDER BY c.id");
+    SELECT_AUDIT_PAGE = books!("FROM checkouts c WHERE c.id > $1 ORDER BY c.id LIMIT $2");
+    /// Without a limit the inner statement would be made part of the outer one, and each journal be read
+    /// three times.
+    SELECT_BOOKS = books!(
+        "FROM jsonb_each($1) r CROSS JOIN checkouts c ON c.id = r.value \
+         ORDER BY c.id LIMIT -1");
     /// Of those made up to `$4`: what rests and changed since; what rests and is still looked at; what
     /// does not rest, without the open ones. Each part has its index; $2 is the least moment there is.
     SELECT_MOVED =

@@ -4,7 +4,7 @@
 
 use super::commit::{find_orders, find_payments};
 use super::pack::rows;
-use super::{read_all, read_packed, sql};
+use super::{packed, read_all, sql};
 use crate::core::ids::{CheckoutId, CheckoutRef, PaymentRef, Reference, ShopId};
 use crate::core::plan::{Reason, Verdict};
 use crate::core::time::Time;
@@ -50,13 +50,10 @@ async fn by_id(
     }
     let ids: Vec<&CheckoutId> = ids.iter().collect();
     let query = sqlx::query_as(sql::SELECT_CHECKOUTS).bind(rows(&ids)?);
-    let found = read_packed(&mut *connection, query, checkout).await?;
+    let read = |raw: RawCheckout, document: &[u8]| raw.with(document)?.read();
+    let found = packed::with_long(&mut *connection, "checkouts", query, read).await?;
     let actions = standing_actions(connection, &ids).await?;
     Ok(with_actions(found, actions))
-}
-
-fn checkout(columns: &str, document: String) -> Result<CheckoutRow, StoreError> {
-    RawCheckout::unpacked(columns, document)?.read()
 }
 
 async fn standing_actions(
@@ -64,8 +61,8 @@ async fn standing_actions(
     ids: &[&CheckoutId],
 ) -> Result<Vec<ActionRow>, StoreError> {
     let query = sqlx::query_as(sql::SELECT_ACTIONS).bind(rows(ids)?);
-    let read = |columns: &str, planned| RawAction::unpacked(columns, planned)?.read();
-    read_packed(connection, query, read).await
+    let read = |raw: RawAction, planned: &[u8]| raw.with(planned)?.read();
+    packed::with_long(connection, "actions", query, read).await
 }
 
 fn with_actions(
@@ -81,6 +78,11 @@ fn with_actions(
         if let Some(checkout) = loaded.get_mut(&action.checkout) {
             checkout.actions.push(action);
         }
+    }
+    for checkout in loaded.values_mut() {
+        checkout
+            .actions
+            .sort_by(|one, other| one.key.cmp(&other.key));
     }
     loaded
 }
@@ -202,14 +204,20 @@ pub(super) async fn audit_page(
     let query = sqlx::query_as(sql::SELECT_AUDIT_PAGE)
         .bind(after.map_or("", CheckoutId::as_str))
         .bind(limit);
-    read_all(connection, query, book).await
+    packed::with_long(connection, "checkouts", query, book).await
 }
 
-fn book(
-    (columns, document, journal): (String, String, Option<Vec<u8>>),
-) -> Result<Book, StoreError> {
-    let row = checkout(&columns, document)?;
-    let entries = books::entries(&row.id, journal.unwrap_or_default())?;
+/// Its value: the short columns, the document and the journal, one after the other.
+fn book((short, document): (usize, usize), value: &[u8]) -> Result<Book, StoreError> {
+    let reading = Reading::of("checkouts", "packed");
+    let split = value.split_at_checked(short);
+    let split = split.and_then(|(short, rest)| Some((short, rest.split_at_checked(document)?)));
+    let Some((short, (document, journal))) = split else {
+        return Err(reading.corrupt("packed", "another length"));
+    };
+    let raw: RawCheckout = reading.parsed("packed", serde_json::from_slice(short))?;
+    let row = raw.with(document)?.read()?;
+    let entries = books::entries(&row.id, journal)?;
     Ok((row, entries))
 }
 
@@ -251,7 +259,7 @@ pub(super) async fn books(
     let ids: BTreeSet<&CheckoutId> = ids.iter().collect();
     let ids: Vec<&CheckoutId> = ids.into_iter().collect();
     let query = sqlx::query_as(sql::SELECT_BOOKS).bind(rows(&ids)?);
-    read_all(connection, query, book).await
+    packed::with_long(connection, "checkouts", query, book).await
 }
 
 pub(super) async fn overview(

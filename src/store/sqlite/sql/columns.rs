@@ -21,28 +21,23 @@ macro_rules! checkout_short_columns {
     };
 }
 
-macro_rules! packed_action {
-    ($of:literal) => {
+macro_rules! action_short_columns {
+    () => {
+        "a.checkout, a.key, a.shop, a.due, a.attempts, a.last_sent_at, a.token, a.until"
+    };
+}
+
+/// Rows as `packed::with_long` reads them: a long value, and the short columns.
+macro_rules! with_long {
+    ($long:literal, $($short:tt)+) => {
         concat!(
-            "json_array(",
-            $of,
-            "checkout, ",
-            $of,
-            "key, ",
-            $of,
-            "shop, ",
-            $of,
-            "due, ",
-            $of,
-            "attempts, ",
-            $of,
-            "last_sent_at, ",
-            $of,
-            "token, ",
-            $of,
-            "until), ",
-            $of,
-            "planned"
+            "json_group_array(json_array(octet_length(",
+            $long,
+            "), json_array(",
+            $($short)+,
+            "))), group_concat(",
+            $long,
+            ", '')"
         )
     };
 }
@@ -53,15 +48,24 @@ macro_rules! entry_columns {
     };
 }
 
-/// A checkout with its journal: of each entry its short columns, then its facts and its decision.
-macro_rules! book_columns {
-    () => {
+/// Checkouts with their journals, of `o` in their order. Their long values are three in one, each with
+/// its bytes: the checkout's short columns, its document, and of each entry of its journal its short
+/// columns, its facts and its decision.
+macro_rules! books {
+    ($($of:tt)+) => {
         concat!(
-            "json_array(",
+            "SELECT json_group_array(json_array( \
+               octet_length(short) + octet_length(document) + octet_length(journal), \
+               json_array(octet_length(short), octet_length(document)))), \
+               group_concat(short || document || journal, '') \
+             FROM (SELECT json_array(",
             checkout_short_columns!(),
-            "), c.document, (SELECT group_concat(json_array(j.seq, j.at, octet_length(j.facts), \
-             octet_length(j.decision), j.previous, j.hash) || j.facts || j.decision, '') \
-             FROM journal j WHERE j.checkout = c.id)"
+            ") AS short, c.document AS document, \
+               (SELECT coalesce(group_concat(json_array(j.seq, j.at, octet_length(j.facts), \
+                  octet_length(j.decision), j.previous, j.hash) || j.facts || j.decision, ''), '') \
+                FROM journal j WHERE j.checkout = c.id) AS journal ",
+            $($of)+,
+            ")"
         )
     };
 }
