@@ -149,15 +149,16 @@ pub(super) fn minute(at: Time) -> i64 {
     at.seconds().div_euclid(60)
 }
 
-#[derive(sqlx::FromRow)]
+#[derive(sqlx::FromRow, serde::Deserialize)]
 pub(super) struct RawDelivery {
-    id: i64,
+    pub(super) id: i64,
     sender: String,
     #[sqlx(try_from = "Vec<u8>")]
     delivery_id: String,
     received_at: i64,
     is_signed: i64,
-    body: Vec<u8>,
+    #[serde(skip)]
+    pub(super) body: Vec<u8>,
 }
 
 impl RawDelivery {

@@ -4,7 +4,7 @@
 
 use super::connect::Writing;
 use super::pack::{Arena, Place, rows};
-use super::{read_all, sql};
+use super::{packed, read_all, sql};
 use crate::store::digest::{CONFLICT, Digests, KEY_BYTES, Key, conflict_key, digests_of};
 use crate::store::rows::{RawDelivery, RawParked, RawQuarantined};
 use crate::store::turns::LOOK_ROWS_MAX;
@@ -13,6 +13,10 @@ use crate::store::{
 };
 use sqlx::SqliteConnection;
 use std::collections::BTreeMap;
+
+/// Longer bodies are read one by one, so that a batch of the longest ones is in memory once and not as
+/// one value, too.
+const PACKED_BODY_MAX: u32 = 16 * 1024;
 
 /// Each delivery's digests; made before the write lock is taken.
 pub(super) fn digests(batch: &[NewDelivery]) -> Vec<Digests> {
@@ -236,8 +240,35 @@ pub(super) async fn pending(
 ) -> Result<Vec<Delivery>, StoreError> {
     let query = sqlx::query_as(sql::SELECT_PENDING)
         .bind(limit)
-        .bind(LOOK_ROWS_MAX);
-    read_all(connection, query, RawDelivery::read).await
+        .bind(LOOK_ROWS_MAX)
+        .bind(PACKED_BODY_MAX);
+    let read = |(bytes, mut raw): (usize, RawDelivery), body: &[u8]| {
+        body.clone_into(&mut raw.body);
+        Ok((bytes, raw))
+    };
+    let found = packed::with_long(&mut *connection, "inbox", query, read).await?;
+    let left_behind = found.iter().filter(|(bytes, raw)| *bytes != raw.body.len());
+    let left_behind: Vec<i64> = left_behind.map(|(_, raw)| raw.id).collect();
+    let mut bodies = bodies(connection, &left_behind).await?;
+    let whole = found.into_iter().map(|(_, mut raw)| {
+        if let Some(body) = bodies.remove(&raw.id) {
+            raw.body = body;
+        }
+        raw.read()
+    });
+    whole.collect()
+}
+
+/// The raw bodies of these deliveries, each a row of its own.
+async fn bodies(
+    connection: &mut SqliteConnection,
+    ids: &[i64],
+) -> Result<BTreeMap<i64, Vec<u8>>, StoreError> {
+    if ids.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let query = sqlx::query_as(sql::SELECT_BODIES).bind(rows(ids)?);
+    Ok(read_all(connection, query, Ok).await?.into_iter().collect())
 }
 
 pub(super) async fn parked(
@@ -303,4 +334,40 @@ pub(super) async fn requeue(
         .await?;
     // One delivery went in, so one result came out.
     Ok(appended.first().copied().unwrap_or(Appended::Duplicate))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::ids::ShopId;
+    use crate::core::time::Time;
+    use crate::store::sqlite::SqliteStore;
+    use crate::store::{Sender, Store};
+
+    #[tokio::test]
+    async fn bodies_come_back_as_they_were_sent_however_long_they_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&folder.path().join("s.db"))
+            .await
+            .unwrap();
+        let longest = usize::try_from(PACKED_BODY_MAX).unwrap();
+        let sizes = [longest + 1, 0, longest, 3, longest * 16, 1];
+        let sent: Vec<NewDelivery> = sizes
+            .iter()
+            .zip(0_u8..)
+            .map(|(size, number)| NewDelivery {
+                sender: Sender::Shop(ShopId::parse("klompen").unwrap()),
+                delivery_id: format!("\u{e9}\0\"{number}"),
+                received_at: Time::from_seconds(1_790_000_000),
+                told_at: None,
+                is_signed: true,
+                // Neither text nor without NUL.
+                body: [number, 0xff, 0].into_iter().cycle().take(*size).collect(),
+            })
+            .collect();
+        store.append(&sent).await.unwrap();
+        let found = store.pending(100).await.unwrap();
+        let found: Vec<NewDelivery> = found.into_iter().map(|one| one.delivery).collect();
+        assert!(found == sent, "other bodies, or another order");
+    }
 }

@@ -110,7 +110,8 @@ statements! {
         "INSERT INTO bodies (id, body) \
          SELECT value ->> 0, substr($2, value ->> '$[1][0]', value ->> '$[1][1]') \
          FROM jsonb_each($1)";
-    /// Senders take turns. `$2` bounds the entries that are read of all together.
+    /// Senders take turns. `$2` bounds the entries that are read of all together. A body of more than `$3`
+    /// bytes stays behind; the first of a row's short columns is how long it is.
     SELECT_PENDING = concat!(
         "WITH RECURSIVE ", senders!(), ", \
          q (depth) AS (SELECT max(1, min($1, $2 / max(1, count(sender)))) FROM s), \
@@ -120,8 +121,13 @@ statements! {
              AND x.sender = s.sender ORDER BY x.id LIMIT 1 OFFSET (SELECT depth - 1 FROM q)), \
              9223372036854775807)), \
          r AS (SELECT id FROM w ORDER BY turn, id LIMIT $1) \
-         SELECT ", delivery_columns!(), " FROM r CROSS JOIN inbox i ON i.id = r.id \
-         CROSS JOIN bodies b ON b.id = i.id ORDER BY i.id");
+         SELECT ", with_long!("body", "octet_length(whole), json_array(", delivery_columns!(), ")"), " FROM ( \
+           SELECT i.*, b.body AS whole, \
+             CASE WHEN octet_length(b.body) <= $3 THEN b.body ELSE x'' END AS body \
+           FROM r CROSS JOIN inbox i ON i.id = r.id CROSS JOIN bodies b ON b.id = i.id \
+           ORDER BY i.id LIMIT -1)");
+    SELECT_BODIES =
+        "SELECT b.id, b.body FROM jsonb_each($1) r CROSS JOIN bodies b ON b.id = r.value";
     SELECT_PARKED =
         "SELECT id, sender, delivery_id, received_at, coalesce(why, '') AS why FROM inbox \
          WHERE state = 'parked' ORDER BY id DESC LIMIT $1";

@@ -4,7 +4,7 @@
 
 macro_rules! delivery_columns {
     () => {
-        "i.id, i.sender, i.delivery_id, i.received_at, i.is_signed, b.body"
+        "id, sender, delivery_id, received_at, is_signed"
     };
 }
 
