@@ -19,6 +19,9 @@ use std::time::{Duration, Instant};
 const FILLED: usize = 200_000;
 const INTAKE_COUNT: usize = 20_000;
 const SETTLE_COUNT: usize = 8_000;
+/// A daemon that starts first looks for what moved on the last day that has closed, which here is
+/// everything.
+const CALM_AFTER: Duration = Duration::from_secs(30);
 
 struct Rates {
     intake: f64,
@@ -102,23 +105,32 @@ async fn fill(mould: &Mould, store: &dyn Store, name: &str, count: usize) {
 /// Tells of a daemon on a full store: its start, its page, and its rates beside an empty one's.
 async fn say(subject: &Subject, name: &str, started: Duration, empty: &Rates) {
     let page = subject.status_page().await;
-    let full = rates(subject, "full").await;
+    let at_once = rates(subject, "full").await;
     println!(
         "{name}: started in {:.2} s, status page in {:.0} ms, RSS {} MiB",
         started.as_secs_f64(),
         page.as_secs_f64() * 1000.0,
         subject.rss_mib()
     );
-    println!(
-        "{name}: intake {:.0}/s full, {:.0}/s empty, ratio {:.2}; \
-         settled {:.0}/s full, {:.0}/s empty, ratio {:.2}",
-        full.intake,
-        empty.intake,
-        full.intake / empty.intake,
-        full.settled,
-        empty.settled,
-        full.settled / empty.settled
-    );
+    at_once.say(name, "right after the start", empty);
+    tokio::time::sleep(CALM_AFTER).await;
+    let later = rates(subject, "calm").await;
+    later.say(name, "later", empty);
+}
+
+impl Rates {
+    fn say(&self, name: &str, moment: &str, empty: &Rates) {
+        println!(
+            "{name}, {moment}: intake {:.0}/s full, {:.0}/s empty, ratio {:.2}; \
+             settled {:.0}/s full, {:.0}/s empty, ratio {:.2}",
+            self.intake,
+            empty.intake,
+            self.intake / empty.intake,
+            self.settled,
+            empty.settled,
+            self.settled / empty.settled
+        );
+    }
 }
 
 async fn rates(subject: &Subject, name: &str) -> Rates {
@@ -157,7 +169,7 @@ fn audit(subject: Subject, name: &str, count: usize) {
         .status()
         .unwrap();
     let took = begun.elapsed().as_secs_f64();
-    let all = count + INTAKE_COUNT + SETTLE_COUNT;
+    let all = count + 2 * (INTAKE_COUNT + SETTLE_COUNT);
     println!(
         "{name}: audit of {all} checkouts in {took:.1} s, {:.0}/s ({audit})",
         all as f64 / took

@@ -3,6 +3,8 @@
 //!
 //! How many deliveries the backlog has is `BACKLOG` (50,000 when it is not set), how many old payments
 //! there are is `PRUNED` (50,000), and how many deliveries a second come meanwhile is `PACED` (4,000).
+//! While old payments go they come for `PACED_FOR` seconds (40), while none go for 40 s; one database
+//! alone is measured where `PRUNED_ON` says `sqlite` or `postgresql`.
 
 use crate::filled::Mould;
 use crate::flatness::tidy;
@@ -20,7 +22,7 @@ const BACKLOG: usize = 50_000;
 const CHUNK: usize = 25_000;
 const PRUNED: usize = 50_000;
 const PER_SECOND: f64 = 4_000.0;
-const SECONDS: f64 = 40.0;
+const SECONDS: usize = 40;
 const WARM_COUNT: usize = 2_000;
 /// Far past every retention.
 const DAYS_OLD: u64 = 1_000;
@@ -72,56 +74,66 @@ pub(crate) async fn backlog() {
 /// Deliveries at an even pace, on a store whose payments stay and on one whose payments go.
 pub(crate) async fn pruning() {
     let count = given("PRUNED", PRUNED);
-    for days in [0, DAYS_OLD] {
+    let only = std::env::var("PRUNED_ON").ok();
+    let is_meant = |database: &str| only.as_deref().is_none_or(|only| only == database);
+    for (days, seconds) in [(0, SECONDS), (DAYS_OLD, given("PACED_FOR", SECONDS))] {
         let mould = Mould::cast().await.aged(days);
-        let directory = tempfile::tempdir().unwrap();
-        let store = SqliteStore::open(&file(&directory)).await.unwrap();
-        mould.fill(&store, count).await;
-        store.close().await;
-        drop(store);
-        let subject = Subject::start_in(directory, None).await;
-        let directory = pace(subject, "SQLite", days).await;
-        let url = format!("sqlite:{}", file(&directory).display());
-        let mut connection = SqliteConnection::connect(&url).await.unwrap();
-        let left: i64 = sqlx::query_scalar(LEFT)
-            .fetch_one(&mut connection)
-            .await
-            .unwrap();
-        println!("  {left} of {count} payments are left");
-        connection.close().await.unwrap();
-        directory.close().unwrap();
-
-        let server = Server::start();
-        let url = server.database();
-        let options = PostgresOptions {
-            url: url.clone().into(),
-            connections_max: 4,
-            statement_timeout: Duration::from_secs(60),
-            session_features: true,
-        };
-        let store = PostgresStore::open(&options).await.unwrap();
-        mould.fill(&store, count).await;
-        store.close().await;
-        tidy(&url).await;
-        let subject = Subject::start_on(Some(url.clone())).await;
-        pace(subject, "PostgreSQL", days).await.close().unwrap();
-        let mut connection = PgConnection::connect(&url).await.unwrap();
-        let left: i64 = sqlx::query_scalar(LEFT)
-            .fetch_one(&mut connection)
-            .await
-            .unwrap();
-        println!("  {left} of {count} payments are left");
-        connection.close().await.unwrap();
+        if is_meant("sqlite") {
+            prune_on_sqlite(&mould, count, (days, seconds)).await;
+        }
+        if is_meant("postgresql") {
+            prune_on_postgres(&mould, count, (days, seconds)).await;
+        }
     }
 }
 
-async fn pace(subject: Subject, name: &str, days: u64) -> tempfile::TempDir {
+async fn prune_on_sqlite(mould: &Mould, count: usize, (days, seconds): (u64, usize)) {
+    let directory = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&file(&directory)).await.unwrap();
+    mould.fill(&store, count).await;
+    store.close().await;
+    drop(store);
+    let subject = Subject::start_in(directory, None).await;
+    let directory = pace(subject, "SQLite", days, seconds).await;
+    let url = format!("sqlite:{}", file(&directory).display());
+    let mut connection = SqliteConnection::connect(&url).await.unwrap();
+    let left = sqlx::query_scalar(LEFT).fetch_one(&mut connection);
+    let left: i64 = left.await.unwrap();
+    println!("  {left} of {count} payments are left");
+    connection.close().await.unwrap();
+    directory.close().unwrap();
+}
+
+async fn prune_on_postgres(mould: &Mould, count: usize, (days, seconds): (u64, usize)) {
+    let server = Server::start();
+    let url = server.database();
+    let options = PostgresOptions {
+        url: url.clone().into(),
+        connections_max: 4,
+        statement_timeout: Duration::from_secs(60),
+        session_features: true,
+    };
+    let store = PostgresStore::open(&options).await.unwrap();
+    mould.fill(&store, count).await;
+    store.close().await;
+    tidy(&url).await;
+    let subject = Subject::start_on(Some(url.clone())).await;
+    let directory = pace(subject, "PostgreSQL", days, seconds).await;
+    directory.close().unwrap();
+    let mut connection = PgConnection::connect(&url).await.unwrap();
+    let left = sqlx::query_scalar(LEFT).fetch_one(&mut connection);
+    let left: i64 = left.await.unwrap();
+    println!("  {left} of {count} payments are left");
+    connection.close().await.unwrap();
+}
+
+async fn pace(subject: Subject, name: &str, days: u64, seconds: usize) -> tempfile::TempDir {
     let per_second = given("PACED", PER_SECOND as usize) as f64;
     let made = |part: &str, count: usize| -> Vec<Vec<u8>> {
         (0..count).map(|n| signed_event(&event(part, n))).collect()
     };
     load::run(subject.public, &made("w", WARM_COUNT), SENDERS).await;
-    let requests = made("p", (per_second * SECONDS) as usize);
+    let requests = made("p", per_second as usize * seconds);
     let ran = load::run_at(subject.public, &requests, SENDERS, per_second).await;
     println!(
         "{name}, payments {days} days old: at {per_second:.0}/s p50 {:.1}, p99 {:.1}, p99.9 {:.1} ms",

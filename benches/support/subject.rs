@@ -102,6 +102,7 @@ impl Subject {
         directory: tempfile::TempDir,
         database: Option<String>,
     ) -> Subject {
+        let heaps = if database.is_some() { "1" } else { "2" };
         let store = database.unwrap_or_else(|| format!("sqlite:{}", file(&directory).display()));
         let confirms = Arc::new(AtomicUsize::new(0));
         let (shop_at, shop) = serve_shop(confirms.clone()).await;
@@ -139,8 +140,8 @@ sweep_every = "1h"
             .args(["serve", "--config"])
             .arg(&path)
             .env("RUST_LOG", "error")
-            // As the service's unit has it.
-            .env("MALLOC_ARENA_MAX", "1")
+            // As systemd/README.md has it for either database.
+            .env("MALLOC_ARENA_MAX", heaps)
             .stderr(Stdio::inherit())
             .spawn()
             .unwrap();
