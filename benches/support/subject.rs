@@ -102,7 +102,6 @@ impl Subject {
         directory: tempfile::TempDir,
         database: Option<String>,
     ) -> Subject {
-        let heaps = if database.is_some() { "1" } else { "2" };
         let store = database.unwrap_or_else(|| format!("sqlite:{}", file(&directory).display()));
         let confirms = Arc::new(AtomicUsize::new(0));
         let (shop_at, shop) = serve_shop(confirms.clone()).await;
@@ -140,8 +139,6 @@ sweep_every = "1h"
             .args(["serve", "--config"])
             .arg(&path)
             .env("RUST_LOG", "error")
-            // As systemd/README.md has it for either database.
-            .env("MALLOC_ARENA_MAX", heaps)
             .stderr(Stdio::inherit())
             .spawn()
             .unwrap();
