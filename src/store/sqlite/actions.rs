@@ -36,7 +36,7 @@ pub(super) async fn lease(
             .bind(&request.holder)
             .bind(request.until.micros());
         query.execute(&mut *connection).await?;
-        let taken = taken(&mut *connection, lost).await?;
+        let taken = taken(&mut *connection, lost, &request.holder).await?;
         leased.extend(taken.into_iter().map(Leased::Lost));
     }
     if !due.is_empty() {
@@ -47,18 +47,21 @@ pub(super) async fn lease(
             .bind(request.until.micros())
             .bind(request.now.micros());
         query.execute(&mut *connection).await?;
-        let taken = taken(connection, due).await?;
+        let taken = taken(connection, due, &request.holder).await?;
         leased.extend(taken.into_iter().map(Leased::Attempt));
     }
     Ok(leased)
 }
 
-/// What was leased, as it stands now, longest overdue first.
+/// What the holder has leased of these, as it stands now, longest overdue first.
 async fn taken(
     connection: &mut SqliteConnection,
     numbers: String,
+    holder: &str,
 ) -> Result<Vec<ActionRow>, StoreError> {
-    let query = sqlx::query_as(sql::SELECT_LEASED).bind(numbers);
+    let query = sqlx::query_as(sql::SELECT_LEASED)
+        .bind(numbers)
+        .bind(holder);
     let read = |raw: RawAction, planned: &[u8]| raw.with(planned)?.read();
     let mut taken = packed::with_long(connection, "actions", query, read).await?;
     taken.sort_by(in_order);

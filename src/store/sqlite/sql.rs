@@ -331,9 +331,11 @@ statements! {
     LEASE_LOST =
         "UPDATE actions SET lease = 'lost', token = $2 || '.' || lower(hex(randomblob(12))), \
            until = $3 WHERE nr IN (SELECT value FROM jsonb_each($1))";
+    /// Of these the ones that `$2` has leased.
     SELECT_LEASED = concat!(
         "SELECT ", with_long!("a.planned", action_short_columns!()),
-        " FROM jsonb_each($1) r CROSS JOIN actions a ON a.nr = r.value");
+        " FROM jsonb_each($1) r CROSS JOIN actions a ON a.nr = r.value \
+          WHERE substr(a.token, 1, length($2) + 1) = $2 || '.'");
     END_LEASES = "UPDATE actions SET until = min(until, $1) WHERE token IS NOT NULL";
 
     SELECT_SHOP = "SELECT epoch, brake_cause, brake_at FROM shops WHERE shop = $1";
