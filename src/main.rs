@@ -2,7 +2,7 @@
 //!
 //! Knows no rule of the trade.
 
-/// The heap. A fifth of the daemon's time went into the C library's; `.cargo/config.toml` says how this
+/// The heap. A quarter of the daemon's time went into the C library's; `.cargo/config.toml` says how this
 /// one is built.
 #[global_allocator]
 static HEAP: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;

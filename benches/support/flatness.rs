@@ -61,13 +61,7 @@ async fn on_sqlite(mould: &Mould, count: usize) {
 async fn on_postgres(mould: &Mould, count: usize) {
     let server = Server::start();
     let url = server.database();
-    let options = PostgresOptions {
-        url: url.clone().into(),
-        connections_max: 4,
-        statement_timeout: Duration::from_secs(60),
-        session_features: true,
-    };
-    let store = PostgresStore::open(&options).await.unwrap();
+    let store = open_postgres(&url).await;
     fill(mould, &store, "PostgreSQL", count).await;
     tidy(&url).await;
     let empty = empty(Subject::start_on(Some(server.database())).await).await;
@@ -75,6 +69,17 @@ async fn on_postgres(mould: &Mould, count: usize) {
     let subject = Subject::start_on(Some(url)).await;
     say(&subject, "PostgreSQL", begun.elapsed(), &empty).await;
     audit(subject, "PostgreSQL", count);
+}
+
+/// A new store in the database at this address, to be filled.
+pub(crate) async fn open_postgres(url: &str) -> PostgresStore {
+    let options = PostgresOptions {
+        url: url.to_owned().into(),
+        connections_max: 4,
+        statement_timeout: Duration::from_secs(60),
+        session_features: true,
+    };
+    PostgresStore::open(&options).await.unwrap()
 }
 
 /// The rates of a daemon on an empty store, measured right before those on the full one.

@@ -7,12 +7,11 @@
 //! alone is measured where `PRUNED_ON` says `sqlite` or `postgresql`.
 
 use crate::filled::Mould;
-use crate::flatness::tidy;
+use crate::flatness::{open_postgres, tidy};
 use crate::server::Server;
 use crate::subject::{Subject, event, file, signed_event};
 use crate::{SENDERS, load};
 use reconciled::store::Store;
-use reconciled::store::postgres::{PostgresOptions, PostgresStore};
 use reconciled::store::sqlite::SqliteStore;
 use sqlx::{Connection, PgConnection, SqliteConnection};
 use std::time::{Duration, Instant};
@@ -107,13 +106,7 @@ async fn prune_on_sqlite(mould: &Mould, count: usize, (days, seconds): (u64, usi
 async fn prune_on_postgres(mould: &Mould, count: usize, (days, seconds): (u64, usize)) {
     let server = Server::start();
     let url = server.database();
-    let options = PostgresOptions {
-        url: url.clone().into(),
-        connections_max: 4,
-        statement_timeout: Duration::from_secs(60),
-        session_features: true,
-    };
-    let store = PostgresStore::open(&options).await.unwrap();
+    let store = open_postgres(&url).await;
     mould.fill(&store, count).await;
     store.close().await;
     tidy(&url).await;

@@ -31,16 +31,22 @@ pub(super) async fn with_long<R: DeserializeOwned, T>(
     read: impl Fn(R, &[u8]) -> Result<T, StoreError>,
 ) -> Result<Vec<T>, StoreError> {
     let (short, long) = query.fetch_one(connection).await?;
+    let other_length = || Reading::of(table, "packed").corrupt("packed", "another length");
     let mut rest = long.as_deref().unwrap_or_default();
     let mut found = Vec::new();
     for (bytes, columns) in rows::<(usize, R)>(table, &short)? {
         let Some((value, next)) = rest.split_at_checked(bytes) else {
-            return Err(Reading::of(table, "packed").corrupt("packed", "another length"));
+            return Err(other_length());
         };
         rest = next;
         found.push(read(columns, value)?);
     }
-    Ok(found)
+    // What is left over belongs to a row that nobody counted.
+    if rest.is_empty() {
+        Ok(found)
+    } else {
+        Err(other_length())
+    }
 }
 
 /// What is wrong is said of the row that it is wrong with.
@@ -102,6 +108,8 @@ mod tests {
         for cut in [
             "SELECT '[[3,[1,\"a\"]]]', 'xy'",
             "SELECT '[[3,[1,\"a\"]]]', NULL",
+            "SELECT '[[1,[1,\"a\"]]]', 'xy'",
+            "SELECT '[]', 'x'",
         ] {
             let error = read(cut).await.unwrap_err().to_string();
             assert!(error.contains("another length"), "{error}");

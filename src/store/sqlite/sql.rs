@@ -3,7 +3,7 @@
 //! Many rows go through one statement: `$1` is a JSON array with one array per row (`value ->> n`
 //! is its column n), and long or foreign values lie end to end in one blob `$2`, from which a row
 //! takes its part by position and length (`[position, length]` in the row). What is read in bulk comes
-//! back alike: the short columns of a row as one JSON array, since the driver copies value by value. Where a join must begin at the given rows it says
+//! back alike, as one row (`packed`): the driver wakes its reader for each row and copies value by value. Where a join must begin at the given rows it says
 //! `CROSS JOIN`, which SQLite does not reorder.
 
 #[macro_use]
@@ -162,11 +162,13 @@ statements! {
     /// Rows: shop, reference.
     SELECT_ORDER_HOMES =
         "SELECT json_group_array(json_array(c.shop, c.reference, c.id)) \
-         FROM jsonb_each($1) r CROSS JOIN checkouts c ON c.reference = r.value ->> 1 AND c.shop = r.value ->> 0";
+         FROM jsonb_each($1) r CROSS JOIN checkouts c \
+         ON c.reference = r.value ->> 1 AND c.shop = r.value ->> 0";
     /// Rows: account, payment.
     SELECT_PAYMENT_HOMES =
         "SELECT json_group_array(json_array(p.account, p.payment, p.checkout)) \
-         FROM jsonb_each($1) r CROSS JOIN payments p ON p.account = r.value ->> 0 AND p.payment = r.value ->> 1";
+         FROM jsonb_each($1) r CROSS JOIN payments p \
+         ON p.account = r.value ->> 0 AND p.payment = r.value ->> 1";
     SELECT_CHECKOUTS = concat!(
         "SELECT ", with_long!("c.document", checkout_short_columns!()),
         " FROM jsonb_each($1) r CROSS JOIN checkouts c ON c.id = r.value");
@@ -383,7 +385,7 @@ statements! {
          ORDER BY j.seq LIMIT $3");
     SELECT_AUDIT_PAGE = books!("FROM checkouts c WHERE c.id > $1 ORDER BY c.id LIMIT $2");
     /// Without a limit the inner statement would be made part of the outer one, and each journal be read
-    /// three times.
+    /// more than once.
     SELECT_BOOKS = books!(
         "FROM jsonb_each($1) r CROSS JOIN checkouts c ON c.id = r.value \
          ORDER BY c.id LIMIT -1");
