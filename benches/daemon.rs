@@ -37,8 +37,12 @@ mod raw;
 mod running;
 #[path = "support/server.rs"]
 mod server;
+#[path = "support/settle.rs"]
+mod settle;
 #[path = "support/subject.rs"]
 mod subject;
+#[path = "support/whole.rs"]
+mod whole;
 
 use std::time::{Duration, Instant};
 use subject::{Subject, event, order, signed_event, signed_order};
@@ -47,8 +51,6 @@ use subject::{Subject, event, order, signed_event, signed_order};
 const SENDERS: usize = 64;
 /// Deliveries in one run of intake.
 const INTAKE_COUNT: usize = 30_000;
-/// Orders in one run of settling.
-const SETTLE_COUNT: usize = 12_000;
 /// Single payments for the latency.
 const LATENCY_COUNT: usize = 200;
 /// Open checkouts for the memory.
@@ -101,7 +103,7 @@ fn main() {
         runtime.block_on(intake());
     }
     if wanted("settle") {
-        runtime.block_on(settle());
+        runtime.block_on(settle::run());
     }
 }
 
@@ -166,49 +168,6 @@ async fn intake() {
          CPU {cost:.1} and {bare_cost:.1} µs each (medians of {RUNS})",
         rate / bare_rate
     );
-}
-
-/// Webhook to settled, on either database: the orders are known, the shop answers at once.
-async fn settle() {
-    let server = server::Server::start();
-    let (mut on_sqlite, mut on_postgres) = (Vec::new(), Vec::new());
-    for run in 0..RUNS {
-        let subject = Subject::start().await;
-        on_sqlite.push(settle_on(subject, "SQLite", run).await);
-        let subject = Subject::start_on(Some(server.database())).await;
-        on_postgres.push(settle_on(subject, "PostgreSQL", run).await);
-    }
-    println!(
-        "end to end: {:.0} settled/s on SQLite, {:.0}/s on PostgreSQL (medians of {RUNS})",
-        median(on_sqlite),
-        median(on_postgres)
-    );
-}
-
-async fn settle_on(subject: Subject, database: &str, run: usize) -> f64 {
-    let name = format!("s{run}");
-    let orders: Vec<Vec<u8>> = (0..SETTLE_COUNT)
-        .map(|n| signed_order(&order(&name, n)))
-        .collect();
-    load::run(subject.public, &orders, SENDERS).await;
-    subject.until_drained().await;
-    let events: Vec<Vec<u8>> = (0..SETTLE_COUNT)
-        .map(|n| signed_event(&event(&name, n)))
-        .collect();
-    let (begun, before) = (Instant::now(), subject.cpu());
-    let result = load::run(subject.public, &events, SENDERS).await;
-    subject.until_settled(SETTLE_COUNT).await;
-    let (took, used) = (begun.elapsed(), subject.cpu() - before);
-    let rate = SETTLE_COUNT as f64 / took.as_secs_f64();
-    let cost = used.as_secs_f64() * 1e6 / SETTLE_COUNT as f64;
-    println!(
-        "{database}: settled {SETTLE_COUNT} in {:.2} s: {rate:.0}/s, CPU {cost:.0} µs each (intake {}; RSS {} MiB)",
-        took.as_secs_f64(),
-        result.line(),
-        subject.rss_mib()
-    );
-    subject.stop().await;
-    rate
 }
 
 /// One payment at a time on an idle daemon: webhook sent to confirm call received.

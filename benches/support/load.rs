@@ -147,7 +147,8 @@ async fn send(
     }
 }
 
-async fn answer(stream: &mut TcpStream, buffer: &mut [u8]) -> u16 {
+/// Reads one answer and gives its status.
+pub(crate) async fn answer(stream: &mut TcpStream, buffer: &mut [u8]) -> u16 {
     let mut filled = 0;
     loop {
         let read = stream

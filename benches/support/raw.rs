@@ -9,6 +9,7 @@
 
 use crate::running::{self, free_port, until_it_listens};
 use crate::subject::{PSP_SECRET, mac};
+use crate::whole;
 use axum::Router;
 use axum::body::Bytes;
 use axum::http::{HeaderMap, StatusCode};
@@ -33,6 +34,8 @@ const INSERT_POSTGRES: &str =
 
 /// The word that makes this program a yardstick.
 pub(crate) const WORD: &str = "--be-the-yardstick";
+/// What the place of the yardstick of the whole way begins with; its shop and its database follow.
+const WHOLE: &str = "whole way: ";
 
 type Waiting = (Bytes, oneshot::Sender<()>);
 
@@ -47,6 +50,9 @@ pub(crate) enum Kind {
     Sqlite,
     /// Stores on the PostgreSQL database at this address.
     Postgres(String),
+    /// Goes the whole way (`crate::whole`), with the shop at this address, on the PostgreSQL database
+    /// at the other, or on SQLite.
+    Whole(SocketAddr, Option<String>),
 }
 
 pub(crate) struct Raw {
@@ -64,6 +70,10 @@ impl Raw {
             Kind::Signed => "signed".to_owned(),
             Kind::Sqlite => directory.path().join("raw.db").display().to_string(),
             Kind::Postgres(url) => url.clone(),
+            Kind::Whole(shop, url) => {
+                let file = || directory.path().join("raw.db").display().to_string();
+                format!("{WHOLE}{shop} {}", url.clone().unwrap_or_else(file))
+            }
         };
         let child = Command::new(std::env::current_exe().unwrap())
             .args([WORD, &address.to_string(), &place])
@@ -94,10 +104,14 @@ impl Raw {
 
 /// What the child does until it is killed.
 pub(crate) async fn serve(address: &str, place: &str) {
-    let router = match place {
-        "bare" => Router::new().route("/{*path}", post(|_: Bytes| async { StatusCode::OK })),
-        "signed" => Router::new().route("/{*path}", post(verify)),
-        _ => storing(place).await,
+    let whole = place.strip_prefix(WHOLE);
+    let router = match (whole.and_then(|rest| rest.split_once(' ')), place) {
+        (Some((shop, place)), _) => whole::router(place, shop.parse().unwrap()).await,
+        (None, "bare") => {
+            Router::new().route("/{*path}", post(|_: Bytes| async { StatusCode::OK }))
+        }
+        (None, "signed") => Router::new().route("/{*path}", post(verify)),
+        (None, _) => storing(place).await,
     };
     let listener = tokio::net::TcpListener::bind(address).await.unwrap();
     loop {
@@ -112,41 +126,58 @@ pub(crate) async fn serve(address: &str, place: &str) {
 }
 
 async fn verify(headers: HeaderMap, body: Bytes) -> StatusCode {
-    let signature = headers["stripe-signature"].to_str().unwrap();
-    let (at, given) = signature.split_once(",v1=").unwrap();
-    let at = at.strip_prefix("t=").unwrap();
-    let body = std::str::from_utf8(&body).unwrap();
-    let given = hex::decode(given).unwrap();
-    if mac(PSP_SECRET.as_bytes(), &[at, ".", body]) == given {
+    if signed(&headers, &body) {
         StatusCode::OK
     } else {
         StatusCode::BAD_REQUEST
     }
 }
 
-async fn storing(place: &str) -> Router {
-    let (queue, waiting) = mpsc::channel::<Waiting>(4096);
-    if place.starts_with("postgres:") {
-        let mut connection = PgConnection::connect(place).await.unwrap();
-        sqlx::query(TABLE_POSTGRES)
-            .execute(&mut connection)
-            .await
-            .unwrap();
-        tokio::spawn(write_postgres(connection, waiting));
-    } else {
-        let mut connection = SqliteConnectOptions::new()
-            .filename(place)
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .connect()
-            .await
-            .unwrap();
+/// Whether the PSP signed it.
+pub(crate) fn signed(headers: &HeaderMap, body: &Bytes) -> bool {
+    let signature = headers["stripe-signature"].to_str().unwrap();
+    let (at, given) = signature.split_once(",v1=").unwrap();
+    let at = at.strip_prefix("t=").unwrap();
+    let body = std::str::from_utf8(body).unwrap();
+    let given = hex::decode(given).unwrap();
+    mac(PSP_SECRET.as_bytes(), &[at, ".", body]) == given
+}
+
+/// A connection to an empty database of this server, with the table of what arrives.
+pub(crate) async fn open_postgres(url: &str) -> PgConnection {
+    let mut connection = PgConnection::connect(url).await.unwrap();
+    sqlx::query(TABLE_POSTGRES)
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    connection
+}
+
+/// A connection to this SQLite file; the first makes it, with the table of what arrives.
+pub(crate) async fn open_sqlite(path: &str, first: bool) -> SqliteConnection {
+    let mut connection = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(first)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .connect()
+        .await
+        .unwrap();
+    if first {
         sqlx::query(TABLE_SQLITE)
             .execute(&mut connection)
             .await
             .unwrap();
-        tokio::spawn(write_sqlite(connection, waiting));
+    }
+    connection
+}
+
+async fn storing(place: &str) -> Router {
+    let (queue, waiting) = mpsc::channel::<Waiting>(4096);
+    if place.starts_with("postgres:") {
+        tokio::spawn(write_postgres(open_postgres(place).await, waiting));
+    } else {
+        tokio::spawn(write_sqlite(open_sqlite(place, true).await, waiting));
     }
     Router::new().route(
         "/{*path}",
@@ -163,7 +194,7 @@ async fn storing(place: &str) -> Router {
 }
 
 /// Led by the second, as the daemon's keys are.
-fn key(body: &[u8]) -> Vec<u8> {
+pub(crate) fn key(body: &[u8]) -> Vec<u8> {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     let second = u32::try_from(now.unwrap().as_secs()).unwrap();
     let mut key = second.to_be_bytes().to_vec();

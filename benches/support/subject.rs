@@ -15,11 +15,10 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 
 pub(crate) const PSP_SECRET: &str = "whsec_measured_measured_measured";
-const SHOP_KEY: [u8; 32] = [7; 32];
+pub(crate) const SHOP_KEY: [u8; 32] = [7; 32];
 /// How often the daemon is asked how far it is. Each answer counts what waits, which at thousands a
 /// second is work of its own.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -235,15 +234,7 @@ sweep_every = "1h"
     }
 
     async fn get(&self, path: &str) -> String {
-        let mut stream = TcpStream::connect(self.admin).await.unwrap();
-        let request = format!(
-            "GET {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n",
-            self.admin
-        );
-        stream.write_all(request.as_bytes()).await.unwrap();
-        let mut text = String::new();
-        stream.read_to_string(&mut text).await.unwrap();
-        text
+        running::get(self.admin, path).await
     }
 
     /// How long the status page takes.
@@ -283,7 +274,9 @@ pub(crate) fn file(directory: &tempfile::TempDir) -> PathBuf {
 }
 
 /// A shop that says yes to everything at once.
-async fn serve_shop(confirms: Arc<AtomicUsize>) -> (SocketAddr, tokio::task::JoinHandle<()>) {
+pub(crate) async fn serve_shop(
+    confirms: Arc<AtomicUsize>,
+) -> (SocketAddr, tokio::task::JoinHandle<()>) {
     let router = Router::new().route(
         "/reconciled",
         post(move |body: Bytes| {
