@@ -12,6 +12,7 @@ mod digest;
 mod failure;
 mod inbox;
 pub mod journal;
+mod leases;
 mod likeness;
 pub mod memory;
 pub mod place;

@@ -246,4 +246,7 @@ pub enum Leased {
     /// The lease of the latest attempt ran out with no answer recorded: report that attempt as
     /// unclear under the given token; do not send.
     Lost(ActionRow),
+    /// What is stored of an action cannot be read; where and why. It is leased like the others, so that
+    /// it stands in nobody's way, and found again when its lease has run out: do not send.
+    Unreadable(String),
 }

@@ -164,6 +164,10 @@ impl Worker for Dispatch {
             match one {
                 Leased::Attempt(row) => self.send(row, now, &mut epochs),
                 Leased::Lost(row) => self.report_lost(row, now).await,
+                // Nobody can say what it was to do; whoever mends the row gets it carried out.
+                Leased::Unreadable(why) => {
+                    tracing::error!(why, "an action cannot be read and is left alone");
+                }
             }
         }
         if found_any && !is_full {

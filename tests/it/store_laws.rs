@@ -6,7 +6,7 @@ mod commits;
 mod deliveries;
 pub(crate) mod drafts;
 mod guards;
-mod leases;
+pub(crate) mod leases;
 mod likeness;
 mod pruning;
 pub(crate) mod views;

@@ -7,6 +7,7 @@ use crate::store_laws::drafts::{
     Draft, at, commit, delivery, done, eur, id, lease, load, look_up, lost, named, refund, request,
     shop, token,
 };
+use crate::store_laws::leases::what_cannot_be_read_is_named_and_holds_up_no_other;
 use crate::store_laws::views::recount;
 use crate::support::cluster::{Cluster, Database};
 use crate::support::forwarder::Forwarder;
@@ -68,6 +69,14 @@ async fn a_table_that_is_gone_is_a_schema_that_this_program_does_not_know() {
     database.tamper("DROP TABLE bodies").await;
     let failed = store.append(&[delivery("a", "1")]).await.unwrap_err();
     assert_eq!(failed.code(), "store_schema");
+}
+
+#[tokio::test]
+async fn an_action_that_cannot_be_read_is_named_and_holds_up_no_other() {
+    let database = Database::fresh().await;
+    let store = database.open().await;
+    what_cannot_be_read_is_named_and_holds_up_no_other(&store, |change| database.tamper(change))
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

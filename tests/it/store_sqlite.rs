@@ -10,6 +10,7 @@
 use crate::store_laws::drafts::{
     Draft, account, at, commit, delivery, done, eur, id, lease, load, look_up, lost, shop, token,
 };
+use crate::store_laws::leases::what_cannot_be_read_is_named_and_holds_up_no_other;
 use reconciled::core::fact::BrakeCause;
 use reconciled::core::plan::Verdict;
 use reconciled::core::time::Span;
@@ -380,6 +381,17 @@ async fn a_row_that_holds_what_it_must_not_is_named_by_table_column_and_row() {
         assert!(failure.contains(expected), "{sql}: {failure}");
         assert!(failure.starts_with("corrupt row in "), "{failure}");
     }
+}
+
+#[tokio::test]
+async fn an_action_that_cannot_be_read_is_named_and_holds_up_no_other() {
+    let place = Place::new();
+    let store = place.open().await;
+    what_cannot_be_read_is_named_and_holds_up_no_other(&store, |change| {
+        let path = place.path();
+        async move { tamper(&path, change).await }
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -6,8 +6,9 @@
 use super::connect::Session;
 use super::error::Fault;
 use super::sql;
+use crate::store::leases::{Taken, in_order};
 use crate::store::rows::{ASK, GIVE_BACK, RawAction, destination_code};
-use crate::store::{ActionRow, LeaseRequest, Leased, turns};
+use crate::store::{LeaseRequest, Leased, StoreError, turns};
 use std::collections::BTreeMap;
 
 /// Lost leases first, since each may be money already sent, then what is due the longest.
@@ -20,10 +21,9 @@ pub(super) async fn lease(
         .bind(i64::from(request.limit))
         .bind(&request.holder)
         .bind(request.until.micros());
-    let mut lost = session.read(query, RawAction::read).await?;
-    lost.sort_by(in_order);
+    let lost = session.read(query, taken).await?;
     let lost_count = u32::try_from(lost.len()).unwrap_or(u32::MAX);
-    let mut leased: Vec<Leased> = lost.into_iter().map(Leased::Lost).collect();
+    let mut leased = in_order(lost, Leased::Lost);
     let limit = request.limit.saturating_sub(lost_count);
     let chosen = choose(session, request, limit).await?;
     if !chosen.is_empty() {
@@ -40,17 +40,15 @@ pub(super) async fn lease(
             .bind(&request.holder)
             .bind(request.until.micros())
             .bind(request.now.micros());
-        let mut due = session.read(query, RawAction::read).await?;
-        due.sort_by(in_order);
-        leased.extend(due.into_iter().map(Leased::Attempt));
+        let due = session.read(query, taken).await?;
+        leased.extend(in_order(due, Leased::Attempt));
     }
     Ok(leased)
 }
 
-/// Longest overdue first; the order of an update's rows is the server's own.
-fn in_order(one: &ActionRow, other: &ActionRow) -> std::cmp::Ordering {
-    let order = |row: &ActionRow| (row.planned.due, row.checkout.clone(), row.key.clone());
-    order(one).cmp(&order(other))
+/// A row that was leased, whether it can be read or not.
+fn taken(raw: RawAction) -> Result<Taken, StoreError> {
+    Ok(raw.read())
 }
 
 /// The actions to lease, by shop, checkout and key: per destination no more than its room, overall no

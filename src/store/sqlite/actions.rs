@@ -6,8 +6,9 @@ use super::pack::rows;
 use super::{packed, sql};
 use crate::core::plan::Destination;
 use crate::core::time::Time;
+use crate::store::leases::{Taken, in_order};
 use crate::store::rows::{ASK, GIVE_BACK, RawAction, destination_code};
-use crate::store::{ActionRow, LeaseRequest, Leased, StoreError, turns};
+use crate::store::{LeaseRequest, Leased, StoreError, turns};
 use sqlx::SqliteConnection;
 use std::collections::BTreeMap;
 
@@ -37,7 +38,7 @@ pub(super) async fn lease(
             .bind(request.until.micros());
         query.execute(&mut *connection).await?;
         let taken = taken(&mut *connection, lost, &request.holder).await?;
-        leased.extend(taken.into_iter().map(Leased::Lost));
+        leased.extend(in_order(taken, Leased::Lost));
     }
     if !due.is_empty() {
         let due = rows(&due)?;
@@ -48,29 +49,22 @@ pub(super) async fn lease(
             .bind(request.now.micros());
         query.execute(&mut *connection).await?;
         let taken = taken(connection, due, &request.holder).await?;
-        leased.extend(taken.into_iter().map(Leased::Attempt));
+        leased.extend(in_order(taken, Leased::Attempt));
     }
     Ok(leased)
 }
 
-/// What the holder has leased of these, as it stands now, longest overdue first.
+/// What the holder has leased of these, as it stands now.
 async fn taken(
     connection: &mut SqliteConnection,
     numbers: String,
     holder: &str,
-) -> Result<Vec<ActionRow>, StoreError> {
+) -> Result<Vec<Taken>, StoreError> {
     let query = sqlx::query_as(sql::SELECT_LEASED)
         .bind(numbers)
         .bind(holder);
-    let read = |raw: RawAction, planned: &[u8]| raw.with(planned)?.read();
-    let mut taken = packed::with_long(connection, "actions", query, read).await?;
-    taken.sort_by(in_order);
-    Ok(taken)
-}
-
-fn in_order(one: &ActionRow, other: &ActionRow) -> std::cmp::Ordering {
-    let order = |row: &ActionRow| (row.planned.due, row.checkout.clone(), row.key.clone());
-    order(one).cmp(&order(other))
+    let read = |raw: RawAction, planned: &[u8]| Ok(raw.with(planned).and_then(RawAction::read));
+    packed::with_long(connection, "actions", query, read).await
 }
 
 /// The rows to lease: per destination no more than its room, overall no more than `limit`.

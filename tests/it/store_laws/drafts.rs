@@ -268,7 +268,7 @@ pub(crate) async fn lease(store: &dyn Store, now: Time) -> Vec<Leased> {
 pub(crate) fn attempts(leased: &[Leased]) -> Vec<&str> {
     let keys = leased.iter().filter_map(|one| match one {
         Leased::Attempt(row) => Some(row.key.as_str()),
-        Leased::Lost(_) => None,
+        Leased::Lost(_) | Leased::Unreadable(_) => None,
     });
     keys.collect()
 }
@@ -277,7 +277,7 @@ pub(crate) fn attempts(leased: &[Leased]) -> Vec<&str> {
 pub(crate) fn lost(leased: &[Leased]) -> Vec<&str> {
     let keys = leased.iter().filter_map(|one| match one {
         Leased::Lost(row) => Some(row.key.as_str()),
-        Leased::Attempt(_) => None,
+        Leased::Attempt(_) | Leased::Unreadable(_) => None,
     });
     keys.collect()
 }
@@ -285,5 +285,6 @@ pub(crate) fn lost(leased: &[Leased]) -> Vec<&str> {
 pub(crate) fn token(leased: &Leased) -> String {
     match leased {
         Leased::Attempt(row) | Leased::Lost(row) => row.lease.clone().unwrap().token,
+        Leased::Unreadable(why) => panic!("{why}"),
     }
 }

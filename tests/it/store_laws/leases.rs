@@ -14,6 +14,7 @@ use std::sync::Arc;
 fn row(leased: &Leased) -> &ActionRow {
     match leased {
         Leased::Attempt(row) | Leased::Lost(row) => row,
+        Leased::Unreadable(why) => panic!("{why}"),
     }
 }
 
@@ -416,4 +417,35 @@ pub(super) async fn the_next_moment_is_the_earliest_of_wakes_dues_and_leases(
     )
     .await;
     assert_eq!(store.next_due().await.unwrap(), Some(at(99)));
+}
+
+/// What was leased and could not be read.
+fn unreadable(leased: &[Leased]) -> Vec<&str> {
+    let why = leased.iter().filter_map(|one| match one {
+        Leased::Unreadable(why) => Some(why.as_str()),
+        Leased::Attempt(_) | Leased::Lost(_) => None,
+    });
+    why.collect()
+}
+
+/// For stores whose rows can be damaged: `change` runs a statement behind the store's back.
+pub(crate) async fn what_cannot_be_read_is_named_and_holds_up_no_other<F: Future<Output = ()>>(
+    store: &dyn Store,
+    change: impl Fn(&'static str) -> F,
+) {
+    done(store, Draft::new("c1").action(look_up("a", at(0)))).await;
+    done(store, Draft::new("c2").action(look_up("b", at(1)))).await;
+    change("UPDATE actions SET due = due - 1 WHERE key = 'a'").await;
+    let named = ["corrupt row in actions.due at c1/a: differs from the content's"];
+    let leased = lease(store, at(5)).await;
+    assert_eq!(attempts(&leased), ["b"]);
+    assert_eq!(unreadable(&leased), named);
+    assert_eq!(lease(store, at(6)).await, []);
+    let leased = lease(store, at(70)).await;
+    assert_eq!(lost(&leased), ["b"]);
+    assert_eq!(unreadable(&leased), named);
+    change("UPDATE actions SET due = due + 1 WHERE key = 'a'").await;
+    let leased = lease(store, at(140)).await;
+    assert_eq!(lost(&leased), ["a", "b"]);
+    assert_eq!(unreadable(&leased), [""; 0]);
 }

@@ -350,6 +350,7 @@ async fn daemons_that_prune_at_once_let_go_of_everything_once() {
         .iter()
         .map(|one| match one {
             Leased::Attempt(row) | Leased::Lost(row) => row.checkout.to_string(),
+            Leased::Unreadable(why) => panic!("{why}"),
         })
         .collect();
     assert_eq!(left, held);
