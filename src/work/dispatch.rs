@@ -20,6 +20,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub const ATTEMPTS_AT_ONCE_MAX: u32 = 256;
 /// How long an attempt may take before others may take it for lost.
 pub const LEASE_FOR: Span = Span::from_seconds(20);
+/// While calls are under way, what has become due since the last lease waits this long for more: each
+/// lease is a transaction, and each call that ends would ask for one.
+const LEASE_EVERY: Span = Span::from_millis(5);
 
 /// The gates of all destinations, shared with the attempts.
 #[derive(Clone, Default)]
@@ -50,6 +53,7 @@ pub struct Dispatch {
     crew: Arc<Crew>,
     holder: String,
     under_way: Arc<std::sync::atomic::AtomicU32>,
+    leased_at: Time,
 }
 
 impl Dispatch {
@@ -59,6 +63,7 @@ impl Dispatch {
             crew,
             holder,
             under_way: Arc::default(),
+            leased_at: Time::default(),
         }
     }
 
@@ -142,6 +147,12 @@ impl Worker for Dispatch {
         if limit == 0 {
             return Next::Rest(None);
         }
+        if busy > 0
+            && let Some(rest) = rest(self.leased_at, now)
+        {
+            return Next::Pause(super::duration(rest));
+        }
+        self.leased_at = now;
         let request = LeaseRequest {
             now,
             until: now.plus(LEASE_FOR),
@@ -179,5 +190,27 @@ impl Worker for Dispatch {
             Ok(at) => Next::Rest(at),
             Err(_) => Next::Pause(STORE_PAUSE),
         }
+    }
+}
+
+/// How long what is due waits for more; not at all when the clock was set back.
+fn rest(leased_at: Time, now: Time) -> Option<Span> {
+    let next = leased_at.plus(LEASE_EVERY);
+    (leased_at <= now && now < next).then(|| next.since(now))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_lease_follows_another_after_a_while_and_whatever_the_clock_does() {
+        let at = Time::from_micros;
+        assert_eq!(rest(at(0), at(1_790_000_000)), None);
+        assert_eq!(rest(at(7_000), at(7_000)), Some(LEASE_EVERY));
+        assert_eq!(rest(at(7_000), at(11_999)), Some(Span::from_micros(1)));
+        assert_eq!(rest(at(7_000), at(12_000)), None);
+        assert_eq!(rest(at(7_000), at(6_999)), None);
+        assert_eq!(rest(at(3_600_000_000), at(0)), None);
     }
 }

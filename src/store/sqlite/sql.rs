@@ -185,7 +185,8 @@ statements! {
          FROM jsonb_each($1) r CROSS JOIN checkouts c ON c.id = r.value";
 
     /// Rows: id, shop, reference, verdict, reason, [since, created at, changed at], [suspense,
-    /// currency] or null, wake at, version, head, document.
+    /// currency] or null, wake at, version, head, document. What never changes is not written anew, since
+    /// an index is written wherever one of its columns is named.
     UPSERT_CHECKOUTS =
         "INSERT INTO checkouts (id, shop, reference, verdict, reason, since, created_at, \
            changed_at, suspense_minor, suspense_currency, wake_at, version, head, document) \
@@ -194,9 +195,8 @@ statements! {
            value ->> '$[6][1]', value ->> 7, value ->> 8, value ->> 9, \
            CAST(substr($2, value ->> '$[10][0]', value ->> '$[10][1]') AS TEXT) \
          FROM jsonb_each($1) WHERE true \
-         ON CONFLICT (id) DO UPDATE SET shop = excluded.shop, reference = excluded.reference, \
-           verdict = excluded.verdict, reason = excluded.reason, since = excluded.since, \
-           created_at = excluded.created_at, changed_at = excluded.changed_at, \
+         ON CONFLICT (id) DO UPDATE SET verdict = excluded.verdict, reason = excluded.reason, \
+           since = excluded.since, changed_at = excluded.changed_at, \
            suspense_minor = excluded.suspense_minor, \
            suspense_currency = excluded.suspense_currency, wake_at = excluded.wake_at, \
            version = excluded.version, head = excluded.head, document = excluded.document";
