@@ -314,6 +314,8 @@ impl Checkpointer {
         };
         let pages = log_pages(&mut open, sql::CHECKPOINT_PASSIVE).await?;
         if pages > LOG_PAGES_MAX {
+            // Much was written meanwhile. After a second look only what is written during that is left.
+            log_pages(&mut open, sql::CHECKPOINT_PASSIVE).await?;
             let waiting = writer.slot().await;
             let rest = if pages > LOG_PAGES_PATIENT {
                 sql::CHECKPOINT_RESTART
