@@ -8,19 +8,23 @@ pub mod statement;
 
 use crate::core::checkout::Checkout;
 use crate::core::fact::Fact;
+use crate::core::ids::CheckoutId;
 use crate::core::money::{Currency, Money, MoneyError};
 use crate::core::payment::PaymentStatus;
 use crate::core::plan::{Decision, Verdict};
 use crate::core::reconcile::position::Position;
 use crate::store::journal;
 use crate::store::{CheckoutRow, JournalEntry, Store, StoreError};
+use futures_util::stream::{self, Stream, TryStreamExt};
 use serde::Serialize;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::num::NonZero;
-use tokio::task::JoinHandle;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// Checkouts read in one step.
 const PAGE: u32 = 500;
+/// Pages under way at once for each processor: while one is proven others are read and taken apart.
+const PAGES_EACH: usize = 3;
 /// Differences listed; the rest is counted.
 pub const DIFFERENCES_MAX: usize = 100;
 
@@ -63,6 +67,8 @@ struct Part {
     books: BTreeMap<(String, Currency), Statement>,
 }
 
+type Page = Vec<(CheckoutRow, Vec<JournalEntry>)>;
+
 /// Reads the whole store.
 pub async fn run(store: &dyn Store) -> Result<Report, StoreError> {
     let mut whole = Part::default();
@@ -76,33 +82,81 @@ pub async fn run(store: &dyn Store) -> Result<Report, StoreError> {
     Ok(whole.ended())
 }
 
-/// As `run`, with as many threads that prove as there are processors, while the next pages are
-/// read. Needs tokio's runtime; holds a page for each of them.
+/// As `run`, with several pages read and proven at once for each processor. Needs tokio's runtime; holds
+/// as many.
 pub async fn run_on_all_processors(store: &dyn Store) -> Result<Report, StoreError> {
-    let width = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let width = processors.saturating_mul(PAGES_EACH);
+    let reader = &Reader {
+        store,
+        turns: Semaphore::new(store.reads_at_once()),
+    };
+    let parts = stretches(reader).map_ok(|stretch| stretch.prove(reader));
+    let mut parts = std::pin::pin!(parts.try_buffered(width));
     let mut whole = Part::default();
-    let mut under_way = VecDeque::new();
-    let mut after = None;
-    loop {
-        let page = store.audit_page(after.as_ref(), PAGE).await?;
-        let Some((last, _)) = page.last() else { break };
-        after = Some(last.id.clone());
-        under_way.push_back(tokio::task::spawn_blocking(move || Part::of(&page)));
-        if under_way.len() > width
-            && let Some(first) = under_way.pop_front()
-        {
-            whole.add(proven(first).await?);
-        }
-    }
-    for part in under_way {
-        whole.add(proven(part).await?);
+    while let Some(part) = parts.try_next().await? {
+        whole.add(part);
     }
     Ok(whole.ended())
 }
 
-async fn proven(part: JoinHandle<Part>) -> Result<Part, StoreError> {
-    let ended = part.await;
-    ended.map_err(|error| StoreError::Unavailable(format!("a page was not proven: {error}")))
+/// A store that is asked no more at once than it has connections, however long an answer takes.
+struct Reader<'s> {
+    store: &'s dyn Store,
+    turns: Semaphore,
+}
+
+impl Reader<'_> {
+    async fn turn(&self) -> Result<SemaphorePermit<'_>, StoreError> {
+        let turn = self.turns.acquire().await;
+        turn.map_err(|error| StoreError::Unavailable(error.to_string()))
+    }
+
+    async fn mark(&self, after: Option<&CheckoutId>) -> Result<Option<CheckoutId>, StoreError> {
+        let _turn = self.turn().await?;
+        self.store.audit_mark(after, PAGE).await
+    }
+
+    async fn page(&self, after: Option<&CheckoutId>) -> Result<Page, StoreError> {
+        let _turn = self.turn().await?;
+        self.store.audit_page(after, PAGE).await
+    }
+}
+
+/// Checkouts after one of them, or from the first, up to another, in the order of their ids.
+struct Stretch {
+    after: Option<CheckoutId>,
+    last: CheckoutId,
+}
+
+/// All there are now, a page each.
+fn stretches(reader: &Reader<'_>) -> impl Stream<Item = Result<Stretch, StoreError>> {
+    stream::try_unfold(None, async move |after: Option<CheckoutId>| {
+        let last = reader.mark(after.as_ref()).await?;
+        Ok(last.map(|last| {
+            let next = Some(last.clone());
+            (Stretch { after, last }, next)
+        }))
+    })
+}
+
+impl Stretch {
+    /// Meanwhile checkouts may have come to be in it, and others have gone.
+    async fn prove(self, reader: &Reader<'_>) -> Result<Part, StoreError> {
+        let mut whole = Part::default();
+        let mut after = self.after;
+        while after.as_ref() < Some(&self.last) {
+            let mut page = reader.page(after.as_ref()).await?;
+            let Some((last, _)) = page.last() else { break };
+            after = Some(last.id.clone());
+            page.retain(|(row, _)| row.id <= self.last);
+            let proven = tokio::task::spawn_blocking(move || Part::of(&page)).await;
+            whole.add(proven.map_err(|error| {
+                StoreError::Unavailable(format!("a page was not proven: {error}"))
+            })?);
+        }
+        Ok(whole)
+    }
 }
 
 impl Part {
@@ -362,5 +416,45 @@ fn is_counted(
         None | Some(Ownership::Ours | Ownership::Shared | Ownership::UnknownKind) => true,
         Some(Ownership::Unclaimed) => checkout.order.claims.contains(payment),
         Some(Ownership::BeforeSince | Ownership::WrongMode) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::memory::MemoryStore;
+    use crate::store::sample::{captured, eur, minute, policy, seen, write};
+
+    #[tokio::test]
+    async fn a_stretch_is_what_lies_in_it_however_much_has_come_or_gone_since_it_was_marked() {
+        let store = MemoryStore::new();
+        let policy = policy();
+        let reader = Reader {
+            store: &store,
+            turns: Semaphore::new(store.reads_at_once()),
+        };
+        for n in 0..1_100 {
+            let fact = seen(captured(&format!("pi_{n}"), eur(100), minute(1)));
+            let moments = [(minute(1), vec![fact])];
+            write(&store, &format!("ck_{n:04}"), None, &moments, &policy).await;
+        }
+        let id = |id: &str| CheckoutId::parse(id).unwrap();
+        for (after, last, count) in [
+            (None, "ck_0499", 500),
+            (Some("ck_0009"), "ck_0799", 790),
+            (Some("ck_1049"), "ck_2000", 50),
+            (Some("ck_1099"), "ck_2000", 0),
+        ] {
+            let stretch = Stretch {
+                after: after.map(id),
+                last: id(last),
+            };
+            let report = stretch.prove(&reader).await.unwrap().ended();
+            assert_eq!((report.checkouts, report.entries), (count, count));
+            assert!(report.is_clean(), "{:?}", report.differences);
+        }
+        let marked: Vec<Stretch> = stretches(&reader).try_collect().await.unwrap();
+        let ends: Vec<&str> = marked.iter().map(|one| one.last.as_str()).collect();
+        assert_eq!(ends, ["ck_0499", "ck_0999", "ck_1099"]);
     }
 }

@@ -103,6 +103,11 @@ pub trait Store: Send + Sync + 'static {
         false
     }
 
+    /// How many reads may be under way at once without one waiting for another's connection.
+    fn reads_at_once(&self) -> usize {
+        1
+    }
+
     /// Appends deliveries in one durable transaction (committed and synced on return). One
     /// result per delivery, in order; a repetition within the batch counts as known.
     async fn append(&self, batch: &[NewDelivery]) -> Result<Vec<Appended>, StoreError>;
@@ -238,6 +243,16 @@ pub trait Store: Send + Sync + 'static {
         after: Option<&CheckoutId>,
         limit: u32,
     ) -> Result<Vec<(CheckoutRow, Vec<JournalEntry>)>, StoreError>;
+
+    /// The last checkout of the page that `audit_page` would give; none when it would be empty.
+    async fn audit_mark(
+        &self,
+        after: Option<&CheckoutId>,
+        limit: u32,
+    ) -> Result<Option<CheckoutId>, StoreError> {
+        let page = self.audit_page(after, limit).await?;
+        Ok(page.into_iter().next_back().map(|(row, _)| row.id))
+    }
 
     /// Checkouts that changed at or after a moment or are not at rest, in the order of their ids:
     /// all whose money a day's books may have to show. Those that are `open`, and so never held

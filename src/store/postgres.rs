@@ -114,6 +114,10 @@ impl Store for PostgresStore {
         true
     }
 
+    fn reads_at_once(&self) -> usize {
+        self.line.connections()
+    }
+
     async fn append(&self, batch: &[NewDelivery]) -> Result<Vec<Appended>, StoreError> {
         if batch.is_empty() {
             return Ok(Vec::new());
@@ -282,6 +286,14 @@ impl Store for PostgresStore {
         limit: u32,
     ) -> Result<Vec<(CheckoutRow, Vec<JournalEntry>)>, StoreError> {
         look!(self, |session| views::audit_page(session, after, limit))
+    }
+
+    async fn audit_mark(
+        &self,
+        after: Option<&CheckoutId>,
+        limit: u32,
+    ) -> Result<Option<CheckoutId>, StoreError> {
+        read!(self, |session| views::audit_mark(session, after, limit))
     }
 
     async fn moved_since(

@@ -176,6 +176,11 @@ where
 
 #[async_trait]
 impl Store for SqliteStore {
+    fn reads_at_once(&self) -> usize {
+        let most = self.readers.options().get_max_connections();
+        usize::try_from(most).unwrap_or(usize::MAX)
+    }
+
     async fn append(&self, batch: &[NewDelivery]) -> Result<Vec<Appended>, StoreError> {
         if batch.is_empty() {
             return Ok(Vec::new());
@@ -348,6 +353,14 @@ impl Store for SqliteStore {
         limit: u32,
     ) -> Result<Vec<(CheckoutRow, Vec<JournalEntry>)>, StoreError> {
         views::audit_page(&mut *self.snapshot().await?, after, limit).await
+    }
+
+    async fn audit_mark(
+        &self,
+        after: Option<&CheckoutId>,
+        limit: u32,
+    ) -> Result<Option<CheckoutId>, StoreError> {
+        views::audit_mark(&mut *self.readers.acquire().await?, after, limit).await
     }
 
     async fn moved_since(

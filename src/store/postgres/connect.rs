@@ -325,6 +325,12 @@ impl Line {
         self.within(sql::BEGIN_SNAPSHOT).await
     }
 
+    /// How many connections there may be.
+    pub(super) fn connections(&self) -> usize {
+        let most = self.pool.options().get_max_connections();
+        usize::try_from(most).unwrap_or(usize::MAX)
+    }
+
     /// For one statement that writes and is a transaction by itself.
     pub(super) async fn write(&self) -> Result<Session, Fault> {
         if self.session.has_session && !self.is_readonly {

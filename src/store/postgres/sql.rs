@@ -399,6 +399,8 @@ statements! {
     SELECT_AUDIT_PAGE = concat!(
         "SELECT ", checkout_columns!(), " FROM checkouts c WHERE c.id > $1 ORDER BY c.id \
          LIMIT $2");
+    SELECT_AUDIT_MARK =
+        "SELECT max(id) FROM (SELECT c.id FROM checkouts c WHERE c.id > $1 ORDER BY c.id LIMIT $2) p";
     /// Columns: shop, checkout.
     SELECT_JOURNALS = concat!(
         "SELECT ", entry_columns!(), " FROM ", of_named!("journal", "checkout", "", "OFFSET 0"), " j \

@@ -219,6 +219,23 @@ pub(super) async fn audit_page(
     with_journals(session, found).await
 }
 
+pub(super) async fn audit_mark(
+    session: &mut Session,
+    after: Option<&CheckoutId>,
+    limit: u32,
+) -> Result<Option<CheckoutId>, Fault> {
+    let query = sqlx::query_as(sql::SELECT_AUDIT_MARK)
+        .bind(after.map_or("", CheckoutId::as_str))
+        .bind(i64::from(limit));
+    let read = |(id,): (Option<String>,)| id.map(|id| checkout_id(&id)).transpose();
+    Ok(session
+        .read(query, read)
+        .await?
+        .into_iter()
+        .flatten()
+        .next())
+}
+
 pub(super) async fn moved_since(
     session: &mut Session,
     since: Time,

@@ -384,6 +384,8 @@ statements! {
         "SELECT ", entry_columns!(), " FROM journal j WHERE j.checkout = $1 AND j.seq > $2 \
          ORDER BY j.seq LIMIT $3");
     SELECT_AUDIT_PAGE = books!("FROM checkouts c WHERE c.id > $1 ORDER BY c.id LIMIT $2");
+    SELECT_AUDIT_MARK =
+        "SELECT max(id) FROM (SELECT c.id FROM checkouts c WHERE c.id > $1 ORDER BY c.id LIMIT $2)";
     /// Without a limit the inner statement would be made part of the outer one, and each journal be read
     /// more than once.
     SELECT_BOOKS = books!(

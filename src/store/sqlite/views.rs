@@ -207,6 +207,19 @@ pub(super) async fn audit_page(
     packed::with_long(connection, "checkouts", query, book).await
 }
 
+pub(super) async fn audit_mark(
+    connection: &mut SqliteConnection,
+    after: Option<&CheckoutId>,
+    limit: u32,
+) -> Result<Option<CheckoutId>, StoreError> {
+    let last: Option<String> = sqlx::query_scalar(sql::SELECT_AUDIT_MARK)
+        .bind(after.map_or("", CheckoutId::as_str))
+        .bind(limit)
+        .fetch_one(connection)
+        .await?;
+    last.map(|id| checkout_id(&id)).transpose()
+}
+
 /// Its value: the short columns, the document and the journal, one after the other.
 fn book((short, document): (usize, usize), value: &[u8]) -> Result<Book, StoreError> {
     let reading = Reading::of("checkouts", "packed");

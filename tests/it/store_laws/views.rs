@@ -330,6 +330,8 @@ pub(super) async fn an_audit_reads_every_checkout_with_its_whole_journal(store: 
     let mut seen = Vec::new();
     loop {
         let page = store.audit_page(after.as_ref(), 2).await.unwrap();
+        let mark = store.audit_mark(after.as_ref(), 2).await.unwrap();
+        assert_eq!(mark.as_ref(), page.last().map(|(row, _)| &row.id));
         let Some((last, _)) = page.last() else { break };
         after = Some(last.id.clone());
         for (row, entries) in page {
