@@ -115,7 +115,8 @@ impl Store for PostgresStore {
     }
 
     fn reads_at_once(&self) -> usize {
-        self.line.connections()
+        let most = self.line.pool.options().get_max_connections();
+        usize::try_from(most).unwrap_or(usize::MAX)
     }
 
     async fn append(&self, batch: &[NewDelivery]) -> Result<Vec<Appended>, StoreError> {

@@ -73,7 +73,7 @@ pub(super) async fn alone(options: &PostgresOptions) -> Result<PgConnection, Sto
 
 /// The way to the database.
 pub(super) struct Line {
-    pool: PgPool,
+    pub(super) pool: PgPool,
     warm: Warm,
     standbys: Standbys,
     session: Settings,
@@ -323,12 +323,6 @@ impl Line {
     /// For several statements that read one moment.
     pub(super) async fn snapshot(&self) -> Result<Session, Fault> {
         self.within(sql::BEGIN_SNAPSHOT).await
-    }
-
-    /// How many connections there may be.
-    pub(super) fn connections(&self) -> usize {
-        let most = self.pool.options().get_max_connections();
-        usize::try_from(most).unwrap_or(usize::MAX)
     }
 
     /// For one statement that writes and is a transaction by itself.
