@@ -89,7 +89,7 @@ pub async fn run_on_all_processors(store: &dyn Store) -> Result<Report, StoreErr
     let width = processors.saturating_mul(PAGES_EACH);
     let reader = &Reader {
         store,
-        turns: Semaphore::new(store.reads_at_once()),
+        turns: Semaphore::new(store.reads_at_once().min(processors)),
     };
     let parts = stretches(reader).map_ok(|stretch| stretch.prove(reader));
     let mut parts = std::pin::pin!(parts.try_buffered(width));
@@ -100,7 +100,8 @@ pub async fn run_on_all_processors(store: &dyn Store) -> Result<Report, StoreErr
     Ok(whole.ended())
 }
 
-/// A store that is asked no more at once than it has connections, however long an answer takes.
+/// A store that is asked no more at once than it has connections, so that none is waited for however long
+/// an answer takes, and no more than there are processors, so that answers do not slow each other down.
 struct Reader<'s> {
     store: &'s dyn Store,
     turns: Semaphore,

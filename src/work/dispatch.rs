@@ -175,7 +175,7 @@ impl Worker for Dispatch {
             match one {
                 Leased::Attempt(row) => self.send(row, now, &mut epochs),
                 Leased::Lost(row) => self.report_lost(row, now).await,
-                // Nobody can say what it was to do; whoever mends the row gets it carried out.
+                // Nobody can say what it was to do. Once the row is mended it is found lost.
                 Leased::Unreadable(why) => {
                     tracing::error!(why, "an action cannot be read and is left alone");
                 }

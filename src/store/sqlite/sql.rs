@@ -3,8 +3,8 @@
 //! Many rows go through one statement: `$1` is a JSON array with one array per row (`value ->> n`
 //! is its column n), and long or foreign values lie end to end in one blob `$2`, from which a row
 //! takes its part by position and length (`[position, length]` in the row). What is read in bulk comes
-//! back alike, as one row (`packed`): the driver wakes its reader for each row and copies value by value. Where a join must begin at the given rows it says
-//! `CROSS JOIN`, which SQLite does not reorder.
+//! back alike, as one row (`packed`): the driver wakes its reader for each row and copies value by value.
+//! Where a join must begin at the given rows it says `CROSS JOIN`, which SQLite does not reorder.
 
 #[macro_use]
 #[path = "sql/columns.rs"]

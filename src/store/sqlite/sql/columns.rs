@@ -48,9 +48,9 @@ macro_rules! entry_columns {
     };
 }
 
-/// Checkouts with their journals, in the order that the rest of the statement gives. Their long values are three in one, each with
-/// its bytes: the checkout's short columns, its document, and of each entry of its journal its short
-/// columns, its facts and its decision.
+/// Checkouts with their journals, in the order that the rest of the statement gives. Their long values
+/// are three in one, each with its bytes: the checkout's short columns, its document, and of each entry
+/// of its journal its short columns, its facts and its decision.
 macro_rules! books {
     ($($of:tt)+) => {
         concat!(
