@@ -63,6 +63,9 @@ pub struct Ended {
     pub at: Time,
     /// When it had left.
     pub sent_at: Time,
+    /// Looks at the order that had left when the end was recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub looks: Option<u32>,
 }
 
 impl Ask {
@@ -239,6 +242,7 @@ impl Checkout {
                 sent_at,
                 at,
                 outcome,
+                looks,
             } => {
                 if is_shop_silence(*kind, outcome) {
                     heard_silence = learns(&mut self.order.last_failure_at, |last| {
@@ -250,6 +254,7 @@ impl Checkout {
                     outcome: outcome.clone(),
                     at: *at,
                     sent_at: *sent_at,
+                    looks: *looks,
                 };
                 (key, Ask::ended(*kind, ended))
             }
@@ -295,6 +300,22 @@ impl Checkout {
     /// another PSP. The shop's word is all there is about it.
     pub fn is_paid_elsewhere(&self, payment: &PaymentRef, policy: &Policy) -> bool {
         !self.payments.contains_key(payment) && !policy.accounts.contains_key(&payment.account)
+    }
+
+    /// The fact as it is recorded: with the end of a confirm stands how many looks at the order had
+    /// left by then, so that their answers never count as younger.
+    pub fn with_looks(&self, mut fact: Fact) -> Fact {
+        if let Fact::AskAnswered {
+            kind: ActionKind::Confirm,
+            looks,
+            ..
+        } = &mut fact
+        {
+            let asks = self.asks.values();
+            let sent = asks.filter(|ask| ask.kind == ActionKind::LookUp);
+            *looks = sent.map(|ask| ask.sent).max();
+        }
+        fact
     }
 
     /// The latest ruling.

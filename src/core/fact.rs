@@ -70,6 +70,10 @@ pub enum Fact {
         at: Time,
         /// How it ended.
         outcome: Outcome,
+        /// Looks at the order that had left when this was recorded; noted for confirms alone. A
+        /// later look left after this end, whatever the clocks of two daemons say.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        looks: Option<u32>,
     },
     /// An operator decided something.
     RulingMade(Ruling),

@@ -85,6 +85,10 @@ pub struct Statement {
     /// The shop asks not to be asked again before this long.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<Span>,
+    /// Which look brought it, counted from 1; absent for what came otherwise. Looks leave one after
+    /// the other, so this number orders what two daemons' clocks may not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub look: Option<u32>,
 }
 
 /// What a shop says of an order's money beyond what is owed. Absent means "not said".

@@ -127,7 +127,8 @@ impl Workspace {
             return Ok(BTreeSet::new());
         };
         for fact in facts {
-            working.learn(fact.clone());
+            let fact = working.checkout.with_looks(fact.clone());
+            working.learn(fact);
         }
         Ok(BTreeSet::from([id.clone()]))
     }

@@ -114,6 +114,7 @@ pub(crate) fn said(via: Via, status: OrderStatus, amount: Money, at: Time) -> Fa
         is_fulfilled: None,
         reason: None,
         retry_after: None,
+        look: None,
     };
     Fact::OrderSeen(Box::new(OrderSnapshot {
         reference: Reference::parse("1001").unwrap(),
@@ -154,6 +155,7 @@ pub(crate) fn done(
             sent_at: at,
             at,
             outcome: Outcome::Done,
+            looks: None,
         },
     ]
 }

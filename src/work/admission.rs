@@ -245,6 +245,7 @@ mod tests {
                 sent_at: Time::from_seconds(i64::from(attempt)),
                 at: Time::from_seconds(i64::from(attempt)),
                 outcome: outcome.clone(),
+                looks: None,
             });
         }
         (checkout, key)

@@ -9,6 +9,7 @@ use super::{Pulse, admission};
 use crate::clock::Clock;
 use crate::core::fact::{BrakeCause, Fact, Outcome};
 use crate::core::ids::{AccountId, ShopId};
+use crate::core::order::{OrderSnapshot, Via};
 use crate::core::payment::Payment;
 use crate::core::plan::{Action, ActionKind, Destination};
 use crate::core::time::{Span, Time};
@@ -171,6 +172,7 @@ pub async fn carry_out(
         sent_at,
         at: now,
         outcome: ended.outcome,
+        looks: None,
     }];
     facts.extend(ended.facts);
     if let Some(epoch) = ended.epoch {
@@ -306,7 +308,7 @@ async fn call_shop(
     let now = crew.clock.now();
     let mut ended = match shop.answer(&ask, &row.key, sent_at, now, &reply) {
         ShopAnswer::Said { order, epoch } => Ended {
-            facts: vec![Fact::OrderSeen(order)],
+            facts: vec![Fact::OrderSeen(numbered(order, row.attempts))],
             epoch,
             ..Ended::failed(Outcome::Done)
         },
@@ -315,6 +317,15 @@ async fn call_shop(
     };
     ended.is_alive = is_alive;
     ended
+}
+
+/// The answer to a look, with the number of the look.
+fn numbered(mut order: Box<OrderSnapshot>, attempt: u32) -> Box<OrderSnapshot> {
+    let said = order.statement.as_mut();
+    if let Some(said) = said.filter(|said| said.via == Via::LookUp) {
+        said.look = Some(attempt);
+    }
+    order
 }
 
 fn psp_ended((answer, is_alive): (PspAnswer, Option<bool>), now: Time) -> Ended {
@@ -471,6 +482,22 @@ fn shop_ask(action: &Action) -> Option<ShopAsk> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::order::OrderStatus;
+    use crate::store::sample;
+
+    #[test]
+    fn an_answer_to_a_look_has_its_number_and_no_other_answer_has_one() {
+        for via in Via::ALL {
+            let at = Time::from_seconds(7);
+            let said = sample::said(via, OrderStatus::Pending, sample::eur(5_995), at);
+            let Fact::OrderSeen(order) = said else {
+                panic!("{said:?}");
+            };
+            let statement = numbered(order, 3).statement.unwrap();
+            let expected = (via == Via::LookUp).then_some(3);
+            assert_eq!(statement.look, expected, "{via:?}");
+        }
+    }
 
     #[test]
     fn no_call_outlives_its_lease_and_none_begins_after_it() {

@@ -123,6 +123,7 @@ impl Dispatch {
             outcome: Outcome::Unclear {
                 code: "lost".to_owned(),
             },
+            looks: None,
         };
         let report = Report {
             checkout: row.checkout,

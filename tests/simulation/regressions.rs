@@ -15,7 +15,7 @@ struct Kept {
     what: &'static str,
 }
 
-const KEPT: [Kept; 18] = [
+const KEPT: [Kept; 19] = [
     Kept {
         seed: 57,
         only: &[4],
@@ -95,6 +95,12 @@ const KEPT: [Kept; 18] = [
         seed: 8914,
         only: &[0, 1, 2, 3, 4, 5, 6, 8, 9],
         what: "a lost refund is carried out long after the list that did not show it was read",
+    },
+    Kept {
+        seed: 12255,
+        only: &[],
+        what: "a look stamped by the faster of two clocks, from before a confirm, seemed younger than \
+               its answer, and the confirm was repeated",
     },
     Kept {
         seed: 15935,

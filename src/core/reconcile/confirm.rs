@@ -6,7 +6,7 @@
 use super::draft::{Draft, Stand, fingerprint};
 use super::position::Position;
 use super::{ASK_WHILE_HELD_EVERY, LOOK_IS_FRESH_FOR, ruling, waiting};
-use crate::core::checkout::Ask;
+use crate::core::checkout::{Ask, Ended};
 use crate::core::fact::{Outcome, RulingKind};
 use crate::core::ids::{ActionKey, Reference};
 use crate::core::matching::Match;
@@ -105,9 +105,10 @@ fn after_another(draft: &mut Draft<'_>) -> Option<Stand> {
         return Some(Stand::new(Verdict::Confirming, Reason::ConfirmDue));
     }
     let unclear = asks(draft).filter(|ask| ask.is_unclear());
-    let ended = unclear.filter_map(|ask| ask.ended.as_ref());
-    let ended = ended.map(|ended| ended.at).max()?;
-    if freshly_said(draft, ended).is_some() {
+    let ended: Vec<&Ended> = unclear.filter_map(|ask| ask.ended.as_ref()).collect();
+    let looks = ended.iter().filter_map(|ended| ended.looks).max();
+    let ended = ended.iter().map(|ended| ended.at).max()?;
+    if freshly_said(draft, ended, looks).is_some() {
         return None;
     }
     draft.look_up(ended.plus(retry::delay(1, "lookup")));
@@ -117,9 +118,11 @@ fn after_another(draft: &mut Draft<'_>) -> Option<Stand> {
 /// The question stays while the checkout is held, once an hour, after a look of its own: the shop
 /// may come to say yes, or have confirmed by itself meanwhile.
 fn again_slowly(draft: &mut Draft<'_>, key: &str, ask: &Ask, action: Action) {
-    let ended = ask.ended.as_ref().map_or(draft.now, |ended| ended.at);
-    let next = ended.plus(ASK_WHILE_HELD_EVERY);
-    match freshly_said(draft, next) {
+    let ended = ask.ended.as_ref();
+    let looks = ended.and_then(|ended| ended.looks);
+    let next = ended.map_or(draft.now, |ended| ended.at);
+    let next = next.plus(ASK_WHILE_HELD_EVERY);
+    match freshly_said(draft, next, looks) {
         Some(said) => draft.want(key, action, said.as_of),
         None => draft.look_up(next),
     }
@@ -179,7 +182,7 @@ fn again(draft: &mut Draft<'_>, key: &str, ask: &Ask, action: Action) -> Stand {
         );
         return Stand::new(Verdict::Confirming, Reason::ConfirmDue);
     };
-    if ask.is_unclear() && freshly_said(draft, ended.at).is_none() {
+    if ask.is_unclear() && freshly_said(draft, ended.at, ended.looks).is_none() {
         draft.look_up(ended.at.plus(retry::delay(1, key)));
         return Stand::new(Verdict::Confirming, Reason::ConfirmUnclear);
     }
@@ -211,7 +214,7 @@ fn again(draft: &mut Draft<'_>, key: &str, ask: &Ask, action: Action) -> Stand {
     let pace = retry::delay(ended.attempt, key).max(asked_patience);
     let next = ended.at.plus(pace);
     // The shop may have confirmed by itself since; one that cannot tell a repeat would do it twice.
-    match freshly_said(draft, next) {
+    match freshly_said(draft, next, ended.looks) {
         Some(said) => draft.want(key, action, said.as_of),
         None => draft.look_up(next),
     }
@@ -219,10 +222,18 @@ fn again(draft: &mut Draft<'_>, key: &str, ask: &Ask, action: Action) -> Stand {
 }
 
 /// The shop's latest word, if it answers a question that left after this moment and not long ago:
-/// an order that was looked at before an outage or a dispute may have been confirmed since.
-fn freshly_said<'a>(draft: &mut Draft<'a>, moment: Time) -> Option<&'a Statement> {
+/// an order that was looked at before an outage or a dispute may have been confirmed since. One of
+/// the first `looks` looks left before the confirm's end was recorded, however late by its clock.
+fn freshly_said<'a>(
+    draft: &mut Draft<'a>,
+    moment: Time,
+    looks: Option<u32>,
+) -> Option<&'a Statement> {
     let latest = draft.checkout.order.latest();
     let said = latest.filter(|_| was_answered_after(latest, moment))?;
+    if said.look.is_some_and(|look| Some(look) <= looks) {
+        return None;
+    }
     let stale_at = said.asked_at?.plus(LOOK_IS_FRESH_FOR);
     if draft.now >= stale_at {
         return None;

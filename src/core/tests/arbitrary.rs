@@ -211,9 +211,10 @@ prop_compose! {
         is_fulfilled in option::weighted(0.2, any::<bool>()),
         reason in option::of("[a-z ]{1,8}"),
         retry in option::of(0u64..7200),
+        look in option::of(1..5u32),
     ) -> Statement {
         let retry_after = retry.map(Span::from_seconds);
-        Statement { as_of, asked_at, via, status, paid_by, is_fulfilled, reason, retry_after }
+        Statement { as_of, asked_at, via, status, paid_by, is_fulfilled, reason, retry_after, look }
     }
 }
 
@@ -328,16 +329,25 @@ fn asked() -> BoxedStrategy<Fact> {
                 amount,
             }
         }),
-        (key(), 1..5u32, time(), time(), outcome()).prop_map(
-            |((key, kind), attempt, sent_at, at, outcome)| Fact::AskAnswered {
-                key,
-                kind,
-                attempt,
-                sent_at,
-                at,
-                outcome,
-            }
-        ),
+        (
+            key(),
+            1..5u32,
+            time(),
+            time(),
+            outcome(),
+            option::of(1..5u32)
+        )
+            .prop_map(|((key, kind), attempt, sent_at, at, outcome, looks)| {
+                Fact::AskAnswered {
+                    key,
+                    kind,
+                    attempt,
+                    sent_at,
+                    at,
+                    outcome,
+                    looks,
+                }
+            }),
     ]
     .boxed()
 }

@@ -36,6 +36,28 @@ fn s064_confirm_timed_out_but_the_shop_applied_it() {
 }
 
 #[test]
+fn a_look_from_before_a_confirm_never_counts_as_younger_however_fast_the_clock_that_stamped_it() {
+    for ahead in [Span::from_seconds(23), mins(90)] {
+        for fault in [None, Some(Fault::AnswerLost), Some(Fault::CrashAfter)] {
+            for is_on_its_way in [false, true] {
+                let mut world = paid_world();
+                world.shop.faults.extend(fault);
+                if is_on_its_way {
+                    world.during(ActionKind::Confirm, move |world| {
+                        world.is_looked_at_ahead(ahead);
+                    });
+                } else {
+                    world.is_looked_at_ahead(ahead);
+                }
+                world.run_to(Verdict::Settled);
+                let told = (ahead, fault, is_on_its_way);
+                assert_eq!(world.sent(ActionKind::Confirm), 1, "{told:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn s065_a_proxy_answered_502_after_the_shop_applied_it() {
     let mut world = paid_world();
     world.shop.faults.push_back(Fault::BadGateway);

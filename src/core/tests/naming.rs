@@ -51,6 +51,7 @@ fn declined_read(world: &mut World) -> Option<Plan> {
         sent_at,
         at,
         outcome,
+        looks: None,
     });
     Some(world.plan())
 }

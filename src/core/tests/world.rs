@@ -451,7 +451,7 @@ impl World {
 
     /// The shop's message with its present state, stamped with this moment.
     pub(super) fn shop_event(&mut self, as_of: Time) {
-        let mut snapshot = self.order_snapshot(Via::Event, None);
+        let mut snapshot = self.order_snapshot(Via::Event, None, None);
         snapshot.as_of = as_of;
         if let Some(statement) = &mut snapshot.statement {
             statement.as_of = as_of;
@@ -459,7 +459,7 @@ impl World {
         self.observe(Fact::OrderSeen(Box::new(snapshot)));
     }
 
-    fn order_snapshot(&self, via: Via, asked_at: Option<Time>) -> OrderSnapshot {
+    fn order_snapshot(&self, via: Via, asked_at: Option<Time>, look: Option<u32>) -> OrderSnapshot {
         let status = self.shop.status;
         let is_known = status != OrderStatus::Unknown;
         OrderSnapshot {
@@ -479,6 +479,7 @@ impl World {
                 is_fulfilled: self.shop.is_fulfilled,
                 reason: None,
                 retry_after: None,
+                look,
             }),
             amount: self.shop.amount.filter(|_| is_known),
             terms: self.shop.terms,
@@ -644,14 +645,16 @@ impl World {
         if fault == Fault::None {
             self.answer(planned, sent_at);
         }
-        self.observe(Fact::AskAnswered {
+        let ended = Fact::AskAnswered {
             key: planned.key.clone(),
             kind,
             attempt,
             sent_at,
             at: self.now,
             outcome,
-        });
+            looks: None,
+        };
+        self.observe(self.checkout.with_looks(ended));
     }
 
     /// What the call does outside; a word when the other side declines.
@@ -785,8 +788,40 @@ impl World {
             }
             ActionKind::Void | ActionKind::Notify => return,
         };
-        let snapshot = self.order_snapshot(via, Some(sent_at));
+        let look = (via == Via::LookUp).then_some(planned.attempts + 1);
+        let snapshot = self.order_snapshot(via, Some(sent_at), look);
         self.observe(Fact::OrderSeen(Box::new(snapshot)));
+    }
+
+    /// Another daemon, whose clock is ahead, looks at the order now.
+    pub(super) fn is_looked_at_ahead(&mut self, ahead: Span) {
+        let at = self.now.plus(ahead);
+        let key = ActionKey::parse("lookup").unwrap();
+        let attempt = self.checkout.asks.get(&key).map_or(0, |ask| ask.sent) + 1;
+        let mut seen = self.order_snapshot(Via::LookUp, Some(at), Some(attempt));
+        seen.as_of = at;
+        if let Some(said) = &mut seen.statement {
+            said.as_of = at;
+        }
+        let kind = ActionKind::LookUp;
+        self.observe(Fact::AskSent {
+            key: key.clone(),
+            kind,
+            attempt,
+            at,
+            payment: None,
+            amount: None,
+        });
+        self.observe(Fact::OrderSeen(Box::new(seen)));
+        self.observe(Fact::AskAnswered {
+            key,
+            kind,
+            attempt,
+            sent_at: at,
+            at,
+            outcome: Outcome::Done,
+            looks: None,
+        });
     }
 
     // --- the books ------------------------------------------------------------------------

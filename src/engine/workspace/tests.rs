@@ -32,6 +32,7 @@ fn refunded(outcome: Option<Outcome>) -> Checkout {
             sent_at: minute(20),
             at: minute(21),
             outcome,
+            looks: None,
         });
     }
     checkout
@@ -89,4 +90,49 @@ fn where_a_claim_is_refused_both_learn_of_it() {
         let checkout = &workspace.checkouts[&one].checkout;
         assert!(checkout.refused_claims.contains(&payment), "{one}");
     }
+}
+
+#[test]
+fn the_end_of_a_confirm_is_recorded_with_the_looks_that_had_left_by_then() {
+    let id = checkout_id(minute(0), "order");
+    let mut workspace = Workspace::default();
+    workspace.create(id.clone(), &shop(), None);
+    let ended = |key: &str, kind, attempt| Fact::AskAnswered {
+        key: ActionKey::parse(key).unwrap(),
+        kind,
+        attempt,
+        sent_at: minute(5),
+        at: minute(6),
+        outcome: Outcome::Done,
+        looks: None,
+    };
+    let look = |attempt| Fact::AskSent {
+        key: ActionKey::parse("lookup").unwrap(),
+        kind: ActionKind::LookUp,
+        attempt,
+        at: minute(90),
+        payment: None,
+        amount: None,
+    };
+    let facts = [
+        ended("confirm-1", ActionKind::Confirm, 1),
+        look(3),
+        ended("confirm-2", ActionKind::Confirm, 1),
+        look(4),
+        ended("refund-1", ActionKind::Refund, 1),
+    ];
+    workspace.learn_facts(&id, &facts).unwrap();
+    let working = &workspace.checkouts[&id];
+    let recorded = |key: &str| {
+        let key = ActionKey::parse(key).unwrap();
+        working.checkout.asks[&key].ended.as_ref().unwrap().looks
+    };
+    let all = ["confirm-1", "confirm-2", "refund-1"].map(recorded);
+    assert_eq!(all, [None, Some(3), None]);
+    // The journal has what the checkout has.
+    let mut folded = Checkout::new(id.clone(), shop(), None);
+    for fact in &working.facts {
+        folded.observe(fact);
+    }
+    assert_eq!(folded, working.checkout);
 }

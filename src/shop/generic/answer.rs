@@ -183,6 +183,7 @@ fn snapshot(
             is_fulfilled: word.fulfilled,
             reason: word.reason.as_deref().map(parts::reason),
             retry_after,
+            look: None,
         }),
         amount: word.amount.as_ref().map(parts::amount).transpose()?,
         terms: parts::terms(word.paid_otherwise.as_ref(), word.give_back.as_ref())?,

@@ -159,6 +159,7 @@ fn snapshot(
         is_fulfilled: content.fulfilled,
         reason: content.reason.as_deref().map(parts::reason),
         retry_after: None,
+        look: None,
     });
     Ok(OrderSnapshot {
         reference,

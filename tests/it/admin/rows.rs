@@ -75,6 +75,7 @@ pub(super) fn said(status: OrderStatus, via: Via, at: Time) -> OrderSnapshot {
             is_fulfilled: None,
             reason: None,
             retry_after: None,
+            look: None,
         }),
         amount: Some(eur(5995)),
         terms: reconciled::core::order::Terms::default(),
@@ -126,6 +127,7 @@ pub(super) fn timed_out(attempt: u32, at: Time) -> Fact {
         outcome: Outcome::Unclear {
             code: "timeout".to_owned(),
         },
+        looks: None,
     }
 }
 

@@ -174,6 +174,7 @@ fn answered(outcome: Outcome) -> Fact {
         sent_at: now(),
         at: now(),
         outcome,
+        looks: None,
     }
 }
 

@@ -330,7 +330,7 @@ impl World {
             Event::Told(which) => self.tell(which),
             Event::Announces => {
                 self.shop.status = OrderStatus::Pending;
-                let told = self.order(Via::Event, None);
+                let told = self.order(Via::Event, None, None);
                 self.checkout.observe(&told);
             }
             Event::Cancels => self.shop_changes_its_mind(OrderStatus::Cancelled),
@@ -381,7 +381,7 @@ impl World {
         Fact::PaymentSeen(Box::new(seen))
     }
 
-    fn order(&self, via: Via, asked_at: Option<Time>) -> Fact {
+    fn order(&self, via: Via, asked_at: Option<Time>, look: Option<u32>) -> Fact {
         let status = self.shop.status;
         Fact::OrderSeen(Box::new(OrderSnapshot {
             reference: reference(),
@@ -396,6 +396,7 @@ impl World {
                 is_fulfilled: None,
                 reason: None,
                 retry_after: None,
+                look,
             }),
             amount: (status != OrderStatus::Unknown).then_some(eur(PRICE)),
             expires_at: None,
@@ -431,6 +432,7 @@ impl World {
                 sent_at: self.now,
                 at: self.now,
                 outcome: Outcome::Done,
+                looks: None,
             });
         } else if self.is_at_shop(&planned.action) {
             self.at_shop = flight;
@@ -474,14 +476,16 @@ impl World {
             (End::LostBefore | End::LostAfter, _) => lost("timeout"),
             (End::DiedBefore | End::DiedAfter, _) => lost("lost"),
         };
-        self.checkout.observe(&Fact::AskAnswered {
+        let ended = self.checkout.with_looks(Fact::AskAnswered {
             key: flight.planned.key.clone(),
             kind: flight.planned.action.kind(),
             attempt: flight.attempt,
             sent_at: flight.sent_at,
             at: self.now,
             outcome,
+            looks: None,
         });
+        self.checkout.observe(&ended);
         Ok(())
     }
 
@@ -553,9 +557,9 @@ impl World {
     fn answer(&mut self, flight: &Flight) {
         let asked_at = flight.sent_at;
         let fact = match flight.planned.action.kind() {
-            ActionKind::Confirm => self.order(Via::Confirm, Some(asked_at)),
-            ActionKind::LookUp => self.order(Via::LookUp, Some(asked_at)),
-            ActionKind::Release => self.order(Via::Release, Some(asked_at)),
+            ActionKind::Confirm => self.order(Via::Confirm, Some(asked_at), None),
+            ActionKind::LookUp => self.order(Via::LookUp, Some(asked_at), Some(flight.attempt)),
+            ActionKind::Release => self.order(Via::Release, Some(asked_at), None),
             ActionKind::Fetch | ActionKind::Refund => {
                 let about = flight.planned.action.payment();
                 let which = u8::from(about == Some(&payment(1)));

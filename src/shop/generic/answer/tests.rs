@@ -120,6 +120,7 @@ fn a_full_answer_is_understood_whole() {
             is_fulfilled: Some(true),
             reason: None,
             retry_after: None,
+            look: None,
         })
     );
 }

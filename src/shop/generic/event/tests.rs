@@ -43,6 +43,7 @@ fn said(status: OrderStatus, as_of: Time) -> Statement {
         is_fulfilled: None,
         reason: None,
         retry_after: None,
+        look: None,
     }
 }
 
