@@ -369,10 +369,14 @@ pub fn refund_leaves(
 pub fn confirm_leaves(
     stage: &mut Stage,
     customer: &str,
-    (amount, parts): (Option<Money>, &[Money]),
+    (amount, parts): (Option<Money>, &[(String, Money)]),
     now: Time,
 ) {
-    let mut parts = parts.iter().copied();
+    for (payment, _) in parts {
+        // Whoever names it was told of the order that does, if only by a delivery that was replayed.
+        stage.ledger.told_that(customer, payment);
+    }
+    let mut parts = parts.iter().map(|(_, amount)| *amount);
     let first = parts.next();
     let sum = first.and_then(|first| parts.try_fold(first, |sum, one| sum.plus(one).ok()));
     if sum.is_none() || sum != amount {

@@ -170,12 +170,28 @@ impl Ledger {
     /// was done to the payments that it names was done to its customer.
     pub fn told_of(&mut self, reference: &str) {
         for payment in self.claims.remove(reference).unwrap_or_default() {
-            self.strangers.remove(&payment);
-            let touches = self.touches.remove(&payment).unwrap_or_default();
-            let known = self.touches.entry(reference.to_owned()).or_default();
-            known.extend(touches);
-            self.owners.insert(payment, reference.to_owned());
+            self.belongs(payment, reference);
         }
+    }
+
+    /// The daemon shows that it knows of one payment that this order names.
+    pub fn told_that(&mut self, reference: &str, payment: &str) {
+        let claims = self.claims.get_mut(reference);
+        let claimed = claims.and_then(|claims| {
+            let at = claims.iter().position(|one| one == payment)?;
+            Some(claims.remove(at))
+        });
+        if let Some(payment) = claimed {
+            self.belongs(payment, reference);
+        }
+    }
+
+    fn belongs(&mut self, payment: String, reference: &str) {
+        self.strangers.remove(&payment);
+        let touches = self.touches.remove(&payment).unwrap_or_default();
+        let known = self.touches.entry(reference.to_owned()).or_default();
+        known.extend(touches);
+        self.owners.insert(payment, reference.to_owned());
     }
 
     /// Notes a broken promise.

@@ -25,8 +25,8 @@ pub(super) enum Asks {
         reference: String,
         /// What was paid for it, by its own word.
         amount: Option<Money>,
-        /// What each payment that it names brought.
-        parts: Vec<Money>,
+        /// The payments that it names, and what each brought.
+        parts: Vec<(String, Money)>,
     },
     /// Anything else.
     Other,
@@ -50,6 +50,7 @@ struct Subject {
 
 #[derive(Deserialize)]
 struct Part {
+    id: String,
     amount: Money,
 }
 
@@ -93,6 +94,6 @@ fn confirm(call: &Call) -> Option<Asks> {
     Some(Asks::Confirm {
         reference: message.subject.reference?,
         amount: message.subject.amount,
-        parts: parts.map(|one| one.amount).collect(),
+        parts: parts.map(|one| (one.id, one.amount)).collect(),
     })
 }

@@ -15,7 +15,7 @@ struct Kept {
     what: &'static str,
 }
 
-const KEPT: [Kept; 19] = [
+const KEPT: [Kept; 22] = [
     Kept {
         seed: 57,
         only: &[4],
@@ -107,6 +107,22 @@ const KEPT: [Kept; 19] = [
         only: &[3],
         what: "an unnamed payment's refund of which an attempt was lost and never seen goes on after \
                the order came",
+    },
+    Kept {
+        seed: 39023,
+        only: &[],
+        what: "an order told of by a replayed delivery, after the shop was restored to before it, \
+               was taken for one that nobody had told of",
+    },
+    Kept {
+        seed: 39418,
+        only: &[],
+        what: "the confirm repeated on a look stamped by the faster clock, again",
+    },
+    Kept {
+        seed: 51328,
+        only: &[],
+        what: "what the guard kept back looked for a quarter of each hour like a silent shop",
     },
     Kept {
         seed: 19511,

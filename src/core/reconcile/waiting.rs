@@ -8,9 +8,10 @@ use super::give_back::{self, GiveBack};
 use super::position::Position;
 use super::{
     ASK_WHILE_HELD_EVERY, HOLD_BEFORE_LAPSE, ORDER_FOLLOWS_WITHIN, REVIVES_WITHIN,
-    WATCH_PAYMENTS_FOR, named, ruling,
+    WATCH_PAYMENTS_FOR, forbidden, named, ruling,
 };
 use crate::core::checkout::Checkout;
+use crate::core::fact::Outcome;
 use crate::core::ids::PaymentRef;
 use crate::core::money::{Money, MoneyError};
 use crate::core::order::{OrderStatus, Via};
@@ -453,6 +454,9 @@ fn when_unknown<'a>(
         return Ok(Stand::held(Reason::OutagePatienceExhausted));
     }
     draft.look_up(due);
+    if let Some(reason) = kept_back(draft) {
+        return Ok(give_back::held_back(draft, reason));
+    }
     let reason = if order.is_shop_silent() {
         Reason::ShopUnreachable
     } else if last < grace_ends {
@@ -461,4 +465,15 @@ fn when_unknown<'a>(
         Reason::AwaitingSecondLook
     };
     Ok(Stand::new(Verdict::Matching, reason))
+}
+
+/// Why our own guard kept the latest question back: the shop is not silent then, it was not asked.
+fn kept_back(draft: &Draft<'_>) -> Option<Reason> {
+    let failed = draft.checkout.order.last_failure_at;
+    let mut ends = draft.checkout.asks.values().filter_map(|ask| {
+        let ended = ask.ended.as_ref()?;
+        (Some(ended.at) == failed).then_some(&ended.outcome)
+    });
+    let ours = |outcome: &Outcome| matches!(outcome, Outcome::NotSent { code } if code == "braked");
+    ends.any(ours).then(|| forbidden::braked(draft)).flatten()
 }

@@ -5,10 +5,10 @@
 
 use super::world::{Fault, RefundWay, World, eur, external, mins, pay, secs};
 use crate::core::checkout::Checkout;
-use crate::core::fact::{BrakeCause, Fact, RulingKind};
+use crate::core::fact::{BrakeCause, Fact, Outcome, RulingKind};
 use crate::core::order::OrderStatus;
 use crate::core::payment::{DisputeState, Ownership, Progress, Refund, RefundState};
-use crate::core::plan::{ActionKind, Notice, Reason, Verdict};
+use crate::core::plan::{ActionKind, Notice, Plan, Reason, Verdict};
 use crate::core::policy::HoldOrRefund;
 use crate::core::time::Span;
 
@@ -387,6 +387,76 @@ fn s096_an_unknown_that_nothing_backs_is_held_and_tried_anew_every_hour() {
     assert_eq!(world.sent(ActionKind::Release), 0);
     world.run_for(mins(2));
     assert_eq!(world.sent(ActionKind::Release), 1);
+}
+
+/// What the plan asks of the shop next does not leave the house: the guard keeps it back.
+fn keeps_back(world: &mut World, plan: &Plan, cause: BrakeCause) {
+    let release = plan.actions.iter();
+    let mut release = release.filter(|one| one.action.kind() == ActionKind::Release);
+    let planned = release.next().unwrap();
+    let (key, kind, attempt) = (
+        planned.key.clone(),
+        ActionKind::Release,
+        planned.attempts + 1,
+    );
+    let at = world.now;
+    world.observe(Fact::AskSent {
+        key: key.clone(),
+        kind,
+        attempt,
+        at,
+        payment: None,
+        amount: None,
+    });
+    brakes(world, cause);
+    let code = "braked".to_owned();
+    world.pass(Span::from_millis(40));
+    world.observe(Fact::AskAnswered {
+        key,
+        kind,
+        attempt,
+        sent_at: at,
+        at: world.now,
+        outcome: Outcome::NotSent { code },
+        looks: None,
+    });
+}
+
+#[test]
+fn s096_what_is_kept_back_and_tried_anew_is_never_shown_as_a_shop_that_cannot_be_reached() {
+    for cause in [BrakeCause::CanaryMissing, BrakeCause::UnknownRunaway] {
+        let mut world = unknown();
+        let mut plan = world.run_to(Verdict::Releasing);
+        let end = world.now.plus(Span::from_hours(9));
+        let (mut tries, mut looks) = (0, world.sent(ActionKind::LookUp));
+        while world.now < end {
+            if plan.verdict == Verdict::Releasing {
+                keeps_back(&mut world, &plan, cause);
+                tries += 1;
+            } else if !world.step() {
+                break;
+            }
+            plan = world.plan();
+            let stands = (plan.verdict, plan.reason);
+            let is_held = matches!(
+                stands,
+                (
+                    Verdict::Held,
+                    Reason::GuardCanaryMissing | Reason::GuardUnknownRunaway
+                )
+            );
+            assert!(is_held || plan.verdict == Verdict::Releasing, "{stands:?}");
+        }
+        // Whoever is tried anew is looked at before.
+        looks = world.sent(ActionKind::LookUp) - looks;
+        let (least, most) = match cause {
+            BrakeCause::CanaryMissing => (8, 9),
+            _ => (1, 1),
+        };
+        assert!((least..=most).contains(&tries), "{tries} tries");
+        assert!(looks >= tries - 1, "{looks} looks, {tries} tries");
+        assert_eq!(world.sent(ActionKind::Release), 0);
+    }
 }
 
 #[test]
