@@ -8,6 +8,7 @@ use super::network::{self, Call, Fate, Outage};
 use super::play::{Event, Play};
 use super::read;
 use super::serve::{Carried, Note};
+use crate::core::money::Money;
 use crate::core::time::Span;
 use crate::wire::{CallError, Reply, Response};
 
@@ -44,11 +45,21 @@ impl Play {
                 let setting = self.house.setting.clone();
                 judge::refund_leaves(&mut self.stage, &setting, asked, self.blurred, now);
             }
+            read::Asks::Release {
+                reference,
+                payments,
+            } => {
+                let payments = payments.iter().map(String::as_str);
+                self.stage.ledger.told_that(&reference, payments);
+            }
             read::Asks::Confirm {
                 reference,
                 amount,
                 parts,
             } => {
+                let payments = parts.iter().map(|(payment, _)| payment.as_str());
+                self.stage.ledger.told_that(&reference, payments);
+                let parts: Vec<Money> = parts.iter().map(|(_, amount)| *amount).collect();
                 judge::confirm_leaves(&mut self.stage, &reference, (amount, &parts), now);
                 let confirm = Confirm {
                     sent_at: now,

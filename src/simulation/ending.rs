@@ -132,6 +132,7 @@ fn troubles(stage: &Stage, setting: &Setting) -> BTreeMap<String, (Judgement, bo
                 Touch::ConfirmForced,
                 Touch::Restored,
                 Touch::Disowned,
+                Touch::ForgottenRefunded,
             ],
             Judgement::RefundedTwice => &[
                 Touch::Disputed,

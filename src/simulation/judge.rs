@@ -9,6 +9,7 @@
 //! - the shop was restored from a backup and forgot what it had confirmed or released;
 //! - the shop, asked to release, does not know the order that it had confirmed, and an operator
 //!   ordered the money back or the policy keeps no canary;
+//! - an operator ordered money back that names no order and is older than all that is kept;
 //! - staff refunds, or the payer disputes, after the daemon's last look at the payment: the PSP
 //!   itself refuses more than is left;
 //! - a call that was held up in the network and took effect after its caller gave up, as long as
@@ -150,7 +151,12 @@ fn never_both(stage: &Stage, customer: &str, now: Time) -> Option<(&'static str,
         return None;
     }
     let ledger = &stage.ledger;
-    let excused = [Touch::BrokeItsWord, Touch::Restored, Touch::Disowned];
+    let excused = [
+        Touch::BrokeItsWord,
+        Touch::Restored,
+        Touch::Disowned,
+        Touch::ForgottenRefunded,
+    ];
     let heard = ledger
         .heard(customer)
         .filter_map(|said| said.heard_at)
@@ -322,6 +328,13 @@ pub fn refund_leaves(
     let customer = stage.ledger.owner(payment);
     let is_of_stranger = is_stranger(stage, &customer);
     let ledger = &mut stage.ledger;
+    let taken = ledger.taken.get(payment).copied().unwrap_or(now);
+    if setting.kept_for.is_some()
+        && now >= taken.plus(setting.policy.refund_within)
+        && ledger.was_touched(&customer, &[Touch::RefundOrdered])
+    {
+        ledger.touch(&customer, Touch::ForgottenRefunded);
+    }
     let last = ledger.heard(&customer).last();
     let stands = last.is_some_and(|said| said.status == "confirmed");
     let confirms = ledger.confirms.get(&customer).into_iter().flatten();
@@ -369,14 +382,10 @@ pub fn refund_leaves(
 pub fn confirm_leaves(
     stage: &mut Stage,
     customer: &str,
-    (amount, parts): (Option<Money>, &[(String, Money)]),
+    (amount, parts): (Option<Money>, &[Money]),
     now: Time,
 ) {
-    for (payment, _) in parts {
-        // Whoever names it was told of the order that does, if only by a delivery that was replayed.
-        stage.ledger.told_that(customer, payment);
-    }
-    let mut parts = parts.iter().map(|(_, amount)| *amount);
+    let mut parts = parts.iter().copied();
     let first = parts.next();
     let sum = first.and_then(|first| parts.try_fold(first, |sum, one| sum.plus(one).ok()));
     if sum.is_none() || sum != amount {

@@ -39,6 +39,8 @@ pub enum Touch {
     ConfirmForced,
     /// An operator had the money sent back.
     RefundOrdered,
+    /// An operator had money sent back although it was older than all that the daemon still knows.
+    ForgottenRefunded,
     /// Asked to release an order, by an operator's word or where no canary is kept, the shop did
     /// not know what it had confirmed.
     Disowned,
@@ -174,15 +176,18 @@ impl Ledger {
         }
     }
 
-    /// The daemon shows that it knows of one payment that this order names.
-    pub fn told_that(&mut self, reference: &str, payment: &str) {
-        let claims = self.claims.get_mut(reference);
-        let claimed = claims.and_then(|claims| {
-            let at = claims.iter().position(|one| one == payment)?;
-            Some(claims.remove(at))
-        });
-        if let Some(payment) = claimed {
-            self.belongs(payment, reference);
+    /// The daemon asks for something with payments that this order names: it was told of it, if only
+    /// by a delivery that was replayed.
+    pub fn told_that<'a>(&mut self, reference: &str, payments: impl Iterator<Item = &'a str>) {
+        for payment in payments {
+            let claims = self.claims.get_mut(reference);
+            let claimed = claims.and_then(|claims| {
+                let at = claims.iter().position(|one| one == payment)?;
+                Some(claims.remove(at))
+            });
+            if let Some(payment) = claimed {
+                self.belongs(payment, reference);
+            }
         }
     }
 

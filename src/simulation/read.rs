@@ -28,6 +28,13 @@ pub(super) enum Asks {
         /// The payments that it names, and what each brought.
         parts: Vec<(String, Money)>,
     },
+    /// An order to be given up.
+    Release {
+        /// Which.
+        reference: String,
+        /// The payments that it names.
+        payments: Vec<String>,
+    },
     /// Anything else.
     Other,
 }
@@ -58,7 +65,7 @@ struct Part {
 pub(super) fn of(call: &Call) -> Asks {
     match call.side() {
         Side::Psp => refund(call).unwrap_or(Asks::Other),
-        Side::Shop => confirm(call).unwrap_or(Asks::Other),
+        Side::Shop => decision(call).unwrap_or(Asks::Other),
     }
 }
 
@@ -85,15 +92,20 @@ fn refund(call: &Call) -> Option<Asks> {
     })
 }
 
-fn confirm(call: &Call) -> Option<Asks> {
+fn decision(call: &Call) -> Option<Asks> {
     let message: Message = serde_json::from_slice(&call.request.body).ok()?;
-    if message.what != "order.confirm" {
-        return None;
-    }
+    let reference = message.subject.reference?;
     let parts = message.subject.payments.into_iter();
-    Some(Asks::Confirm {
-        reference: message.subject.reference?,
-        amount: message.subject.amount,
-        parts: parts.map(|one| (one.id, one.amount)).collect(),
-    })
+    match message.what.as_str() {
+        "order.confirm" => Some(Asks::Confirm {
+            reference,
+            amount: message.subject.amount,
+            parts: parts.map(|one| (one.id, one.amount)).collect(),
+        }),
+        "order.release" => Some(Asks::Release {
+            reference,
+            payments: parts.map(|one| one.id).collect(),
+        }),
+        _ => None,
+    }
 }

@@ -15,7 +15,7 @@ struct Kept {
     what: &'static str,
 }
 
-const KEPT: [Kept; 22] = [
+const KEPT: [Kept; 25] = [
     Kept {
         seed: 57,
         only: &[4],
@@ -123,6 +123,22 @@ const KEPT: [Kept; 22] = [
         seed: 51328,
         only: &[],
         what: "what the guard kept back looked for a quarter of each hour like a silent shop",
+    },
+    Kept {
+        seed: 63547,
+        only: &[],
+        what: "the same, when the run ended in that quarter",
+    },
+    Kept {
+        seed: 77689,
+        only: &[],
+        what: "an order told of by a replayed delivery, and cancelled, was taken for one that nobody \
+               had told of",
+    },
+    Kept {
+        seed: 94797,
+        only: &[],
+        what: "an operator ordered money back that was older than all that was kept",
     },
     Kept {
         seed: 19511,
