@@ -14,6 +14,7 @@ mod inbox;
 pub mod journal;
 mod leases;
 mod likeness;
+mod loaded;
 pub mod memory;
 pub mod place;
 pub mod postgres;

@@ -11,7 +11,7 @@ use crate::core::ids::{ActionKey, CheckoutId, ShopId};
 use crate::core::plan::RulingRefused;
 use crate::core::policy::Policy;
 use crate::core::time::Time;
-use crate::store::{CommitUnit, Disposition};
+use crate::store::{CheckoutRow, CommitUnit, Disposition};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -127,7 +127,9 @@ fn is_refused(input: &Input, workspace: &Workspace) -> bool {
                 .checkouts
                 .get(&ruled.checkout)
                 .and_then(|one| one.row.as_ref());
-            row.is_none_or(|row| ruled.if_version.is_some_and(|seen| seen != row.version))
+            let seen = ruled.if_version;
+            let is_other = |row: &CheckoutRow| seen.is_some_and(|seen| seen != row.version);
+            row.map_or(workspace.is_readable(&ruled.checkout), is_other)
         }
         Input::Delivery(_)
         | Input::Due(_)

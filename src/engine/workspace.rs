@@ -61,6 +61,11 @@ impl Workspace {
             ..Workspace::default()
         };
         for (id, loaded) in found.checkouts {
+            if let Some(why) = loaded.unreadable.into_iter().next() {
+                // What was asked may be on its way: nothing is decided beside it.
+                workspace.unreadable.push(Unreadable { id, why });
+                continue;
+            }
             match decoded.read(&id, &loaded.row.document) {
                 Ok(stored) => {
                     let mut checkout = Checkout::clone(&stored);
@@ -155,6 +160,11 @@ impl Workspace {
                 decoded.keep(&commit.row.id, document, Arc::new(working.checkout));
             }
         }
+    }
+
+    /// False for a checkout that is there and cannot be read.
+    pub(super) fn is_readable(&self, id: &CheckoutId) -> bool {
+        self.readable(id).is_ok()
     }
 
     fn readable(&self, id: &CheckoutId) -> Result<(), Unreadable> {

@@ -3,15 +3,12 @@
 //! The same facts as the contract's view, in words: how long, how much, why, and what is next.
 
 use super::timeline;
-use super::view;
+use super::view::{self, Damage};
 use super::words::{length, printable, rfc3339};
 use crate::core::money::Money;
 use crate::core::time::Time;
 use crate::store::LoadedCheckout;
 use serde::Serialize;
-
-/// In place of the reason's meaning, when a document cannot be read.
-pub const DAMAGED: &str = "Its stored document cannot be read, so nothing is done about it.";
 
 /// One checkout in one line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -43,7 +40,7 @@ pub struct Line {
 impl Line {
     /// The line of a stored checkout, damaged or not.
     pub fn of(loaded: &LoadedCheckout, now: Time) -> Line {
-        let (known, is_damaged) = view::document_or_bare(&loaded.row);
+        let (known, damage) = view::document_or_bare(loaded);
         let row = &loaded.row;
         let in_suspense = row.in_suspense.filter(|money| !money.is_zero());
         let since = match in_suspense {
@@ -57,11 +54,7 @@ impl Line {
             reference: row.reference.as_ref().map(|name| printable(name.as_str())),
             verdict: row.verdict.code(),
             reason: row.reason.code(),
-            meaning: if is_damaged {
-                DAMAGED
-            } else {
-                row.reason.meaning().trim()
-            },
+            meaning: damage.map_or(row.reason.meaning().trim(), Damage::meaning),
             in_suspense,
             since: rfc3339(since),
             age: length(now.since(since)),

@@ -7,8 +7,7 @@
 
 pub(in crate::http) mod sentences;
 
-use super::line::DAMAGED;
-use super::view::{self, CheckoutView, LOOK_AGAIN, Next};
+use super::view::{self, CheckoutView, Damage, LOOK_AGAIN, Next};
 use super::words::{due, printable, rfc3339, sums};
 use crate::core::checkout::Checkout;
 use crate::core::fact::Fact;
@@ -81,14 +80,10 @@ pub fn story(
     rest: Option<i64>,
     now: Time,
 ) -> Result<Story, StoreError> {
-    let (known, is_damaged) = view::document_or_bare(&loaded.row);
+    let (known, damage) = view::document_or_bare(loaded);
     Ok(Story {
         checkout: view::even_damaged(loaded),
-        meaning: if is_damaged {
-            DAMAGED
-        } else {
-            loaded.row.reason.meaning().trim()
-        },
+        meaning: damage.map_or(loaded.row.reason.meaning().trim(), Damage::meaning),
         next: what_next(loaded, &known, now),
         timeline: chapters(entries)?,
         timeline_next: rest,

@@ -43,7 +43,7 @@ pub struct CheckoutView {
     /// Grows with every change; the number that `If-Match` on a ruling names.
     pub version: i64,
     /// True when the stored document cannot be read, so that order and payments are missing
-    /// here; left out otherwise.
+    /// here, or when one of its actions cannot be; left out otherwise.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub damaged: bool,
     /// Another settled checkout of the same customer and amount, paid within half an hour of this
@@ -128,16 +128,21 @@ pub fn document(row: &CheckoutRow) -> Result<Checkout, StoreError> {
 /// Shows a stored checkout.
 ///
 /// # Errors
-/// `Corrupt` when its document is not a checkout.
+/// `Corrupt` when its document is not a checkout; `Unavailable` with an action that cannot be read,
+/// which may have moved money that the document does not know of.
 pub fn checkout(loaded: &LoadedCheckout) -> Result<CheckoutView, StoreError> {
+    if let Some(why) = loaded.unreadable.first() {
+        return Err(StoreError::Unavailable(why.clone()));
+    }
     let known = document(&loaded.row)?;
     Ok(view_of(loaded, &known))
 }
 
-/// Shows a stored checkout for operators: one whose document cannot be read is shown as far as
-/// its row goes and marked, so that it hides no other.
+/// Shows a stored checkout for operators: one whose document or action cannot be read is shown as
+/// far as it goes and marked, so that it hides no other.
 pub fn even_damaged(loaded: &LoadedCheckout) -> CheckoutView {
-    let (known, damaged) = document_or_bare(&loaded.row);
+    let (known, damage) = document_or_bare(loaded);
+    let damaged = damage.is_some();
     let shown = view_of(loaded, &known);
     CheckoutView {
         safe_to_retry: shown.safe_to_retry && !damaged,
@@ -146,14 +151,38 @@ pub fn even_damaged(loaded: &LoadedCheckout) -> CheckoutView {
     }
 }
 
-/// The document of a row; an empty one in place of one that cannot be read, and whether that
-/// was so.
-pub(super) fn document_or_bare(row: &CheckoutRow) -> (Checkout, bool) {
+/// What of a checkout cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Damage<'a> {
+    /// Its document.
+    Document,
+    /// One of its actions, and why.
+    Action(&'a str),
+}
+
+impl Damage<'_> {
+    /// What it means, in one sentence.
+    pub(super) fn meaning(self) -> &'static str {
+        match self {
+            Damage::Document => "Its stored document cannot be read, so nothing is done about it.",
+            Damage::Action(_) => {
+                "One of its stored actions cannot be read, so nothing is done about it."
+            }
+        }
+    }
+}
+
+/// The document of a row, an empty one in place of one that cannot be read, and what cannot be.
+pub(super) fn document_or_bare(loaded: &LoadedCheckout) -> (Checkout, Option<Damage<'_>>) {
+    let row = &loaded.row;
     match document(row) {
-        Ok(known) => (known, false),
+        Ok(known) => {
+            let action = loaded.unreadable.first();
+            (known, action.map(|why| Damage::Action(why)))
+        }
         Err(_) => {
             let bare = Checkout::new(row.id.clone(), row.shop.clone(), row.reference.clone());
-            (bare, true)
+            (bare, Some(Damage::Document))
         }
     }
 }

@@ -154,7 +154,12 @@ fn troubles(stage: &Stage, setting: &Setting) -> BTreeMap<String, (Judgement, bo
                 ]
             }
         };
-        let is_excused = stage.ledger.was_touched(&name, excuses);
+        // Whom to pay back when the goods left and the order was cancelled all the same is an
+        // operator's to say.
+        let is_told = judgement == Judgement::RefundedAndShipped
+            && !customer.is_confirmed
+            && stage.ledger.was_touched(&name, &[Touch::RefundOrdered]);
+        let is_excused = is_told || stage.ledger.was_touched(&name, excuses);
         found.insert(name, (judgement, is_excused));
     }
     found

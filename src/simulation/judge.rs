@@ -17,7 +17,7 @@
 //! - a payment whose money was taken twice goes back in parts only, which the PSP may refuse;
 //! - staff edits an order: the least that it ever cost is what must stay.
 
-use super::ledger::{Ledger, Touch};
+use super::ledger::{Ledger, Said, Touch};
 use super::setting::Setting;
 use super::stage::Stage;
 use crate::core::money::Money;
@@ -242,7 +242,14 @@ fn without_reason(
     let is_told = blurred.rulings && ledger.was_touched(customer, &[Touch::RefundOrdered]);
     let mut releases = releases();
     let is_judged = !has_stood && !is_told && !blurred.clocks;
-    if is_judged && !releases.any(|said| was_no_order(ledger, policy, customer, (taken, said.at))) {
+    let was_right = |said: &Said| {
+        // A payment that was found after the order had been given up for another: what is known of
+        // the order when this one goes back counts.
+        let is_named = said.named.iter().any(|one| one == payment);
+        let known_by = if is_named { said.at } else { now };
+        was_no_order(ledger, policy, customer, (taken, known_by))
+    };
+    if is_judged && !releases.any(was_right) {
         broken.push((
             "second_look",
             format!("{customer} was neither cancelled nor twice unknown when it was given up"),

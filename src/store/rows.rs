@@ -326,6 +326,11 @@ impl RawAction {
         Ok(self)
     }
 
+    /// Whose action it is, as stored.
+    pub(super) fn owner(&self) -> String {
+        self.checkout.clone()
+    }
+
     pub(super) fn read(self) -> Result<ActionRow, StoreError> {
         let reading = Reading::of("actions", pair(&self.checkout, &self.key));
         let planned: Planned = reading.parsed("planned", serde_json::from_str(&self.planned))?;

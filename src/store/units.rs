@@ -58,6 +58,9 @@ pub struct LoadedCheckout {
     pub row: CheckoutRow,
     /// Its actions.
     pub actions: Vec<ActionRow>,
+    /// Actions of it that cannot be read: which, and why. While there is one, nobody knows what was
+    /// asked for it, so nothing may be decided about it.
+    pub unreadable: Vec<String>,
 }
 
 /// One wanted action as stored.

@@ -212,6 +212,7 @@ pub(super) async fn stored(crew: &Crew, row: &ActionRow) -> Result<Checkout, End
     let found = crew.store.load(&wanted).await.ok();
     let loaded = found.and_then(|mut found| found.checkouts.remove(&row.checkout));
     loaded
+        .filter(|loaded| loaded.unreadable.is_empty())
         .and_then(|loaded| serde_json::from_str(&loaded.row.document).ok())
         .ok_or_else(|| Ended::not_sent("store_unavailable"))
 }

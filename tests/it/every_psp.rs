@@ -398,6 +398,7 @@ stories! {
         s098_a_worker_that_slept_past_its_lease_refunds_once;
         s098_an_old_host_that_returns_is_refused_the_store [StoreFile];
         s099_a_poison_checkout_is_set_aside_and_all_others_flow [List];
+        s099_a_poison_action_is_named_and_all_others_flow;
         s100_years_of_history_before_the_cut_off_are_recorded_and_left_alone [List];
         s100_a_shop_that_knows_none_of_many_orders_brings_the_guard_down_before_any_refund;
         s100_the_hours_limit_stops_correct_refunds_too_and_a_restart_does_not_reset_it;

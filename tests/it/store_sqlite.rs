@@ -262,6 +262,11 @@ async fn first_failure(store: &SqliteStore) -> String {
         limit: 9,
         ..CheckoutFilter::default()
     };
+    let loaded = store.load(&wanted).await;
+    let mut loaded = loaded.iter().flat_map(|found| found.checkouts.values());
+    if let Some(action) = loaded.find_map(|one| one.unreadable.first()) {
+        return action.clone();
+    }
     let failures = [
         store.load(&wanted).await.err(),
         store.checkouts(&filter).await.err(),

@@ -2,13 +2,13 @@
 //!
 //! A test's name begins with the scenario's number. Knows the daemon only from outside.
 
-use crate::support::story::{PRICE, confirms, unbraked};
+use crate::support::story::{PRICE, confirms, unbraked, with_operator};
 use crate::support::{Psp, Rig};
 use reconciled::core::time::Span;
 use reconciled::sandbox::fault::{Fault, Symptom, Times};
 use reconciled::sandbox::psp::PspCall;
-use reconciled::sandbox::rig::eur;
-use reconciled::sandbox::shop::Standing;
+use reconciled::sandbox::rig::{View, eur};
+use reconciled::sandbox::shop::{ShopCall, Standing};
 use reconciled::sandbox::sign::stripe_signature;
 use reconciled::sandbox::world::WEBHOOK_SECRET;
 use reconciled::wire::{Headers, Method};
@@ -274,5 +274,57 @@ pub(crate) async fn s100_the_hours_limit_stops_correct_refunds_too_and_a_restart
     let returned = verdicts.iter().filter(|verdict| *verdict == "returned");
     assert_eq!(returned.count(), 3, "{verdicts:?}");
     assert_eq!(rig.psp(|psp| psp.records().refunds.len()), 3);
+    rig.close().await;
+}
+
+pub(crate) async fn s099_a_poison_action_is_named_and_all_others_flow(psp: Psp) {
+    let mut rig = Rig::raise_at_with(psp, |setup| {
+        with_operator(setup).policy("order_grace", "\"10m\"")
+    })
+    .await;
+    rig.expect_error("an action cannot be read and is left alone");
+    rig.pay("1001", eur(PRICE));
+    let has_looked = |view: &View| {
+        let next = view.next_step.as_ref();
+        next.is_some_and(|next| next.attempt >= Some(2))
+    };
+    let view = rig.until("1001", has_looked).await;
+    rig.kill9().await.unwrap();
+    let spoilt = "UPDATE actions SET due = due + 90000000000000 WHERE checkout IN \
+                  (SELECT id FROM checkouts WHERE reference = '1001')";
+    assert!(rig.tamper(spoilt).await >= 1);
+    rig.restart().await.unwrap();
+    // What comes for it is parked, what comes for others is not.
+    rig.place("1001", eur(PRICE));
+    rig.order_and_pay("1002");
+    rig.settles_once("1002").await;
+    let page = rig
+        .until_page("/status?format=text", |page| {
+            page.contains("parked: verified")
+        })
+        .await;
+    let named = format!("An action of checkout {} cannot be read", view.id);
+    assert!(page.contains(&named), "{page}");
+    let meaning = "One of its stored actions cannot be read, so nothing is done about it.";
+    assert!(page.contains(meaning), "{page}");
+    // Said once: that it has no next step is no trouble of its own.
+    assert!(!page.contains("without a next step"), "{page}");
+    let list = rig.until_json("/api/v1/checkouts?reference=1001", |list| {
+        list["checkouts"][0]["damaged"] == true
+    });
+    let list = list.await;
+    let shown = &list["checkouts"][0];
+    assert_eq!(shown["safe_to_retry"], false);
+    // What can be read is shown.
+    assert_eq!(shown["payments"][0]["status"], "captured");
+    assert_eq!(rig.rule(&view.id, "retry").await, 503);
+    assert_eq!(rig.heard(ShopCall::Confirm, "1001"), 0);
+    // Once its row is mended, it goes on from where it was.
+    let mended = "UPDATE actions SET due = due - 90000000000000 WHERE checkout IN \
+                  (SELECT id FROM checkouts WHERE reference = '1001')";
+    assert!(rig.tamper(mended).await >= 1);
+    assert_eq!(rig.rule(&view.id, "retry").await, 200);
+    rig.settles_once("1001").await;
+    assert_eq!(rig.heard(ShopCall::Confirm, "1001"), 1);
     rig.close().await;
 }

@@ -15,7 +15,7 @@ struct Kept {
     what: &'static str,
 }
 
-const KEPT: [Kept; 25] = [
+const KEPT: [Kept; 27] = [
     Kept {
         seed: 57,
         only: &[4],
@@ -139,6 +139,17 @@ const KEPT: [Kept; 25] = [
         seed: 94797,
         only: &[],
         what: "an operator ordered money back that was older than all that was kept",
+    },
+    Kept {
+        seed: 157012,
+        only: &[3],
+        what: "an operator ordered money back whose goods had left before the order was cancelled",
+    },
+    Kept {
+        seed: 197237,
+        only: &[0],
+        what: "a second payment, found after the order was given up for the first, some seconds before \
+               its own grace was over",
     },
     Kept {
         seed: 19511,

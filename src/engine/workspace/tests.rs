@@ -1,4 +1,5 @@
-//! When a payment that waited without an order may still move to the order that names it.
+//! When a payment that waited without an order may still move to the order that names it, and what
+//! is noted or refused when facts are learned.
 //!
 //! Over the core's facts alone: no store, no engine.
 
@@ -6,7 +7,8 @@ use super::*;
 use crate::core::fact::Outcome;
 use crate::core::ids::{ActionKey, OrderRef, Reference};
 use crate::core::plan::ActionKind;
-use crate::store::sample::{captured, eur, minute, pay, read, seen, shop};
+use crate::store::LoadedCheckout;
+use crate::store::sample::{captured, eur, minute, pay, policy, read, seen, shop};
 
 const KEY: &str = "refund-stripe_nl.pi_1-1";
 
@@ -135,4 +137,42 @@ fn the_end_of_a_confirm_is_recorded_with_the_looks_that_had_left_by_then() {
         folded.observe(fact);
     }
     assert_eq!(folded, working.checkout);
+}
+
+#[test]
+fn a_checkout_with_an_action_that_cannot_be_read_learns_nothing_and_is_no_stranger() {
+    let damaged = checkout_id(minute(0), "damaged");
+    let checkout = Checkout::new(damaged.clone(), shop(), None);
+    let plan = checkout.reconcile(minute(0), &policy());
+    let loaded = LoadedCheckout {
+        row: CheckoutRow {
+            id: damaged.clone(),
+            shop: shop(),
+            reference: None,
+            verdict: plan.verdict,
+            reason: plan.reason,
+            since: minute(0),
+            created_at: minute(0),
+            in_suspense: None,
+            wake_at: None,
+            version: 1,
+            head: String::new(),
+            document: serde_json::to_string(&checkout).unwrap(),
+        },
+        actions: Vec::new(),
+        unreadable: vec!["corrupt row in actions.due".to_owned()],
+    };
+    let found = Found {
+        checkouts: [(damaged.clone(), loaded)].into(),
+        ..Found::default()
+    };
+    let mut workspace = Workspace::new(found, &Decoded::default());
+    let left = Fact::BrakeReleased { at: minute(1) };
+    let refused = workspace.learn_facts(&damaged, &[left]).unwrap_err();
+    assert_eq!(
+        (refused.id, refused.why.as_str()),
+        (damaged.clone(), "corrupt row in actions.due")
+    );
+    assert!(!workspace.is_readable(&damaged));
+    assert!(workspace.is_readable(&checkout_id(minute(0), "never heard of")));
 }

@@ -5,10 +5,12 @@
 
 use super::report::{People, Seen, list_link, sweep_error, swept_at};
 use super::since;
+use crate::core::ids::CheckoutId;
 use crate::core::plan::Verdict;
 use crate::core::time::{Span, Time};
 use crate::http::line::link;
 use crate::http::timeline::sentences::brake_words;
+use crate::http::view::Damage;
 use crate::http::words::{count, printable, relative, sums};
 use crate::store::Lookalike;
 use serde::Serialize;
@@ -106,10 +108,19 @@ fn unready(seen: &Seen) -> impl Iterator<Item = Concern> {
 }
 
 fn damaged(people: &People) -> impl Iterator<Item = Concern> {
-    people.damaged.iter().take(DAMAGED_NAMED_MAX).map(|id| {
-        let text = format!("The stored document of checkout {id} cannot be read.");
-        Concern::new(Level::Red, text, Some(link(id)))
-    })
+    let named = people.damaged.iter().take(DAMAGED_NAMED_MAX);
+    named.map(|(id, text)| Concern::new(Level::Red, text, Some(link(id.as_str()))))
+}
+
+/// What cannot be read of a checkout, in one sentence.
+pub(super) fn damage_words(id: &CheckoutId, damage: Damage<'_>) -> String {
+    match damage {
+        Damage::Document => format!("The stored document of checkout {id} cannot be read."),
+        Damage::Action(why) => format!(
+            "An action of checkout {id} cannot be read, so nothing is done about it: {}.",
+            printable(why)
+        ),
+    }
 }
 
 fn breached(people: &People) -> impl Iterator<Item = Concern> {

@@ -5,7 +5,7 @@
 
 use super::concerns::{self, Concern, Level};
 use super::{ROWS_READ, since};
-use crate::core::ids::{AccountId, ShopId};
+use crate::core::ids::{AccountId, CheckoutId, ShopId};
 use crate::core::money::Money;
 use crate::core::plan::{Reason, Verdict};
 use crate::core::policy::Mode;
@@ -233,8 +233,8 @@ pub(super) struct People {
     pub(super) unanswered: BTreeMap<String, u64>,
     /// Checkouts that wait, are not held, and have no next step.
     pub(super) stranded: u64,
-    /// Checkouts whose document cannot be read.
-    pub(super) damaged: Vec<String>,
+    /// Checkouts of which something cannot be read, and a sentence about each.
+    pub(super) damaged: Vec<(CheckoutId, String)>,
     /// Checkouts set aside because a promise would have been broken, per shop.
     pub(super) breached: BTreeMap<ShopId, u64>,
 }
@@ -297,9 +297,11 @@ impl Report {
 fn people(seen: &Seen, now: Time) -> People {
     let mut people = People::default();
     for loaded in &seen.rows {
-        let (known, is_damaged) = view::document_or_bare(&loaded.row);
-        if is_damaged {
-            people.damaged.push(loaded.row.id.to_string());
+        let (known, damage) = view::document_or_bare(loaded);
+        if let Some(damage) = damage {
+            let id = loaded.row.id.clone();
+            let words = concerns::damage_words(&id, damage);
+            people.damaged.push((id, words));
         }
         if loaded.row.reason == Reason::InvariantBreach {
             let shop = people.breached.entry(loaded.row.shop.clone());
@@ -321,7 +323,7 @@ fn people(seen: &Seen, now: Time) -> People {
             let number = shop.or_default();
             *number = number.saturating_add(1);
         }
-        if next.is_none() && loaded.row.verdict != Verdict::Held {
+        if next.is_none() && loaded.row.verdict != Verdict::Held && damage.is_none() {
             people.stranded = people.stranded.saturating_add(1);
         }
     }

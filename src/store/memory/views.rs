@@ -22,6 +22,7 @@ impl State {
         Some(LoadedCheckout {
             row: CheckoutRow::clone(&kept.row),
             actions: actions.cloned().collect(),
+            unreadable: Vec::new(),
         })
     }
 

@@ -9,14 +9,15 @@ use super::sql;
 use crate::core::ids::{CheckoutId, CheckoutRef, OrderRef, PaymentRef, Reference, ShopId};
 use crate::core::plan::{Reason, Verdict};
 use crate::core::time::Time;
+use crate::store::loaded::with_actions;
 use crate::store::rows::{
     RawAction, RawCheckout, RawEntry, Reading, last_made_before, read_checkout_ref,
 };
 use crate::store::sums::{self, RawBacklog, action_count};
 use crate::store::turns::LOOK_ROWS_MAX;
 use crate::store::{
-    ActionRow, Backlog, CheckoutFilter, CheckoutRow, Found, JournalEntry, LoadedCheckout,
-    StoreError, VerdictCount, Wanted,
+    Backlog, CheckoutFilter, CheckoutRow, Found, JournalEntry, LoadedCheckout, StoreError,
+    VerdictCount, Wanted,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -65,7 +66,8 @@ async fn by_name(
     let found = rows(session, named).await?;
     let (shops, ids) = names(named.iter().map(|one| (&one.shop, &one.id)));
     let query = sqlx::query_as(sql::SELECT_ACTIONS).bind(shops).bind(ids);
-    let actions = session.read(query, RawAction::read).await?;
+    let read = |raw: RawAction| Ok((raw.owner(), raw.read()));
+    let actions = session.read(query, read).await?;
     Ok(with_actions(found, actions))
 }
 
@@ -77,23 +79,6 @@ async fn rows<'a>(
     let (shops, ids) = names(named.map(|one| (&one.shop, &one.id)));
     let query = sqlx::query_as(sql::SELECT_CHECKOUTS).bind(shops).bind(ids);
     session.read(query, RawCheckout::read).await
-}
-
-fn with_actions(
-    found: Vec<CheckoutRow>,
-    actions: Vec<ActionRow>,
-) -> BTreeMap<CheckoutId, LoadedCheckout> {
-    let bare = |row: CheckoutRow| {
-        let actions = Vec::new();
-        (row.id.clone(), LoadedCheckout { row, actions })
-    };
-    let mut loaded: BTreeMap<_, _> = found.into_iter().map(bare).collect();
-    for action in actions {
-        if let Some(checkout) = loaded.get_mut(&action.checkout) {
-            checkout.actions.push(action);
-        }
-    }
-    loaded
 }
 
 fn checkout_id(id: &str) -> Result<CheckoutId, StoreError> {

@@ -9,14 +9,16 @@ use crate::core::ids::{CheckoutId, CheckoutRef, PaymentRef, Reference, ShopId};
 use crate::core::plan::{Reason, Verdict};
 use crate::core::time::Time;
 use crate::store::books;
+use crate::store::leases::Taken;
+use crate::store::loaded::with_actions;
 use crate::store::rows::{
     RawAction, RawCheckout, RawEntry, Reading, last_made_before, read_checkout_ref,
 };
 use crate::store::sums::{self, RawBacklog, action_count};
 use crate::store::turns::LOOK_ROWS_MAX;
 use crate::store::{
-    ActionRow, Backlog, CheckoutFilter, CheckoutRow, Found, JournalEntry, LoadedCheckout,
-    StoreError, VerdictCount, Wanted,
+    Backlog, CheckoutFilter, CheckoutRow, Found, JournalEntry, LoadedCheckout, StoreError,
+    VerdictCount, Wanted,
 };
 use sqlx::SqliteConnection;
 use std::collections::{BTreeMap, BTreeSet};
@@ -59,32 +61,12 @@ async fn by_id(
 async fn standing_actions(
     connection: &mut SqliteConnection,
     ids: &[&CheckoutId],
-) -> Result<Vec<ActionRow>, StoreError> {
+) -> Result<Vec<(String, Taken)>, StoreError> {
     let query = sqlx::query_as(sql::SELECT_ACTIONS).bind(rows(ids)?);
-    let read = |raw: RawAction, planned: &[u8]| raw.with(planned)?.read();
-    packed::with_long(connection, "actions", query, read).await
-}
-
-fn with_actions(
-    found: Vec<CheckoutRow>,
-    actions: Vec<ActionRow>,
-) -> BTreeMap<CheckoutId, LoadedCheckout> {
-    let bare = |row: CheckoutRow| {
-        let actions = Vec::new();
-        (row.id.clone(), LoadedCheckout { row, actions })
+    let read = |raw: RawAction, planned: &[u8]| {
+        Ok((raw.owner(), raw.with(planned).and_then(RawAction::read)))
     };
-    let mut loaded: BTreeMap<_, _> = found.into_iter().map(bare).collect();
-    for action in actions {
-        if let Some(checkout) = loaded.get_mut(&action.checkout) {
-            checkout.actions.push(action);
-        }
-    }
-    for checkout in loaded.values_mut() {
-        checkout
-            .actions
-            .sort_by(|one, other| one.key.cmp(&other.key));
-    }
-    loaded
+    packed::with_long(connection, "actions", query, read).await
 }
 
 pub(super) async fn due(

@@ -250,6 +250,7 @@ impl Made {
                     }
                 })
                 .collect(),
+            unreadable: Vec::new(),
         }
     }
 }

@@ -3,11 +3,13 @@
 //! One attempt has one holder; what nobody answered for is reported, never sent again blindly.
 
 use super::drafts::{
-    Draft, account, at, attempts, commit, done, key, lease, load, look_up, lost, named,
+    Draft, account, at, attempts, commit, done, id, key, lease, load, look_up, lost, named,
     only_action, other_shop, refund, request, shop, token,
 };
 use reconciled::core::plan::{Destination, Verdict};
-use reconciled::store::{ActionRow, Committed, LeaseRequest, Leased, Store};
+use reconciled::store::{
+    ActionRow, CheckoutFilter, Committed, LeaseRequest, Leased, Store, Wanted,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -437,6 +439,26 @@ pub(crate) async fn what_cannot_be_read_is_named_and_holds_up_no_other<F: Future
     done(store, Draft::new("c2").action(look_up("b", at(1)))).await;
     change("UPDATE actions SET due = due - 1 WHERE key = 'a'").await;
     let named = ["corrupt row in actions.due at c1/a: differs from the content's"];
+    let filter = CheckoutFilter {
+        limit: 9,
+        ..CheckoutFilter::default()
+    };
+    let wanted = Wanted {
+        ids: vec![id("c1"), id("c2")],
+        ..Wanted::default()
+    };
+    let for_people = store.checkouts(&filter).await.unwrap();
+    let for_the_engine = store.load(&wanted).await.unwrap().checkouts;
+    for loaded in [for_people, for_the_engine.into_values().collect()] {
+        let [damaged, whole] = &loaded[..] else {
+            panic!("{loaded:?}");
+        };
+        assert_eq!(
+            (&damaged.actions[..], &damaged.unreadable[..]),
+            (&[][..], &named.map(str::to_owned)[..])
+        );
+        assert_eq!((whole.actions.len(), whole.unreadable.len()), (1, 0));
+    }
     let leased = lease(store, at(5)).await;
     assert_eq!(attempts(&leased), ["b"]);
     assert_eq!(unreadable(&leased), named);
