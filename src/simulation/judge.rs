@@ -242,12 +242,17 @@ fn without_reason(
     let is_told = blurred.rulings && ledger.was_touched(customer, &[Touch::RefundOrdered]);
     let mut releases = releases();
     let is_judged = !has_stood && !is_told && !blurred.clocks;
+    let taken_at = |payment: &str| ledger.taken.get(payment).copied().unwrap_or(now);
     let was_right = |said: &Said| {
-        // A payment that was found after the order had been given up for another: what is known of
-        // the order when this one goes back counts.
         let is_named = said.named.iter().any(|one| one == payment);
-        let known_by = if is_named { said.at } else { now };
-        was_no_order(ledger, policy, customer, (taken, known_by))
+        if is_named {
+            return was_no_order(ledger, policy, customer, (taken, said.at));
+        }
+        // A payment that was found after the order had been given up, rightly, for another: of its
+        // own evidence counts what is there when it goes back.
+        let mut named = said.named.iter().map(|one| taken_at(one));
+        named.any(|taken| was_no_order(ledger, policy, customer, (taken, said.at)))
+            && was_no_order(ledger, policy, customer, (taken, now))
     };
     if is_judged && !releases.any(was_right) {
         broken.push((
