@@ -242,18 +242,7 @@ fn without_reason(
     let is_told = blurred.rulings && ledger.was_touched(customer, &[Touch::RefundOrdered]);
     let mut releases = releases();
     let is_judged = !has_stood && !is_told && !blurred.clocks;
-    let taken_at = |payment: &str| ledger.taken.get(payment).copied().unwrap_or(now);
-    let was_right = |said: &Said| {
-        let is_named = said.named.iter().any(|one| one == payment);
-        if is_named {
-            return was_no_order(ledger, policy, customer, (taken, said.at));
-        }
-        // A payment that was found after the order had been given up, rightly, for another: of its
-        // own evidence counts what is there when it goes back.
-        let mut named = said.named.iter().map(|one| taken_at(one));
-        named.any(|taken| was_no_order(ledger, policy, customer, (taken, said.at)))
-            && was_no_order(ledger, policy, customer, (taken, now))
-    };
+    let was_right = |said: &Said| gave_up_rightly(ledger, policy, said, (customer, payment, now));
     if is_judged && !releases.any(was_right) {
         broken.push((
             "second_look",
@@ -261,6 +250,27 @@ fn without_reason(
         ));
     }
     broken
+}
+
+/// This release was right, and covers the payment that goes back now.
+fn gave_up_rightly(
+    ledger: &Ledger,
+    policy: &Policy,
+    said: &Said,
+    (customer, payment, now): (&str, &str, Time),
+) -> bool {
+    let taken_at = |payment: &str| ledger.taken.get(payment).copied().unwrap_or(now);
+    let was_right = |payment: &str, by: Time| {
+        let taken = taken_at(payment);
+        was_no_order(ledger, policy, customer, (taken, by))
+    };
+    if said.named.iter().any(|one| one == payment) {
+        return was_right(payment, said.at);
+    }
+    // A payment that was found after the order had been given up, rightly, for another: of its own
+    // evidence counts what is there when it goes back.
+    let mut named = said.named.iter();
+    named.any(|one| was_right(one, said.at)) && was_right(payment, now)
 }
 
 /// At this moment an order was rightly given up: it was cancelled or paid too little for, or its
